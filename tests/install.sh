@@ -17,7 +17,7 @@ readonly python_packages=(
 )
 readonly npm_packages=('@bufbuild/buf@1.75.0')
 # command:package, installed only when the command is missing
-readonly debian_commands=(gcc:gcc strace:strace faketime:faketime h2load:nghttp2-client ps:procps flock:util-linux npm:npm)
+readonly debian_commands=(gcc:gcc g++:g++ strace:strace faketime:faketime h2load:nghttp2-client ps:procps flock:util-linux npm:npm)
 
 cache="${VALETKEY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/valetkey-tests}"
 
