@@ -126,7 +126,8 @@ pub fn start_detached(command: &Command, owner: &Owner, folder: &Path) {
     for (name, value) in command.get_envs() {
         watched.env(name, value.expect("a server's environment only adds"));
     }
-    spawn(&mut watched, &folder.join("stdout"), &folder.join("stderr"));
+    let mut starter = spawn(&mut watched, &folder.join("stdout"), &folder.join("stderr"));
+    starter.wait().expect("the starter can be waited for");
 }
 
 /// Waits until the condition holds; false when time is up.
@@ -171,16 +172,19 @@ const POLL: Duration = Duration::from_millis(20);
 const LIFE_MAX: Duration = Duration::from_secs(1800);
 
 // SIGKILL: SeaweedFS does not end on SIGTERM while it waits for its own volume server, and its data is thrown away.
+// The subshell is left behind on purpose, so that nobody has a child to wait for.
 const WATCHDOG: &str = r#"
 owner=$1 left=$2 run=$3
 shift 3
-"$@" &
-server=$!
-trap 'left=0' TERM INT
-while [ "$left" -gt 0 ] && kill -0 "$owner" 2>/dev/null && kill -0 "$server" 2>/dev/null; do
-    sleep 1
-    left=$((left - 1))
-done
-kill -9 "$server" 2>/dev/null
-kill -0 "$owner" 2>/dev/null || rm -rf "$run"
+(
+    "$@" &
+    server=$!
+    trap 'left=0' TERM INT
+    while [ "$left" -gt 0 ] && kill -0 "$owner" 2>/dev/null && kill -0 "$server" 2>/dev/null; do
+        sleep 1
+        left=$((left - 1))
+    done
+    kill -9 "$server" 2>/dev/null
+    kill -0 "$owner" 2>/dev/null || rm -rf "$run"
+) &
 "#;
