@@ -1,0 +1,38 @@
+//! The hash chain over the stored form of lines.
+
+use sha2::{Digest, Sha256};
+
+use super::line::{Line, Seq};
+
+/// The hash of a line, or of nothing before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// What stands before the first line.
+    pub const GENESIS: Self = Self([0; 32]);
+
+    /// `SHA-256(0x00 || seq || previous || body)`.
+    #[must_use]
+    pub fn of(seq: Seq, previous: &Self, body: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update([0]);
+        hash.update(seq.0.to_be_bytes());
+        hash.update(previous.0);
+        hash.update(body);
+        Self(hash.finalize().into())
+    }
+}
+
+/// A line with its place in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLine {
+    /// Its place.
+    pub seq: Seq,
+    /// The hash of the line before.
+    pub previous: Hash,
+    /// Its own hash.
+    pub hash: Hash,
+    /// What it says.
+    pub line: Line,
+}

@@ -1,0 +1,18 @@
+//! The ledger: who asked for what, and what became of it.
+//!
+//! A line is durable before a key is used, and another before the first byte
+//! of a credential leaves. An [`OpenEntry`] is made by the ledger once the
+//! intent is durable, and by nothing else. Lines are built by typed code from
+//! an allow-list of fields: no request is ever logged and redacted.
+
+pub mod chain;
+pub mod entry;
+pub mod journal;
+pub mod ledger;
+pub mod line;
+
+pub use chain::{Hash, StoredLine};
+pub use entry::OpenEntry;
+pub use journal::{Journal, JournalError};
+pub use ledger::Ledger;
+pub use line::{Detail, Line, LineFilter, LineKind, Outcome, Reason, Seq, Subject};

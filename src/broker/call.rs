@@ -1,0 +1,77 @@
+//! One call of one method: who, which method, from where, and whether the
+//! ledger has a line about it yet.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::audit::{Line, LineKind, Outcome, Reason};
+use crate::domain::{Principal, ProjectId};
+
+use super::authenticate::CallerFacts;
+
+/// What is known of a call before anybody is authenticated. Shared by the
+/// layers, which write a line for every call that has none when it ends.
+#[derive(Debug)]
+pub struct CallRecord {
+    /// The method's path, from the table of methods, never from the client.
+    pub method: &'static str,
+    /// Keyed digest of the peer's address, in hex.
+    pub source: Option<String>,
+    lined: AtomicBool,
+}
+
+impl CallRecord {
+    /// A call of `method` from `source`.
+    #[must_use]
+    pub const fn new(method: &'static str, source: Option<String>) -> Self {
+        Self { method, source, lined: AtomicBool::new(false) }
+    }
+
+    /// The ledger has a line about this call.
+    pub fn mark_lined(&self) {
+        self.lined.store(true, Ordering::Release);
+    }
+
+    /// Whether the ledger has a line about this call.
+    #[must_use]
+    pub fn lined(&self) -> bool {
+        self.lined.load(Ordering::Acquire)
+    }
+}
+
+/// An authenticated call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Method, source, and whether there is a line.
+    pub record: Arc<CallRecord>,
+    /// Who.
+    pub caller: Arc<CallerFacts>,
+}
+
+impl Call {
+    /// The principal.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.caller.subject.principal
+    }
+
+    /// The caller's project; there is no other for it.
+    #[must_use]
+    pub fn project(&self) -> ProjectId {
+        self.caller.project.id
+    }
+
+    /// A line about this call.
+    #[must_use]
+    pub fn line(&self, outcome: Outcome, reason: &str) -> Line {
+        let principal = self.principal();
+        Line {
+            principal: Some(principal.id),
+            principal_name: Some(principal.name.clone()),
+            project: Some(self.project()),
+            source: self.record.source.clone(),
+            reason: Reason::new(reason),
+            ..Line::about(self.record.method, LineKind::Single, outcome)
+        }
+    }
+}

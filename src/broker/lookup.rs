@@ -1,0 +1,113 @@
+//! Records read on the mint path, kept as long as the store's revision stands
+//! still: any acknowledged change makes all of them stale at once.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::domain::{Component, ComponentId, Connector, ConnectorId, ProjectId, TokenId};
+use crate::sealing::SealedCredential;
+use crate::store::{Revision, StoreError};
+
+use super::Broker;
+use super::authenticate::CallerFacts;
+
+/// The most records of each noun in memory.
+const LOOKUP_RECORDS_MAX: u64 = 10_000;
+
+/// Records by key, each with the revision that was seen before it was read.
+pub(super) struct Lookup<K, V>(moka::sync::Cache<K, (Revision, V)>);
+
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Lookup<K, V> {
+    fn new() -> Self {
+        Self(moka::sync::Cache::new(LOOKUP_RECORDS_MAX))
+    }
+
+    /// The record as of `revision` or later.
+    pub(super) fn fresh(&self, key: &K, revision: Revision) -> Option<V> {
+        self.0.get(key).filter(|(seen, _)| *seen == revision).map(|(_, value)| value)
+    }
+
+    /// Keeps a record that was read after `revision` was seen.
+    pub(super) fn keep(&self, key: K, revision: Revision, value: V) {
+        self.0.insert(key, (revision, value));
+    }
+}
+
+/// All lookups.
+pub(super) struct Lookups {
+    revision: watch::Receiver<Revision>,
+    pub(super) callers: Lookup<TokenId, Arc<CallerFacts>>,
+    connectors: Lookup<(ProjectId, String), Arc<Connector>>,
+    components: Lookup<(ProjectId, String), Arc<Component>>,
+    sealed: Lookup<(ProjectId, ConnectorId), Arc<SealedCredential>>,
+}
+
+impl Lookups {
+    pub(super) fn new(revision: watch::Receiver<Revision>) -> Self {
+        Self {
+            revision,
+            callers: Lookup::new(),
+            connectors: Lookup::new(),
+            components: Lookup::new(),
+            sealed: Lookup::new(),
+        }
+    }
+
+    /// The revision now: read it before reading the store.
+    pub(super) fn revision(&self) -> Revision {
+        *self.revision.borrow()
+    }
+}
+
+impl Broker {
+    /// A connector by name, id or unique prefix of the id.
+    pub(super) async fn find_connector(&self, project: ProjectId, text: &str) -> Result<Arc<Connector>, StoreError> {
+        let revision = self.lookups.revision();
+        let key = (project, text.to_owned());
+        if let Some(found) = self.lookups.connectors.fresh(&key, revision) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.store.resolve_connector(project, text).await?);
+        self.lookups.connectors.keep(key, revision, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// A connector by id.
+    pub(super) async fn connector(&self, project: ProjectId, id: ConnectorId) -> Result<Arc<Connector>, StoreError> {
+        self.find_connector(project, &id.to_string()).await
+    }
+
+    /// A component by name, id or unique prefix of the id.
+    pub(super) async fn find_component(&self, project: ProjectId, text: &str) -> Result<Arc<Component>, StoreError> {
+        let revision = self.lookups.revision();
+        let key = (project, text.to_owned());
+        if let Some(found) = self.lookups.components.fresh(&key, revision) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.store.resolve_component(project, text).await?);
+        self.lookups.components.keep(key, revision, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// A component by id.
+    pub(super) async fn component(&self, project: ProjectId, id: ComponentId) -> Result<Arc<Component>, StoreError> {
+        self.find_component(project, &id.to_string()).await
+    }
+
+    /// The sealed source credential of a connector.
+    pub(super) async fn sealed(
+        &self,
+        project: ProjectId,
+        id: ConnectorId,
+    ) -> Result<Arc<SealedCredential>, StoreError> {
+        let revision = self.lookups.revision();
+        if let Some(found) = self.lookups.sealed.fresh(&(project, id), revision) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.store.sealed_credential(project, id).await?);
+        self.lookups.sealed.keep((project, id), revision, Arc::clone(&found));
+        Ok(found)
+    }
+}

@@ -1,0 +1,90 @@
+//! The hall: the use cases, one verb a file.
+//!
+//! A verb decides first, then asks the ledger, then opens a key or calls a
+//! cloud, then commits the change with its line. It knows the store and the
+//! connector types by their traits only, and neither proto nor SQL.
+
+mod authenticate;
+mod call;
+mod error;
+mod gate;
+mod lookup;
+mod once;
+mod page_token;
+
+pub use authenticate::CallerFacts;
+pub use call::{Call, CallRecord};
+pub use error::BrokerError;
+pub use once::Once;
+pub use page_token::PageTokens;
+
+use std::sync::Arc;
+
+use crate::audit::Ledger;
+use crate::connectors::Upstream;
+use crate::domain::{Clock, Entropy, Timestamp};
+use crate::sealing::Keyring;
+use crate::store::Store;
+
+use lookup::Lookups;
+
+/// What the broker is made of; the daemon wires it.
+pub struct Parts {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+    /// The ledger; writes through the same store.
+    pub ledger: Ledger,
+    /// The way to the clouds.
+    pub upstream: Upstream,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// For people: `file` or `passphrase`.
+    pub root_provider: &'static str,
+    /// The root key's id, safe to show.
+    pub root_key_id: String,
+}
+
+/// The use cases.
+pub struct Broker {
+    store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
+    ledger: Ledger,
+    upstream: Upstream,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    lookups: Lookups,
+    pages: PageTokens,
+    started_at: Timestamp,
+    root_provider: &'static str,
+    root_key_id: String,
+}
+
+impl Broker {
+    /// A broker of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            lookups: Lookups::new(parts.store.watch_revision()),
+            pages: PageTokens::new(Arc::clone(&parts.keyring)),
+            started_at: parts.clock.now(),
+            store: parts.store,
+            keyring: parts.keyring,
+            ledger: parts.ledger,
+            upstream: parts.upstream,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            root_provider: parts.root_provider,
+            root_key_id: parts.root_key_id,
+        }
+    }
+
+    /// The codec of page tokens.
+    #[must_use]
+    pub const fn pages(&self) -> &PageTokens {
+        &self.pages
+    }
+}

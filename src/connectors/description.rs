@@ -1,0 +1,68 @@
+//! What a connector type says of itself, for people and for the wizard.
+
+use crate::domain::TtlRange;
+
+/// A connector type.
+#[derive(Debug, Clone)]
+pub struct TypeDescription {
+    /// For example `aws`.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Ways to authenticate to the cloud.
+    pub methods: Vec<MethodDescription>,
+    /// What it can give credentials for.
+    pub resources: Vec<ResourceDescription>,
+}
+
+/// A way to authenticate.
+#[derive(Debug, Clone)]
+pub struct MethodDescription {
+    /// For example `iam-role`.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Shortest, default and longest lifetime.
+    pub ttl: TtlRange,
+    /// JSON schema of the settings of this method.
+    pub settings_schema: String,
+    /// The fields of the source credential.
+    pub secrets: Vec<SecretFieldDescription>,
+}
+
+/// A field of a source credential.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretFieldDescription {
+    /// The field's name.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Must be given.
+    pub required: bool,
+}
+
+/// What each access level means for a resource type.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessMeaning {
+    /// `read`.
+    pub read: &'static str,
+    /// `write`.
+    pub write: &'static str,
+    /// `admin`.
+    pub admin: &'static str,
+}
+
+/// What a type can give credentials for.
+#[derive(Debug, Clone, Copy)]
+pub struct ResourceDescription {
+    /// For example `s3-bucket`.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// For example `s3://BUCKET[/PREFIX]`.
+    pub id_form: &'static str,
+    /// One connector may reach many.
+    pub many: bool,
+    /// What each access level means.
+    pub access: AccessMeaning,
+}

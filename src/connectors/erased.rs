@@ -1,0 +1,283 @@
+//! A connector type with its own types erased, for the owner of the catalog:
+//! settings and scopes travel as canonical JSON.
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{
+    Attribution, AuthMethodName, EnforcedScope, FieldError, FieldErrors, Issuance, Minted, Reach, ResourceId,
+    ResourceTypeName, Timestamp, Ttl, TtlRange,
+};
+use crate::sealing::SourceCredential;
+
+use super::description::TypeDescription;
+use super::typed::{Ask, ConnectorType, ListAsk, Upstream, Verified};
+use super::upstream_error::UpstreamError;
+
+/// Settings that were parsed and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedSettings {
+    /// Canonical JSON, with the auth method inside.
+    pub json: String,
+    /// SHA-256 of what decides where the secret is sent.
+    pub destination: [u8; 32],
+    /// The lifetimes under these settings.
+    pub ttl: TtlRange,
+}
+
+/// A narrowed ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NarrowedScope {
+    /// Canonical JSON: equal scopes are equal here.
+    pub json: String,
+    /// What the cloud will really enforce.
+    pub enforced: EnforcedScope,
+}
+
+/// [`ConnectorType`] without its own types. Implemented once, for all of them.
+#[async_trait]
+pub trait AnyConnectorType: Send + Sync {
+    /// See [`ConnectorType::description`].
+    fn description(&self) -> &'static TypeDescription;
+
+    /// Parses and checks settings as a JSON object without `auth_method`.
+    ///
+    /// # Errors
+    /// Names each refused field as `settings.FIELD`, or `auth_method`.
+    fn parse_settings(&self, method: &AuthMethodName, json: &str) -> Result<CheckedSettings, FieldErrors>;
+
+    /// The same facts of settings that were stored.
+    ///
+    /// # Errors
+    /// When what is stored does not parse.
+    fn stored_settings(&self, json: &str) -> Result<CheckedSettings, FieldErrors>;
+
+    /// See [`ConnectorType::check_secret`].
+    ///
+    /// # Errors
+    /// Names each refused field as `secrets.FIELD`, never its content.
+    fn check_secret(
+        &self,
+        settings: &str,
+        secret: &SourceCredential,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), FieldErrors>;
+
+    /// See [`ConnectorType::canonical`].
+    ///
+    /// # Errors
+    /// Names `resource_id` or `resource_type`.
+    fn canonical(
+        &self,
+        settings: &str,
+        resource_type: &ResourceTypeName,
+        raw: Option<&str>,
+    ) -> Result<ResourceId, FieldError>;
+
+    /// See [`ConnectorType::contains`].
+    fn contains(&self, resource_type: &ResourceTypeName, outer: &ResourceId, inner: &ResourceId) -> bool;
+
+    /// See [`ConnectorType::narrow`].
+    ///
+    /// # Errors
+    /// Names the field that asks for too much or too little.
+    fn narrow(&self, settings: &str, ask: &Ask) -> Result<NarrowedScope, FieldError>;
+
+    /// See [`ConnectorType::passthrough`].
+    ///
+    /// # Errors
+    /// When what is stored does not parse.
+    fn passthrough(
+        &self,
+        settings: &str,
+        secret_expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, FieldError>;
+
+    /// See [`ConnectorType::verify`].
+    async fn verify(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        focus: &ListAsk,
+    ) -> Result<Verified, UpstreamError>;
+
+    /// See [`ConnectorType::list_resources`].
+    async fn list_resources(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        ask: &ListAsk,
+    ) -> Result<Vec<Reach>, UpstreamError>;
+
+    /// See [`ConnectorType::mint`].
+    #[allow(clippy::too_many_arguments)]
+    async fn mint(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        secret_expires_at: Option<Timestamp>,
+        scope: &str,
+        ttl: Ttl,
+        attribution: &Attribution,
+    ) -> Result<Minted, UpstreamError>;
+
+    /// See [`ConnectorType::revoke`].
+    async fn revoke(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        issuance: &Issuance,
+    ) -> Result<bool, UpstreamError>;
+}
+
+#[async_trait]
+impl<T: ConnectorType> AnyConnectorType for T {
+    fn description(&self) -> &'static TypeDescription {
+        ConnectorType::description(self)
+    }
+
+    fn parse_settings(&self, method: &AuthMethodName, json: &str) -> Result<CheckedSettings, FieldErrors> {
+        if !ConnectorType::description(self).methods.iter().any(|m| m.name == method.as_str()) {
+            let known: Vec<_> = ConnectorType::description(self).methods.iter().map(|m| m.name).collect();
+            return Err(FieldError::new("auth_method", format!("one of {}", known.join(", "))).into());
+        }
+        let text = if json.trim().is_empty() { "{}" } else { json };
+        let mut object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(text).map_err(|_| FieldError::new("settings", "must be a JSON object"))?;
+        if object.insert("auth_method".to_owned(), method.as_str().into()).is_some() {
+            return Err(FieldError::new("settings.auth_method", "is given by auth_method, not in the settings").into());
+        }
+        let settings = self.read(&serde_json::Value::Object(object).to_string())?;
+        self.check(&settings)?;
+        self.facts(&settings)
+    }
+
+    fn stored_settings(&self, json: &str) -> Result<CheckedSettings, FieldErrors> {
+        self.facts(&self.read(json)?)
+    }
+
+    fn check_secret(
+        &self,
+        settings: &str,
+        secret: &SourceCredential,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), FieldErrors> {
+        ConnectorType::check_secret(self, &self.read(settings)?, secret, expires_at, now)
+    }
+
+    fn canonical(
+        &self,
+        settings: &str,
+        resource_type: &ResourceTypeName,
+        raw: Option<&str>,
+    ) -> Result<ResourceId, FieldError> {
+        ConnectorType::canonical(self, &self.read(settings)?, resource_type, raw)
+    }
+
+    fn contains(&self, resource_type: &ResourceTypeName, outer: &ResourceId, inner: &ResourceId) -> bool {
+        ConnectorType::contains(self, resource_type, outer, inner)
+    }
+
+    fn narrow(&self, settings: &str, ask: &Ask) -> Result<NarrowedScope, FieldError> {
+        let settings = self.read(settings)?;
+        let scope = ConnectorType::narrow(self, &settings, ask)?;
+        let enforced = self.enforced(&settings, &scope);
+        let json = serde_json::to_string(&scope).map_err(|_| FieldError::new("resource_id", "cannot be narrowed"))?;
+        Ok(NarrowedScope { json, enforced })
+    }
+
+    fn passthrough(
+        &self,
+        settings: &str,
+        secret_expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, FieldError> {
+        Ok(ConnectorType::passthrough(self, &self.read(settings)?, secret_expires_at, now))
+    }
+
+    async fn verify(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        focus: &ListAsk,
+    ) -> Result<Verified, UpstreamError> {
+        ConnectorType::verify(self, upstream, &self.read(settings)?, secret, focus).await
+    }
+
+    async fn list_resources(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        ask: &ListAsk,
+    ) -> Result<Vec<Reach>, UpstreamError> {
+        ConnectorType::list_resources(self, upstream, &self.read(settings)?, secret, ask).await
+    }
+
+    async fn mint(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        secret_expires_at: Option<Timestamp>,
+        scope: &str,
+        ttl: Ttl,
+        attribution: &Attribution,
+    ) -> Result<Minted, UpstreamError> {
+        let settings = self.read(settings)?;
+        let scope: T::Scope = serde_json::from_str(scope).map_err(|_| UpstreamError::StoredSettings)?;
+        ConnectorType::mint(self, upstream, &settings, secret, secret_expires_at, &scope, ttl, attribution).await
+    }
+
+    async fn revoke(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        issuance: &Issuance,
+    ) -> Result<bool, UpstreamError> {
+        ConnectorType::revoke(self, upstream, &self.read(settings)?, secret, issuance).await
+    }
+}
+
+/// How the twin reads settings.
+trait Settings: ConnectorType {
+    fn read(&self, json: &str) -> Result<Self::Settings, FieldError> {
+        // serde's text names the field, and may quote what was sent: settings
+        // are not secret, but a secret may be pasted into the wrong field.
+        serde_json::from_str(json).map_err(|error| FieldError::new("settings", problem(&error)))
+    }
+
+    fn facts(&self, settings: &Self::Settings) -> Result<CheckedSettings, FieldErrors> {
+        let json = serde_json::to_string(settings).map_err(|_| FieldError::new("settings", "cannot be stored"))?;
+        let destination = Sha256::digest(self.destination(settings)).into();
+        Ok(CheckedSettings { json, destination, ttl: self.ttl_range(settings) })
+    }
+}
+
+impl<T: ConnectorType> Settings for T {}
+
+/// serde's message without what it quotes of the input: names of fields are
+/// in backquotes and stay, values are in double quotes and go.
+fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let mut kept = String::new();
+    for (position, piece) in text.split('"').enumerate() {
+        kept.push_str(if position % 2 == 0 { piece } else { "..." });
+    }
+    kept.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+impl From<FieldError> for UpstreamError {
+    fn from(_: FieldError) -> Self {
+        Self::StoredSettings
+    }
+}

@@ -1,0 +1,112 @@
+//! What a cloud answered, in our own words: its bodies never travel.
+
+use std::time::Duration;
+
+/// Why a cloud gave nothing. Named by what the caller can do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// The cloud does not accept the source credential: rotate it.
+    #[error("the cloud does not accept the source credential ({code}); rotate it")]
+    CredentialRefused {
+        /// The cloud's code, at most 64 letters.
+        code: String,
+    },
+    /// The source credential may not do this: grant what is missing.
+    #[error("the cloud refused this ({code}); {remedy}")]
+    Denied {
+        /// The cloud's code.
+        code: String,
+        /// By the cloud's own names.
+        missing: Vec<String>,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The cloud refused the ask itself: ask for something else.
+    #[error("the cloud refused the ask ({code}); {remedy}")]
+    Rejected {
+        /// The cloud's code.
+        code: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The narrowed policy is too large for the cloud: never minted wider.
+    #[error("the narrowed policy is too large for the cloud ({percent} % of its limit); shorten prefixes or tags")]
+    PolicyTooLarge {
+        /// Of the limit.
+        percent: u32,
+    },
+    /// The source credential has ended: hand in another.
+    #[error("the source credential has ended; hand in another with rotate-secret")]
+    Expired,
+    /// The cloud asks to slow down: wait.
+    #[error("the cloud asks to slow down")]
+    Throttled {
+        /// How long, when it said.
+        retry_after: Option<Duration>,
+    },
+    /// The cloud cannot be reached or fails: try again.
+    #[error("the cloud cannot be reached or fails ({what})")]
+    Unavailable {
+        /// Our own words.
+        what: &'static str,
+    },
+    /// The cloud did not answer in time: try again.
+    #[error("the cloud did not answer in time")]
+    DeadlineExceeded,
+    /// The answer makes no sense: nothing of it is used.
+    #[error("the cloud's answer makes no sense ({what}); nothing of it was used")]
+    BadAnswer {
+        /// Our own words.
+        what: &'static str,
+    },
+    /// The server's config does not allow this address.
+    #[error("the server's configuration does not allow this address; see [outbound] allowed_endpoints")]
+    AddressRefused,
+    /// This server's config does not allow the implicit identity.
+    #[error("the server's configuration does not allow this; {remedy}")]
+    NotEnabled {
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// Stored settings or scope do not parse.
+    #[error("stored settings do not parse; update the connector")]
+    StoredSettings,
+}
+
+impl UpstreamError {
+    /// Whether the same ask may succeed later without a change by anyone.
+    #[must_use]
+    pub const fn recoverable(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::Unavailable { .. } | Self::DeadlineExceeded => true,
+            Self::CredentialRefused { .. }
+            | Self::Denied { .. }
+            | Self::Rejected { .. }
+            | Self::PolicyTooLarge { .. }
+            | Self::Expired
+            | Self::BadAnswer { .. }
+            | Self::AddressRefused
+            | Self::NotEnabled { .. }
+            | Self::StoredSettings => false,
+        }
+    }
+
+    /// The reason code, for replies and the ledger.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::CredentialRefused { .. } => "SOURCE_CREDENTIAL_REFUSED",
+            Self::Denied { .. } => "UPSTREAM_DENIED",
+            Self::Rejected { .. } => "UPSTREAM_REJECTED",
+            Self::PolicyTooLarge { .. } => "POLICY_TOO_LARGE",
+            Self::Expired => "SOURCE_CREDENTIAL_EXPIRED",
+            Self::Throttled { .. } => "UPSTREAM_THROTTLED",
+            Self::Unavailable { .. } => "UPSTREAM_UNAVAILABLE",
+            Self::DeadlineExceeded => "UPSTREAM_DEADLINE_EXCEEDED",
+            Self::BadAnswer { .. } => "UPSTREAM_BAD_ANSWER",
+            Self::AddressRefused => "ADDRESS_REFUSED",
+            Self::NotEnabled { .. } => "NOT_ENABLED",
+            Self::StoredSettings => "STORED_SETTINGS",
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The record of a mint; never the credential.
+
+use serde::{Deserialize, Serialize};
+
+use super::access_level::AccessLevel;
+use super::clock::Timestamp;
+use super::ids::{ComponentId, ConnectorId, IssuanceId, PrincipalId, ProjectId};
+use super::name::Name;
+use super::resource::{ResourceId, ResourceTypeName};
+use super::scope::{EnforcedScope, Revocable};
+
+/// What became of an issuance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuanceState {
+    /// Handed out; expires by itself.
+    Active,
+    /// No longer handed out; the cloud still honours it.
+    Withdrawn,
+    /// The cloud refuses it.
+    Revoked,
+}
+
+/// The record of a mint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issuance {
+    /// Names it for ever.
+    pub id: IssuanceId,
+    /// Its tenancy.
+    pub project: ProjectId,
+    /// From which connector.
+    pub connector: ConnectorId,
+    /// The connector's name at that time.
+    pub connector_name: Name,
+    /// Through which component.
+    pub component: Option<ComponentId>,
+    /// For whom.
+    pub principal: PrincipalId,
+    /// The principal's name at that time.
+    pub principal_name: Name,
+    /// The resource type.
+    pub resource_type: ResourceTypeName,
+    /// Canonical.
+    pub resource_id: ResourceId,
+    /// The access level.
+    pub access: AccessLevel,
+    /// What it is really narrowed to.
+    pub enforced: EnforcedScope,
+    /// What can be done about it.
+    pub revocable: Revocable,
+    /// When it was minted.
+    pub issued_at: Timestamp,
+    /// When it really ends.
+    pub expires_at: Timestamp,
+    /// Truncated digest of the credential.
+    pub fingerprint: String,
+    /// What became of it.
+    pub state: IssuanceState,
+    /// When it was withdrawn or revoked.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Issuance {
+    /// The word for what it is at `now`.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> &'static str {
+        match self.state {
+            IssuanceState::Revoked => "revoked",
+            IssuanceState::Active | IssuanceState::Withdrawn if self.expires_at <= now => "expired",
+            IssuanceState::Withdrawn => "withdrawn",
+            IssuanceState::Active => "active",
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The nouns and the pure rules: no I/O, no async, no proto, no SQL.
+//!
+//! Words, one for each idea:
+//! - *project*: the tenancy boundary; every record belongs to one.
+//! - *connector*: a stored record with a sealed *source credential* and a mint
+//!   policy, its ceiling.
+//! - *component*: a stack component, linked to one connector and resource.
+//! - *stack*: a named list of components.
+//! - *minted credential*: what a caller gets: short-lived, narrowed, attributed.
+//! - *issuance*: the record of a mint, never the credential.
+//! - *principal*: a user, a service account, a run, or the daemon itself.
+//! - *role*, *binding*: who may do what, where, and under which conditions.
+
+pub mod access_level;
+pub mod attribution;
+pub mod clock;
+pub mod component;
+pub mod connector;
+pub mod field_error;
+pub mod ids;
+pub mod issuance;
+pub mod labels;
+pub mod minted;
+pub mod name;
+pub mod page;
+pub mod pattern;
+pub mod principal;
+pub mod resource;
+pub mod role;
+pub mod scope;
+pub mod secret_text;
+pub mod stack;
+pub mod token;
+pub mod ttl;
+
+pub use access_level::AccessLevel;
+pub use attribution::Attribution;
+pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
+pub use component::{Component, ComponentLink, Requirement};
+pub use connector::{
+    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, SecretFacts, SecretFieldName, Verification,
+    VerificationState, Version,
+};
+pub use field_error::{FieldError, FieldErrors};
+pub use ids::{
+    BindingId, ComponentId, ConnectorId, IdError, IssuanceId, KekId, PrincipalId, ProjectId, RequestId, StackId,
+};
+pub use issuance::{Issuance, IssuanceState};
+pub use labels::Labels;
+pub use minted::{Minted, MintedShape};
+pub use name::{Name, NameError};
+pub use page::{Page, PageAsk};
+pub use pattern::Pattern;
+pub use principal::{Principal, PrincipalKind, Project};
+pub use resource::{ResourceId, ResourceTypeName};
+pub use role::{Binding, BindingTarget, Conditions, Role};
+pub use scope::{Downscope, EnforcedScope, Revocable};
+pub use secret_text::SecretText;
+pub use stack::Stack;
+pub use token::{TokenDigest, TokenId, TokenRecord};
+pub use ttl::{Ttl, TtlRange};

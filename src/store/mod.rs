@@ -1,0 +1,16 @@
+//! The cellar: small traits by noun, one folder for each backend.
+//!
+//! A change and its ledger line commit in one transaction ([`Tx`]). Updates
+//! carry the version they expect. A monotonic [`Revision`] orders all changes
+//! to connectors, components, bindings, principals and tokens.
+
+pub mod error;
+pub mod nouns;
+pub mod tx;
+
+pub use error::StoreError;
+pub use nouns::{
+    AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, Keks, Principals,
+    Projects, Requests, Stacks, Store, StoreFacts, Tokens, Transactions,
+};
+pub use tx::{Committed, Guard, Remembered, Revision, Tx, Write};

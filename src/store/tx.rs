@@ -1,0 +1,182 @@
+//! A transaction as a value: what to write, what must hold, which ledger
+//! lines go with it. All of it commits, or none.
+
+use crate::audit::{Line, Seq};
+use crate::domain::{
+    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState, Principal,
+    PrincipalId, Project, ProjectId, RequestId, Stack, StackId, Timestamp, TokenId, TokenRecord, Version,
+};
+use crate::sealing::{SealedCredential, WrappedKek};
+
+/// Orders all changes of a store; grows by one with each transaction that
+/// changes a connector, component, stack, binding, principal or token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// One write. An update carries the whole new record, whose version must be
+/// the one after `expected`.
+#[derive(Clone)]
+#[allow(missing_docs, clippy::large_enum_variant)]
+pub enum Write {
+    InsertProject(Project),
+    InsertKek(WrappedKek),
+    InsertConnector {
+        connector: Connector,
+        sealed: SealedCredential,
+    },
+    /// Replaces the sealed credential too, when there is one; the old one is
+    /// deleted.
+    UpdateConnector {
+        connector: Connector,
+        expected: Version,
+        sealed: Option<SealedCredential>,
+    },
+    /// Refused while a component links to it; takes bindings on it along.
+    DeleteConnector {
+        project: ProjectId,
+        id: ConnectorId,
+        expected: Version,
+    },
+    InsertComponent(Component),
+    UpdateComponent {
+        component: Component,
+        expected: Version,
+    },
+    /// Refused while a stack names it; takes bindings on it along.
+    DeleteComponent {
+        project: ProjectId,
+        id: ComponentId,
+        expected: Version,
+    },
+    InsertStack(Stack),
+    UpdateStack {
+        stack: Stack,
+        expected: Version,
+    },
+    DeleteStack {
+        project: ProjectId,
+        id: StackId,
+        expected: Version,
+    },
+    InsertPrincipal(Principal),
+    /// Takes tokens and bindings along; the last owner's is refused.
+    DeletePrincipal {
+        project: ProjectId,
+        id: PrincipalId,
+    },
+    /// Refused beyond `TOKENS_MAX` live tokens of one principal.
+    InsertToken(TokenRecord),
+    DeleteToken {
+        project: ProjectId,
+        id: TokenId,
+    },
+    InsertBinding(Binding),
+    /// The last owner's is refused.
+    DeleteBinding {
+        project: ProjectId,
+        id: BindingId,
+    },
+    InsertIssuance(Issuance),
+    EndIssuance {
+        project: ProjectId,
+        id: IssuanceId,
+        state: IssuanceState,
+        ended_at: Timestamp,
+    },
+}
+
+/// What must hold when the transaction commits, checked inside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The connector is still at this version.
+    ConnectorAt {
+        /// Its project.
+        project: ProjectId,
+        /// The connector.
+        id: ConnectorId,
+        /// Its version.
+        version: Version,
+    },
+    /// The principal still exists.
+    PrincipalExists {
+        /// Its project.
+        project: ProjectId,
+        /// The principal.
+        id: PrincipalId,
+    },
+    /// The component still exists.
+    ComponentExists {
+        /// Its project.
+        project: ProjectId,
+        /// The component.
+        id: ComponentId,
+    },
+}
+
+/// The answer to a request, kept so that the same request is done once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The tenancy.
+    pub project: ProjectId,
+    /// Who asked.
+    pub principal: PrincipalId,
+    /// The client's id of the request.
+    pub request_id: RequestId,
+    /// SHA-256 of method and body.
+    pub body_digest: [u8; 32],
+    /// The answer, encoded; never a secret.
+    pub response: Vec<u8>,
+    /// When; kept for 24 hours.
+    pub at: Timestamp,
+}
+
+/// A transaction.
+#[derive(Clone, Default)]
+pub struct Tx {
+    /// What must hold.
+    pub guards: Vec<Guard>,
+    /// What to write, in order.
+    pub writes: Vec<Write>,
+    /// Which ledger lines go with it, stamped.
+    pub lines: Vec<Line>,
+    /// The answer to keep.
+    pub remember: Option<Remembered>,
+}
+
+impl Tx {
+    /// A transaction with one ledger line: there is none without.
+    #[must_use]
+    pub fn with_line(line: Line) -> Self {
+        Self { lines: vec![line], ..Self::default() }
+    }
+
+    /// And this write.
+    #[must_use]
+    pub fn write(mut self, write: Write) -> Self {
+        self.writes.push(write);
+        self
+    }
+
+    /// And this must hold.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
+    /// And keep this answer.
+    #[must_use]
+    pub fn remember(mut self, remembered: Option<Remembered>) -> Self {
+        self.remember = remembered;
+        self
+    }
+}
+
+/// A transaction that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The store's revision after it.
+    pub revision: Revision,
+    /// The places of its ledger lines.
+    pub lines: Vec<Seq>,
+}
