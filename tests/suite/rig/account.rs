@@ -45,51 +45,34 @@ impl Role {
 
 /// May do everything on S3 and IAM; assumes no role.
 pub fn admin() -> Key {
-    Key::long_lived(
-        "AKIAADMIN00000000001",
-        "admin/secret+admin/secret+admin/secret+1",
-    )
+    Key::long_lived("AKIAADMIN00000000001", "admin/secret+admin/secret+admin/secret+1")
 }
 
 /// valetkey's long-lived key: may assume roles and nothing else.
 pub fn broker() -> Key {
-    Key::long_lived(
-        "AKIABROKER0000000001",
-        "broker/secret+broker/secret+broker/secr1",
-    )
+    Key::long_lived("AKIABROKER0000000001", "broker/secret+broker/secret+broker/secr1")
 }
 
 /// A second key of the broker, valid at the same time.
 pub fn broker_second() -> Key {
-    Key::long_lived(
-        "AKIABROKER0000000002",
-        "broker/secret+broker/secret+broker/secr2",
-    )
+    Key::long_lived("AKIABROKER0000000002", "broker/secret+broker/secret+broker/secr2")
 }
 
 /// May call GetFederationToken and use the data buckets.
 pub fn federator() -> Key {
-    Key::long_lived(
-        "AKIAFEDERATOR0000001",
-        "federator/secret+federator/secret+feder1",
-    )
+    Key::long_lived("AKIAFEDERATOR0000001", "federator/secret+federator/secret+feder1")
 }
 
 /// Exists, and may do nothing.
 pub fn stranger() -> Key {
-    Key::long_lived(
-        "AKIASTRANGER00000001",
-        "stranger/secret+stranger/secret+strange1",
-    )
+    Key::long_lived("AKIASTRANGER00000001", "stranger/secret+stranger/secret+strange1")
 }
 
 /// `s3.json`: the static identities. They cannot be changed while the server runs.
 pub fn identities() -> Value {
     let identity = |name: &str, keys: &[Key]| {
-        let credentials: Vec<Value> = keys
-            .iter()
-            .map(|key| json!({"accessKey": key.id, "secretKey": key.secret}))
-            .collect();
+        let credentials: Vec<Value> =
+            keys.iter().map(|key| json!({"accessKey": key.id, "secretKey": key.secret})).collect();
         json!({"name": name, "credentials": credentials, "policyNames": [name]})
     };
     let administrator = json!({
@@ -111,10 +94,7 @@ pub fn roles_and_policies() -> Value {
     let everything = allow(&json!("s3:*"), &data);
     let reading = allow(&json!(["s3:Get*", "s3:List*"]), &data);
     let federating = allow(&json!("sts:GetFederationToken"), &json!("*"));
-    let nothing = allow(
-        &json!("s3:GetObject"),
-        &json!("arn:aws:s3:::no-such-bucket/*"),
-    );
+    let nothing = allow(&json!("s3:GetObject"), &json!("arn:aws:s3:::no-such-bucket/*"));
     json!({
         "sts": {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "weed-sts", "signingKey": SIGNING_KEY},
         "policy": {"defaultEffect": "Deny", "storeType": "memory"},
@@ -172,9 +152,5 @@ fn allow(actions: &Value, resources: &Value) -> Value {
 }
 
 fn list(value: &Value) -> Value {
-    if value.is_array() {
-        value.clone()
-    } else {
-        json!([value])
-    }
+    if value.is_array() { value.clone() } else { json!([value]) }
 }

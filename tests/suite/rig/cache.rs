@@ -9,38 +9,24 @@ pub fn folder() -> PathBuf {
         return folder;
     }
     let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    caches
-        .expect("one of VALETKEY_TEST_CACHE, XDG_CACHE_HOME and HOME is set")
-        .join("valetkey-tests")
+    caches.expect("one of VALETKEY_TEST_CACHE, XDG_CACHE_HOME and HOME is set").join("valetkey-tests")
 }
 
 /// A command of the Python environment: `python`, `weed`, `moto_server`, `aws`, `grpcurl`.
 pub fn command(name: &str) -> PathBuf {
     let path = folder().join("venv/bin").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run tests/run.sh, which installs it",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run tests/run.sh, which installs it", path.display());
     path
 }
 
 /// A client program of `tests/clients`.
 pub fn client_program(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/clients")
-        .join(name);
-    assert!(
-        path.exists(),
-        "{} is missing from the source tree",
-        path.display()
-    );
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
+    assert!(path.exists(), "{} is missing from the source tree", path.display());
     path
 }
 
 // An empty variable counts as unset, as in the shell's `:-`.
 fn set(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

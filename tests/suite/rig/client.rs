@@ -20,11 +20,7 @@ pub struct Key {
 impl Key {
     /// A long-lived key.
     pub fn long_lived(id: &str, secret: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-            session_token: None,
-        }
+        Self { id: id.to_owned(), secret: secret.to_owned(), session_token: None }
     }
 
     /// From AWS's own field names, as `aws.py` prints them.
@@ -32,18 +28,14 @@ impl Key {
         let text = |name: &str| value[name].as_str().map(str::to_owned);
         Self {
             id: text("AccessKeyId").unwrap_or_else(|| panic!("no AccessKeyId in {value}")),
-            secret: text("SecretAccessKey")
-                .unwrap_or_else(|| panic!("no SecretAccessKey in {value}")),
+            secret: text("SecretAccessKey").unwrap_or_else(|| panic!("no SecretAccessKey in {value}")),
             session_token: text("SessionToken"),
         }
     }
 
     /// The same key with another secret.
     pub fn with_secret(&self, secret: &str) -> Self {
-        Self {
-            secret: secret.to_owned(),
-            ..self.clone()
-        }
+        Self { secret: secret.to_owned(), ..self.clone() }
     }
 }
 
@@ -67,12 +59,7 @@ pub struct Boto<'a> {
 impl<'a> Boto<'a> {
     /// A client in us-east-1.
     pub fn new(endpoint: &'a str, key: &'a Key) -> Self {
-        Self {
-            endpoint,
-            key,
-            region: "us-east-1",
-            ca: None,
-        }
+        Self { endpoint, key, region: "us-east-1", ca: None }
     }
 
     /// The same in another region.
@@ -82,25 +69,14 @@ impl<'a> Boto<'a> {
 
     /// The same, trusting this CA file.
     pub fn trusting(self, ca: &'a str) -> Self {
-        Self {
-            ca: Some(ca),
-            ..self
-        }
+        Self { ca: Some(ca), ..self }
     }
 
     /// Runs one command of `aws.py`.
     pub fn call(&self, arguments: &[&str]) -> Result<Value, Refusal> {
-        let output = self
-            .command()
-            .args(arguments)
-            .output()
-            .expect("python starts");
+        let output = self.command().args(arguments).output().expect("python starts");
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
-            panic!(
-                "aws.py {arguments:?} broke ({}):\n{}",
-                output.status,
-                String::from_utf8_lossy(&output.stderr)
-            )
+            panic!("aws.py {arguments:?} broke ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr))
         });
         if answer["ok"] == true {
             return Ok(answer["value"].clone());
@@ -112,8 +88,7 @@ impl<'a> Boto<'a> {
 
     /// Runs one command that must succeed.
     pub fn expect(&self, arguments: &[&str]) -> Value {
-        self.call(arguments)
-            .unwrap_or_else(|refusal| panic!("aws.py {arguments:?} was refused: {refusal:?}"))
+        self.call(arguments).unwrap_or_else(|refusal| panic!("aws.py {arguments:?} was refused: {refusal:?}"))
     }
 
     /// Runs one command that must be refused, and returns the error code.
@@ -127,25 +102,13 @@ impl<'a> Boto<'a> {
     // A clean environment: nothing of the developer's own AWS configuration may help or hinder.
     fn command(&self) -> Command {
         let mut command = Command::new(cache::command("python"));
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        command
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        command
-            .env("AWS_ACCESS_KEY_ID", &self.key.id)
-            .env("AWS_SECRET_ACCESS_KEY", &self.key.secret);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        command.env("AWS_ACCESS_KEY_ID", &self.key.id).env("AWS_SECRET_ACCESS_KEY", &self.key.secret);
         if let Some(token) = &self.key.session_token {
             command.env("AWS_SESSION_TOKEN", token);
         }
-        command.arg(cache::client_program("aws.py")).args([
-            "--endpoint",
-            self.endpoint,
-            "--region",
-            self.region,
-        ]);
+        command.arg(cache::client_program("aws.py")).args(["--endpoint", self.endpoint, "--region", self.region]);
         if let Some(ca) = self.ca {
             command.args(["--ca", ca]);
         }

@@ -40,8 +40,7 @@ impl Moto {
     pub fn shared() -> Self {
         let facts = shared::server("moto", start);
         let text = |value: &Value| value.as_str().expect("a fact of moto is text").to_owned();
-        let key =
-            |name: &str| Key::long_lived(&text(&facts[name]["id"]), &text(&facts[name]["secret"]));
+        let key = |name: &str| Key::long_lived(&text(&facts[name]["id"]), &text(&facts[name]["secret"]));
         Self {
             endpoint: text(&facts["endpoint"]),
             role_arn: text(&facts["role_arn"]),
@@ -77,10 +76,7 @@ fn start(owner: &Owner, folder: &Path) -> Value {
             return furnish(&format!("http://127.0.0.1:{port}"));
         }
     }
-    panic!(
-        "moto did not start in {START_ATTEMPTS} attempts: see {}",
-        folder.display()
-    );
+    panic!("moto did not start in {START_ATTEMPTS} attempts: see {}", folder.display());
 }
 
 fn furnish(endpoint: &str) -> Value {
@@ -89,12 +85,8 @@ fn furnish(endpoint: &str) -> Value {
         .arg(endpoint)
         .output()
         .expect("python starts");
-    let mut facts: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
-        panic!(
-            "moto_account.py broke:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-    });
+    let mut facts: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("moto_account.py broke:\n{}", String::from_utf8_lossy(&output.stderr)));
     facts["endpoint"] = json!(endpoint);
     facts
 }

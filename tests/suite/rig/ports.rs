@@ -9,10 +9,5 @@ pub fn free<const N: usize>() -> [u16; N] {
     let held: [TcpListener; N] = std::array::from_fn(|_| {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the machine has a free loopback port")
     });
-    held.map(|listener| {
-        listener
-            .local_addr()
-            .expect("a bound listener has an address")
-            .port()
-    })
+    held.map(|listener| listener.local_addr().expect("a bound listener has an address").port())
 }

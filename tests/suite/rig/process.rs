@@ -28,11 +28,7 @@ impl Daemon {
         let stdout = folder.join(format!("{name}.stdout"));
         let stderr = folder.join(format!("{name}.stderr"));
         let child = spawn(command, &stdout, &stderr);
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
+        Self { child, stdout, stderr }
     }
 
     /// The process id.
@@ -51,12 +47,7 @@ impl Daemon {
     }
 
     /// Waits until the condition yields a value; fails at once when the process ends first, or when time is up.
-    pub fn wait_until<T>(
-        &mut self,
-        what: &str,
-        limit: Duration,
-        mut condition: impl FnMut(&Self) -> Option<T>,
-    ) -> T {
+    pub fn wait_until<T>(&mut self, what: &str, limit: Duration, mut condition: impl FnMut(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(value) = condition(self) {
@@ -64,16 +55,9 @@ impl Daemon {
             }
             let ended = self.child.try_wait().expect("the child can be waited for");
             if let Some(status) = ended {
-                panic!(
-                    "the process ended ({status}) before: {what}\n{}",
-                    self.stderr()
-                );
+                panic!("the process ended ({status}) before: {what}\n{}", self.stderr());
             }
-            assert!(
-                Instant::now() < deadline,
-                "gave up after {limit:?} waiting for: {what}\n{}",
-                self.stderr()
-            );
+            assert!(Instant::now() < deadline, "gave up after {limit:?} waiting for: {what}\n{}", self.stderr());
             thread::sleep(POLL);
         }
     }
@@ -90,11 +74,7 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "still running after {limit:?}\n{}",
-                self.stderr()
-            );
+            assert!(Instant::now() < deadline, "still running after {limit:?}\n{}", self.stderr());
             thread::sleep(POLL);
         }
     }
@@ -118,10 +98,7 @@ impl Drop for Daemon {
 pub fn start_detached(command: &Command, owner: &Owner, folder: &Path) {
     let mut watched = Command::new("sh");
     watched.arg("-c").arg(WATCHDOG).arg("watchdog");
-    watched
-        .arg(owner.id.to_string())
-        .arg(LIFE_MAX.as_secs().to_string())
-        .arg(&owner.run);
+    watched.arg(owner.id.to_string()).arg(LIFE_MAX.as_secs().to_string()).arg(&owner.run);
     watched.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         watched.env(name, value.expect("a server's environment only adds"));
@@ -148,17 +125,9 @@ pub fn listening(port: u16) -> bool {
 }
 
 fn spawn(command: &mut Command, stdout: &Path, stderr: &Path) -> Child {
-    let to_file = |path: &Path| {
-        File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    command
-        .stdin(Stdio::null())
-        .stdout(to_file(stdout))
-        .stderr(to_file(stderr))
-        .process_group(0);
-    command
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()))
+    let to_file = |path: &Path| File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    command.stdin(Stdio::null()).stdout(to_file(stdout)).stderr(to_file(stderr)).process_group(0);
+    command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()))
 }
 
 fn pid(child: &Child) -> Pid {

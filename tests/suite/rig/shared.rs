@@ -43,24 +43,14 @@ pub fn server(kind: &str, start: impl FnOnce(&Owner, &Path) -> Value) -> Value {
 fn current_run() -> Owner {
     let (id, name) = match env::var("NEXTEST_RUN_ID") {
         Ok(id) => (parent_id(), format!("{id}-{}", parent_id())),
-        Err(_) => (
-            process::id(),
-            format!("process-{}-{}", process::id(), start_time()),
-        ),
+        Err(_) => (process::id(), format!("process-{}-{}", process::id(), start_time())),
     };
-    Owner {
-        id,
-        run: cache::folder().join("runs").join(name),
-    }
+    Owner { id, run: cache::folder().join("runs").join(name) }
 }
 
 // Process ids come again; field 22 of stat (start time) does not, so a stale folder is never taken for ours.
 fn start_time() -> String {
     let stat = fs::read_to_string("/proc/self/stat").expect("/proc is mounted");
     let after_name = stat.rsplit(')').next().expect("stat has a name");
-    after_name
-        .split_whitespace()
-        .nth(19)
-        .expect("stat has a start time")
-        .to_owned()
+    after_name.split_whitespace().nth(19).expect("stat has a start time").to_owned()
 }

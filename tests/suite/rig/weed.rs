@@ -50,17 +50,8 @@ impl Weed {
     /// The server shared by this run; started by the first test that asks.
     pub fn shared() -> Self {
         let facts = shared::server("weed", start);
-        let text = |name: &str| {
-            facts[name]
-                .as_str()
-                .expect("a fact of weed is text")
-                .to_owned()
-        };
-        Self {
-            endpoint: text("endpoint"),
-            https_endpoint: text("https_endpoint"),
-            ca: text("ca"),
-        }
+        let text = |name: &str| facts[name].as_str().expect("a fact of weed is text").to_owned();
+        Self { endpoint: text("endpoint"), https_endpoint: text("https_endpoint"), ca: text("ca") }
     }
 
     /// S3, STS and IAM over http.
@@ -87,62 +78,42 @@ impl Weed {
     pub fn new_bucket(&self, prefix: &str, keys: &[&str]) -> String {
         let bucket = unique(prefix);
         let plan = json!({ bucket.as_str(): keys });
-        self.boto(&account::admin())
-            .expect(&["seed", &plan.to_string()]);
+        self.boto(&account::admin()).expect(&["seed", &plan.to_string()]);
         bucket
     }
 
     /// A new user that every broker-trusting role trusts, with one key; for tests that rotate or delete keys.
     pub fn new_broker(&self) -> Broker {
         let name = unique("broker");
-        let key = Key::from_json(&renamed(
-            &self.boto(&account::admin()).expect(&["new-user", &name]),
-        ));
+        let key = Key::from_json(&renamed(&self.boto(&account::admin()).expect(&["new-user", &name])));
         Broker { name, key }
     }
 
     /// One more key for this user; the earlier ones stay valid.
     pub fn add_key(&self, broker: &Broker) -> Key {
-        Key::from_json(&renamed(
-            &self
-                .boto(&account::admin())
-                .expect(&["new-key", &broker.name]),
-        ))
+        Key::from_json(&renamed(&self.boto(&account::admin()).expect(&["new-key", &broker.name])))
     }
 
     /// Deletes a key; the server refuses it from the next call on.
     pub fn delete_key(&self, broker: &Broker, key: &Key) {
-        self.boto(&account::admin())
-            .expect(&["delete-key", &broker.name, &key.id]);
+        self.boto(&account::admin()).expect(&["delete-key", &broker.name, &key.id]);
     }
 
     /// A session of the role by stock boto3, under this session policy (empty for none).
     pub fn assume(&self, caller: &Key, role: Role, policy: &str) -> Key {
-        Key::from_json(
-            &self
-                .boto(caller)
-                .expect(&["assume-role", &role.arn(), "bench", policy]),
-        )
+        Key::from_json(&self.boto(caller).expect(&["assume-role", &role.arn(), "bench", policy]))
     }
 
     /// The session as it will be after so many seconds.
     pub fn aged(&self, session: &Key, seconds: u32) -> Key {
-        Key::from_json(&self.boto(session).expect(&[
-            "age-session",
-            SIGNING_KEY,
-            &seconds.to_string(),
-        ]))
+        Key::from_json(&self.boto(session).expect(&["age-session", SIGNING_KEY, &seconds.to_string()]))
     }
 }
 
 /// A name that no other test of this run uses.
 pub fn unique(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!(
-        "{prefix}-{}-{}",
-        process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{prefix}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 // A port may be lost between choosing and binding it; the server then ends at once and another try is cheap.
@@ -154,10 +125,7 @@ fn start(owner: &Owner, folder: &Path) -> Value {
             return facts;
         }
     }
-    panic!(
-        "SeaweedFS did not start in {START_ATTEMPTS} attempts: see {}",
-        folder.display()
-    );
+    panic!("SeaweedFS did not start in {START_ATTEMPTS} attempts: see {}", folder.display());
 }
 
 fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
@@ -180,47 +148,19 @@ fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
 }
 
 fn command(folder: &Path, ports: [u16; 9]) -> Command {
-    let [
-        master,
-        master_grpc,
-        volume,
-        volume_grpc,
-        filer,
-        filer_grpc,
-        s3_grpc,
-        http,
-        https,
-    ] = ports;
+    let [master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc, http, https] = ports;
     let at = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new(cache::command("weed"));
     // Each bucket takes volumes of its own; by default seven of the eight that exist.
     command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
-    command.args([
-        "-logtostderr",
-        "server",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-filer",
-        "-s3",
-    ]);
-    command.args([
-        "-volume.max=1000",
-        "-master.volumeSizeLimitMB=64",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-    ]);
+    command.args(["-logtostderr", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]);
+    command.args(["-volume.max=1000", "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
     // Writable IAM: tests add and delete keys.
     command.arg("-s3.iam.readOnly=false");
     command.arg(format!("-dir={}", at("data")));
-    command
-        .arg(format!("-s3.config={}", at("s3.json")))
-        .arg(format!("-s3.iam.config={}", at("iam.json")));
-    command
-        .arg(format!("-s3.cert.file={}", at("server.pem")))
-        .arg(format!("-s3.key.file={}", at("server.key")));
-    command
-        .arg(format!("-filer.localSocket={}", at("filer.sock")))
-        .arg(format!("-s3.localSocket={}", at("s3.sock")));
+    command.arg(format!("-s3.config={}", at("s3.json"))).arg(format!("-s3.iam.config={}", at("iam.json")));
+    command.arg(format!("-s3.cert.file={}", at("server.pem"))).arg(format!("-s3.key.file={}", at("server.key")));
+    command.arg(format!("-filer.localSocket={}", at("filer.sock"))).arg(format!("-s3.localSocket={}", at("s3.sock")));
     let numbered = [
         ("master.port", master),
         ("master.port.grpc", master_grpc),
@@ -237,9 +177,7 @@ fn command(folder: &Path, ports: [u16; 9]) -> Command {
 }
 
 fn write_configuration(folder: &Path) {
-    let write = |name: &str, text: String| {
-        fs::write(folder.join(name), text).expect("the run folder is writable")
-    };
+    let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("the run folder is writable");
     fs::create_dir_all(folder.join("data")).expect("the run folder is writable");
     write("s3.json", account::identities().to_string());
     write("iam.json", account::roles_and_policies().to_string());
@@ -250,12 +188,9 @@ fn write_certificates(write: &impl Fn(&str, String)) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // A name unlike the server's, or OpenSSL takes the server's certificate for a self-signed one.
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "valetkey bench CA");
-    let authority =
-        CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key can be made"))
-            .expect("a CA can be made");
+    authority.distinguished_name.push(DnType::CommonName, "valetkey bench CA");
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key can be made"))
+        .expect("a CA can be made");
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let server_key = KeyPair::generate().expect("a key can be made");
     let server = CertificateParams::new(names)
