@@ -140,7 +140,7 @@ const POLL: Duration = Duration::from_millis(20);
 // A run takes minutes; a server older than this lost its owner without the watchdog noticing.
 const LIFE_MAX: Duration = Duration::from_secs(1800);
 
-// SIGKILL: SeaweedFS does not end on SIGTERM while it waits for its own volume server, and its data is thrown away.
+// SIGKILL: SeaweedFS was still running two minutes after a SIGTERM, and its data is thrown away.
 // The subshell is left behind on purpose, so that nobody has a child to wait for.
 const WATCHDOG: &str = r#"
 owner=$1 left=$2 run=$3
@@ -154,6 +154,7 @@ shift 3
         left=$((left - 1))
     done
     kill -9 "$server" 2>/dev/null
+    wait "$server" 2>/dev/null
     kill -0 "$owner" 2>/dev/null || rm -rf "$run"
 ) &
 "#;
