@@ -84,12 +84,7 @@ impl Broker {
     }
 
     /// The record as it will be.
-    fn changed(
-        &self,
-        call: &Call,
-        old: &Connector,
-        ask: &Update,
-    ) -> Result<(Connector, CheckedSettings), BrokerError> {
+    fn changed(&self, call: &Call, old: &Connector, ask: &Update) -> Result<(Connector, CheckedSettings), BrokerError> {
         let kind = type_of(old)?;
         let mut new = old.clone();
         let before = stored_settings(old)?;

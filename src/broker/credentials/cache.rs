@@ -11,6 +11,8 @@ use super::plan::CacheKey;
 
 /// The most minted credentials in memory.
 const CREDENTIALS_MAX: u64 = 100_000;
+/// Longer than any hand-out or mint takes.
+const WITHDRAWN_KEPT: Duration = Duration::from_secs(600);
 
 /// A minted credential that is kept.
 pub(super) struct Kept {
@@ -74,40 +76,52 @@ impl moka::Expiry<CacheKey, Arc<Kept>> for UntilExpiry {
 }
 
 /// Minted credentials by key.
-pub(in crate::broker) struct CredentialCache(moka::sync::Cache<CacheKey, Arc<Kept>>);
+pub(in crate::broker) struct CredentialCache {
+    kept: moka::sync::Cache<CacheKey, Arc<Kept>>,
+    /// What was withdrawn lately: a hand-out that began before the withdrawal
+    /// looks here once more before the credential leaves.
+    withdrawn: moka::sync::Cache<IssuanceId, ()>,
+}
 
 impl CredentialCache {
     pub(in crate::broker) fn new() -> Self {
-        Self(
-            moka::sync::Cache::builder()
-                .max_capacity(CREDENTIALS_MAX)
-                .expire_after(UntilExpiry)
-                .support_invalidation_closures()
-                .build(),
-        )
+        let kept = moka::sync::Cache::builder().max_capacity(CREDENTIALS_MAX).expire_after(UntilExpiry).build();
+        let withdrawn = moka::sync::Cache::builder().max_capacity(CREDENTIALS_MAX).time_to_live(WITHDRAWN_KEPT).build();
+        Self { kept, withdrawn }
     }
 
     pub(super) fn find(&self, key: &CacheKey) -> Option<Arc<Kept>> {
-        self.0.get(key)
+        self.kept.get(key)
+    }
+
+    /// Stops handing out one issuance, also where that is under way.
+    pub(super) fn withdraw(&self, issuance: IssuanceId) {
+        self.withdrawn.insert(issuance, ());
+        self.drop_where(|kept| kept.issuance == issuance);
+    }
+
+    /// Whether this issuance was withdrawn lately.
+    pub(super) fn withdrawn(&self, issuance: IssuanceId) -> bool {
+        self.withdrawn.contains_key(&issuance)
     }
 
     pub(super) fn keep(&self, key: CacheKey, kept: Arc<Kept>) {
-        self.0.insert(key, kept);
+        self.kept.insert(key, kept);
     }
 
     pub(super) fn drop_key(&self, key: &CacheKey) {
-        self.0.invalidate(key);
+        self.kept.invalidate(key);
     }
 
     /// Drops what matches, at once.
-    pub(super) fn drop_where(&self, matches: impl Fn(&Kept) -> bool) {
+    fn drop_where(&self, matches: impl Fn(&Kept) -> bool) {
         let keys: Vec<CacheKey> =
-            self.0.iter().filter(|(_, kept)| matches(kept)).map(|(key, _)| CacheKey::clone(&key)).collect();
+            self.kept.iter().filter(|(_, kept)| matches(kept)).map(|(key, _)| CacheKey::clone(&key)).collect();
         for key in keys {
-            self.0.invalidate(&key);
+            self.kept.invalidate(&key);
         }
         // Runs what moka puts off, so that the memory is wiped now.
-        self.0.run_pending_tasks();
+        self.kept.run_pending_tasks();
     }
 
     /// Drops everything a connector minted.
@@ -117,6 +131,6 @@ impl CredentialCache {
 
     /// How many are kept.
     pub(in crate::broker) fn count(&self) -> u64 {
-        self.0.entry_count()
+        self.kept.entry_count()
     }
 }

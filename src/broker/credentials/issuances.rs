@@ -54,11 +54,8 @@ impl Broker {
     }
 
     fn may_list_all(&self, call: &Call) -> bool {
-        let question = Question {
-            permission: Permission::IssuancesListAll,
-            target: self.target(call, None, None),
-            wish: None,
-        };
+        let question =
+            Question { permission: Permission::IssuancesListAll, target: self.target(call, None, None), wish: None };
         matches!(decide(&call.caller.subject, &question, self.clock.now()), Decision::Allow(_))
     }
 }

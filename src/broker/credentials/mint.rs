@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::UpstreamError;
-use crate::domain::{Attribution, Issuance, IssuanceId, IssuanceState, Minted, Ttl};
+use crate::domain::{Attribution, Issuance, IssuanceId, IssuanceState, Minted};
 use crate::store::{Guard, StoreError, Tx, Write};
 
 use super::super::detach::detach;
@@ -29,20 +29,28 @@ impl Broker {
     /// `Upstream` when the cloud gives none and none is kept; `Unavailable`
     /// when the ledger cannot be written.
     pub async fn mint_credential(self: &Arc<Self>, call: &Call, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
-        let revision = self.lookups.revision();
         let plan = self.plan(call, ask).await?;
         let kept = self.obtain(call, &plan).await?;
         self.hand_out(call, &plan, &kept).await?;
-        // Invariant: what leaves was allowed at a revision that is still the
-        // newest after its ledger line is durable.
-        if self.lookups.revision() != revision
-            && let Err(error) = self.still(call, ask, &plan).await
-        {
+        if let Err(error) = self.may_leave(call, ask, &plan, &kept).await {
             let line = route_line(call, &plan.route, Outcome::Denied, "WITHHELD");
             self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line }).await?;
             return Err(error);
         }
         Ok(HandedOut::new(kept, &plan))
+    }
+
+    /// Invariant: what leaves was allowed at a revision that is still the
+    /// newest after its ledger line is durable, and was not withdrawn.
+    async fn may_leave(&self, call: &Call, ask: &MintAsk, plan: &Plan, kept: &Kept) -> Result<(), BrokerError> {
+        if self.cache.withdrawn(kept.issuance) {
+            self.cache.drop_key(&plan.key);
+            return Err(changed_meanwhile());
+        }
+        if self.lookups.revision() != call.caller.as_of {
+            self.still(call, ask, plan).await?;
+        }
+        Ok(())
     }
 
     /// A kept credential with enough life, or a new one.
@@ -109,8 +117,7 @@ impl Broker {
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
         let line = route_line(call, &plan.route, Outcome::Pending, "");
         let entry = self.ledger.open(Line { issuance: Some(issuance), ..line }).await?;
-        let attribution =
-            Attribution { principal: call.principal().clone(), project: call.project(), issuance };
+        let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
         let minted = match self.ask_cloud(plan, &entry, attribution).await {
             Ok(minted) => minted,
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
@@ -126,12 +133,7 @@ impl Broker {
         }))
     }
 
-    async fn ask_cloud(
-        &self,
-        plan: &Plan,
-        entry: &OpenEntry,
-        attribution: Attribution,
-    ) -> Result<Minted, BrokerError> {
+    async fn ask_cloud(&self, plan: &Plan, entry: &OpenEntry, attribution: Attribution) -> Result<Minted, BrokerError> {
         let route = Arc::clone(&plan.route);
         let (upstream, ttl) = (self.upstream.clone(), plan.granted.ttl);
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
@@ -175,12 +177,9 @@ impl Broker {
         entry: &OpenEntry,
         record: &Issuance,
     ) -> Result<(), BrokerError> {
-        let result = Line {
-            expires_at: Some(record.expires_at),
-            ..entry.result(Outcome::Ok, Reason::default())
-        }
-        .with_detail("enforced", &record.enforced.words)
-        .with_detail("fingerprint", &record.fingerprint);
+        let result = Line { expires_at: Some(record.expires_at), ..entry.result(Outcome::Ok, Reason::default()) }
+            .with_detail("enforced", &record.enforced.words)
+            .with_detail("fingerprint", &record.fingerprint);
         let connector = &plan.route.connector;
         let guard = Guard::ConnectorAt { project: connector.project, id: connector.id, version: connector.version };
         let tx = Tx { lines: vec![self.ledger.stamp(result)], ..Tx::default() }
@@ -221,9 +220,4 @@ impl Broker {
             ended_at: None,
         }
     }
-}
-
-/// The granted lifetime, for replies.
-pub(super) const fn granted_ttl(plan: &Plan) -> Ttl {
-    plan.granted.ttl
 }

@@ -125,11 +125,8 @@ impl Broker {
     /// What to say of an ask that leads nowhere. Who could not mint anything
     /// in the whole project learns nothing of what exists.
     async fn refused_unseen(&self, call: &Call, error: BrokerError) -> BrokerError {
-        let question = Question {
-            permission: Permission::CredentialsMint,
-            target: self.target(call, None, None),
-            wish: None,
-        };
+        let question =
+            Question { permission: Permission::CredentialsMint, target: self.target(call, None, None), wish: None };
         match decide(&call.caller.subject, &question, self.clock.now()) {
             // A project-wide grant lacks only the scope: such a caller may
             // know what exists.
@@ -143,19 +140,22 @@ impl Broker {
 
     /// The same ask for the same caller as of now: nothing may be handed out
     /// that a change acknowledged meanwhile forbids.
-    pub(super) async fn still(&self, call: &Call, ask: &MintAsk, plan: &Plan) -> Result<Call, BrokerError> {
+    pub(super) async fn still(&self, call: &Call, ask: &MintAsk, plan: &Plan) -> Result<(), BrokerError> {
         let caller = self.caller_again(&call.caller.token).await?;
         let call = Call { record: Arc::clone(&call.record), caller };
         let again = self.plan(&call, ask).await?;
         if again.key == plan.key {
-            return Ok(call);
+            return Ok(());
         }
         Err(changed_meanwhile())
     }
 }
 
 pub(super) fn changed_meanwhile() -> BrokerError {
-    BrokerError::Unavailable { code: "CHANGED_MEANWHILE", message: "the connector or a grant changed meanwhile; ask again" }
+    BrokerError::Unavailable {
+        code: "CHANGED_MEANWHILE",
+        message: "the connector or a grant changed meanwhile; ask again",
+    }
 }
 
 /// A line about a route.
@@ -172,9 +172,8 @@ pub(super) fn route_line(call: &Call, route: &Route, outcome: Outcome, reason: &
 /// A scope beyond the ceiling is refused, never silently cut.
 fn beyond_ceiling(route: &Route) -> Option<BrokerError> {
     let policy = &route.connector.policy;
-    let refuse = |code, hint: String| {
-        Some(BrokerError::Denied { code, permission: Permission::CredentialsMint.as_str(), hint })
-    };
+    let refuse =
+        |code, hint: String| Some(BrokerError::Denied { code, permission: Permission::CredentialsMint.as_str(), hint });
     if !policy.covers(&route.resource) {
         return refuse("RESOURCE_BEYOND_CEILING", "the connector's ceiling leaves this resource out".to_owned());
     }

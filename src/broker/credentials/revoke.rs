@@ -93,7 +93,7 @@ impl Broker {
         };
         let entry = self.ledger.open(line).await?;
         // From here on nobody is handed it, whatever the cloud says.
-        self.cache.drop_where(|kept| kept.issuance == issuance.id);
+        self.cache.withdraw(issuance.id);
         let (state, note) = self.end_at_cloud(call, &entry, &issuance).await;
         let reason = if state == IssuanceState::Revoked { "REVOKED" } else { "WITHDRAWN" };
         let write = Write::EndIssuance { project: issuance.project, id: issuance.id, state, ended_at: now };

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::connectors::{AnyConnectorType, Ask, CheckedSettings, NarrowedScope};
-use crate::domain::{
-    AccessLevel, Component, Connector, FieldError, ProjectId, ResourceId, ResourceTypeName, TtlRange,
-};
+use crate::domain::{AccessLevel, Component, Connector, FieldError, ProjectId, ResourceId, ResourceTypeName, TtlRange};
 use crate::store::{Revision, StoreError};
 
 use super::super::connectors::{known_resource_type, stored_settings, type_of};
@@ -107,7 +105,8 @@ impl Broker {
         let resource = bounded(kind, &settings, &resource_type, ask.resource.as_deref(), bounds)?;
         let narrow = Ask { resource_type: resource_type.clone(), resource: resource.clone(), access: ask.access };
         let scope = kind.narrow(&settings.json, &narrow)?;
-        let passthrough = kind.passthrough(&settings.json, connector.secret.expires_at, self.clock.now())?;
+        let passthrough =
+            kind.passthrough(&settings.json, &scope.json, connector.secret.expires_at, self.clock.now())?;
         let digest = digest(&connector, &resource_type, &scope);
         Ok(Route {
             kind,

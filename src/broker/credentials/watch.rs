@@ -30,7 +30,11 @@ impl Broker {
     ///
     /// # Errors
     /// `Exhausted` when too many streams are open.
-    pub fn watch_credential(self: &Arc<Self>, call: &Call, ask: MintAsk) -> Result<mpsc::Receiver<Pushed>, BrokerError> {
+    pub fn watch_credential(
+        self: &Arc<Self>,
+        call: &Call,
+        ask: MintAsk,
+    ) -> Result<mpsc::Receiver<Pushed>, BrokerError> {
         let place = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| BrokerError::Exhausted {
             code: "TOO_MANY_WATCHES",
             message: "too many credentials are being watched".to_owned(),
