@@ -28,6 +28,8 @@ fn main() -> Outcome<()> {
     tonic_prost_build::configure()
         .build_server(true)
         .build_client(true)
+        // Ordered maps: equal requests encode equally, which idempotency rests on.
+        .btree_map(["."])
         .skip_debug(silent.iter().map(|name| format!(".{name}")))
         .compile_fds(descriptors)?;
     Ok(())
