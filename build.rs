@@ -29,7 +29,7 @@ fn main() -> Outcome<()> {
         .build_server(true)
         .build_client(true)
         // Ordered maps: equal requests encode equally, which idempotency rests on.
-        .btree_map(["."])
+        .btree_map(".")
         .skip_debug(silent.iter().map(|name| format!(".{name}")))
         .compile_fds(descriptors)?;
     Ok(())

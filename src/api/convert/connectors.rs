@@ -153,8 +153,7 @@ pub fn filter(request: &proto::ListConnectorsRequest) -> Result<ConnectorFilter,
 /// What binds a page token to its listing.
 #[must_use]
 pub fn list_digest(request: &proto::ListConnectorsRequest) -> Vec<u8> {
-    let labels: BTreeMap<_, _> = request.labels.iter().collect();
-    format!("{:?}", (&request.connector_type, &request.resource_type, labels)).into_bytes()
+    format!("{:?}", (&request.connector_type, &request.resource_type, &request.labels)).into_bytes()
 }
 
 /// What binds a page token to its listing.
