@@ -1,5 +1,6 @@
 //! skeleton
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+pub mod api;
 pub mod audit;
 pub mod authz;
 pub mod broker;
