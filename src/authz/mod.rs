@@ -9,4 +9,4 @@ pub mod policy;
 
 pub use permission::Permission;
 pub use permit::{Limits, Permit};
-pub use policy::{Decision, DenyReason, MintWish, Question, Subject, Target, decide};
+pub use policy::{Decision, DenyReason, MintWish, Question, Subject, Target, Visible, decide, visible_scope};

@@ -96,3 +96,23 @@ pub fn decide(subject: &Subject, question: &Question<'_>, now: Timestamp) -> Dec
     let _ = (subject, question, now, Role::ALL);
     Decision::Deny(DenyReason::GrantMissing)
 }
+
+/// What a listing may show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visible {
+    /// Everything of the project.
+    All,
+    /// These only.
+    Only {
+        /// Connectors.
+        connectors: Vec<ConnectorId>,
+        /// Components.
+        components: Vec<ComponentId>,
+    },
+}
+
+/// What listings under `permission` may show to `subject` at `now`.
+#[must_use]
+pub fn visible_scope(_subject: &Subject, _permission: Permission, _now: Timestamp) -> Visible {
+    Visible::Only { connectors: Vec::new(), components: Vec::new() }
+}

@@ -7,6 +7,7 @@ use crate::audit::{Line, LineKind, Outcome, Reason};
 use crate::authz::Subject;
 use crate::domain::{Project, Timestamp, TokenId};
 use crate::sealing::Purpose;
+use crate::store::Revision;
 
 use super::call::CallRecord;
 use super::error::BrokerError;
@@ -23,6 +24,8 @@ pub struct CallerFacts {
     pub token: TokenId,
     /// When that token ends.
     pub token_expires_at: Timestamp,
+    /// The store's revision that these facts are as of, or an earlier one.
+    pub as_of: Revision,
 }
 
 impl Broker {
@@ -32,6 +35,12 @@ impl Broker {
     /// `Unauthenticated` for whatever is wrong with it, with nothing more
     /// said; `Unavailable` when the store cannot be read.
     pub async fn authenticate(&self, _authorization: &[u8]) -> Result<Arc<CallerFacts>, BrokerError> {
+        todo!()
+    }
+
+    /// The same caller as of now: its token may have been revoked, its
+    /// bindings changed.
+    pub(super) async fn caller_again(&self, _token: &TokenId) -> Result<Arc<CallerFacts>, BrokerError> {
         todo!()
     }
 

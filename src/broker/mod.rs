@@ -6,6 +6,10 @@
 
 mod authenticate;
 mod call;
+mod connectors;
+mod credentials;
+mod detach;
+mod entry;
 mod error;
 mod gate;
 mod lookup;
@@ -14,18 +18,23 @@ mod page_token;
 
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
+pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
+pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
 pub use error::BrokerError;
 pub use once::Once;
 pub use page_token::PageTokens;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::audit::Ledger;
 use crate::connectors::Upstream;
-use crate::domain::{Clock, Entropy, Timestamp};
+use crate::domain::{Clock, ConnectorId, Entropy, Timestamp};
 use crate::sealing::Keyring;
 use crate::store::Store;
 
+use credentials::{CredentialCache, Flights, Routes, WATCHES_MAX};
 use lookup::Lookups;
 
 /// What the broker is made of; the daemon wires it.
@@ -57,6 +66,10 @@ pub struct Broker {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     lookups: Lookups,
+    routes: Routes,
+    cache: CredentialCache,
+    flights: Flights,
+    watches: Arc<Semaphore>,
     pages: PageTokens,
     started_at: Timestamp,
     root_provider: &'static str,
@@ -69,6 +82,10 @@ impl Broker {
     pub fn new(parts: Parts) -> Self {
         Self {
             lookups: Lookups::new(parts.store.watch_revision()),
+            routes: Routes::new(),
+            cache: CredentialCache::new(),
+            flights: Flights::default(),
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),
             started_at: parts.clock.now(),
             store: parts.store,
@@ -80,6 +97,12 @@ impl Broker {
             root_provider: parts.root_provider,
             root_key_id: parts.root_key_id,
         }
+    }
+
+    /// Drops everything a connector minted, before a change of it is
+    /// acknowledged.
+    fn forget_minted(&self, connector: ConnectorId) {
+        self.cache.forget(connector);
     }
 
     /// The codec of page tokens.

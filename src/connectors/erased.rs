@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Attribution, AuthMethodName, EnforcedScope, FieldError, FieldErrors, Issuance, Minted, Reach, ResourceId,
+    Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted, Reach, ResourceId,
     ResourceTypeName, Timestamp, Ttl, TtlRange,
 };
 use crate::sealing::SourceCredential;
@@ -52,6 +52,12 @@ pub trait AnyConnectorType: Send + Sync {
     /// When what is stored does not parse.
     fn stored_settings(&self, json: &str) -> Result<CheckedSettings, FieldErrors>;
 
+    /// See [`ConnectorType::complete`]; takes and gives canonical JSON.
+    ///
+    /// # Errors
+    /// Names the field that could not be filled in.
+    fn complete(&self, settings: &str, entropy: &dyn Entropy) -> Result<CheckedSettings, FieldErrors>;
+
     /// See [`ConnectorType::check_secret`].
     ///
     /// # Errors
@@ -91,6 +97,7 @@ pub trait AnyConnectorType: Send + Sync {
     fn passthrough(
         &self,
         settings: &str,
+        scope: &str,
         secret_expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, FieldError>;
@@ -162,6 +169,10 @@ impl<T: ConnectorType> AnyConnectorType for T {
         self.facts(&self.read(json)?)
     }
 
+    fn complete(&self, settings: &str, entropy: &dyn Entropy) -> Result<CheckedSettings, FieldErrors> {
+        self.facts(&ConnectorType::complete(self, self.read(settings)?, entropy)?)
+    }
+
     fn check_secret(
         &self,
         settings: &str,
@@ -196,10 +207,13 @@ impl<T: ConnectorType> AnyConnectorType for T {
     fn passthrough(
         &self,
         settings: &str,
+        scope: &str,
         secret_expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, FieldError> {
-        Ok(ConnectorType::passthrough(self, &self.read(settings)?, secret_expires_at, now))
+        let settings = self.read(settings)?;
+        let scope: T::Scope = serde_json::from_str(scope).map_err(|_| FieldError::new("scope", "does not parse"))?;
+        Ok(ConnectorType::passthrough(self, &settings, &scope, secret_expires_at, now))
     }
 
     async fn verify(

@@ -80,6 +80,13 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// Names each refused field as `settings.FIELD`.
     fn check(&self, settings: &Self::Settings) -> Result<(), FieldErrors>;
 
+    /// Fills in, once at registration, what is random by default, for example
+    /// an external id. What was given stays as it is.
+    ///
+    /// # Errors
+    /// Names the field that could not be filled in.
+    fn complete(&self, settings: Self::Settings, entropy: &dyn Entropy) -> Result<Self::Settings, FieldErrors>;
+
     /// Checks a source credential against the settings, without the cloud.
     ///
     /// # Errors
@@ -123,8 +130,15 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// What the cloud will really enforce for a scope.
     fn enforced(&self, settings: &Self::Settings, scope: &Self::Scope) -> EnforcedScope;
 
-    /// Whether minting this could only hand out the long-lived secret.
-    fn passthrough(&self, settings: &Self::Settings, secret_expires_at: Option<Timestamp>, now: Timestamp) -> bool;
+    /// Whether minting this scope could only hand out the source credential
+    /// itself, either in long-lived form or wider than what was asked for.
+    fn passthrough(
+        &self,
+        settings: &Self::Settings,
+        scope: &Self::Scope,
+        secret_expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool;
 
     /// Asks the cloud who the source credential is and what it reaches.
     async fn verify(

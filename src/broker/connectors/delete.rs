@@ -1,0 +1,60 @@
+//! Delete a connector. What it minted lives on at the cloud until it expires:
+//! the reply says how much and how long.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{Line, Outcome};
+use crate::authz::Permission;
+use crate::domain::page::PAGE_SIZE_MAX;
+use crate::domain::{PageAsk, Timestamp, Version};
+use crate::store::{IssuanceFilter, Tx, Write};
+
+use super::super::{Broker, BrokerError, Call, Once};
+
+/// What a deletion leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Credentials minted from it that are still alive; at most 1,000 are
+    /// counted.
+    pub outstanding: u32,
+    /// When the last of them ends.
+    pub outstanding_until: Option<Timestamp>,
+}
+
+impl Broker {
+    /// Deletes a connector and its sealed credential.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`; `Stale`; `Precondition` naming the components
+    /// that are linked to it.
+    pub async fn delete_connector(
+        &self,
+        call: &Call,
+        text: &str,
+        expected: Option<Version>,
+        once: Option<Once>,
+    ) -> Result<Deleted, BrokerError> {
+        if let Some(earlier) = self.recall(call, once.as_ref()).await? {
+            return Ok(earlier);
+        }
+        let (connector, _) = self.permitted_connector(call, text, Permission::ConnectorsDelete).await?;
+        let filter =
+            IssuanceFilter { connector: Some(connector.id), principal: None, active_at: Some(self.clock.now()) };
+        let page = PageAsk { size: PAGE_SIZE_MAX, after: None };
+        let alive = self.store.issuances(call.project(), &filter, &page).await;
+        let alive = alive.map_err(|error| BrokerError::of("issuance", &error))?.items;
+        let deleted = Deleted {
+            outstanding: u32::try_from(alive.len()).unwrap_or(u32::MAX),
+            outstanding_until: alive.iter().map(|issuance| issuance.expires_at).max(),
+        };
+        let expected = expected.unwrap_or(connector.version);
+        let line = Line { connector: Some(connector.id), ..call.line(Outcome::Ok, "") }
+            .with_detail("outstanding", &deleted.outstanding.to_string());
+        let tx = Tx::with_line(line)
+            .write(Write::DeleteConnector { project: call.project(), id: connector.id, expected })
+            .remember(self.remember(call, once.as_ref(), &deleted)?);
+        let committed = self.commit(call, "connector", tx).await;
+        self.forget_minted(connector.id);
+        self.settled(call, once.as_ref(), deleted, committed).await
+    }
+}

@@ -1,0 +1,103 @@
+//! List and describe connectors: each caller sees what its bindings are about,
+//! and account ids, roles and identities only with the permission for it.
+
+use crate::authz::{Decision, Permission, Question, Visible, decide, visible_scope};
+use crate::connectors::find;
+use crate::domain::{Connector, ConnectorTypeName, Labels, Page, PageAsk, ResourceTypeName};
+
+use super::super::{Broker, BrokerError, Call};
+
+/// The most pages of the store that one page of a filtered list reads.
+const ROUNDS_MAX: usize = 20;
+
+/// Which connectors are wished for.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectorFilter {
+    /// Of this type.
+    pub connector_type: Option<ConnectorTypeName>,
+    /// That can serve this resource type.
+    pub resource_type: Option<ResourceTypeName>,
+    /// With all these labels.
+    pub labels: Labels,
+}
+
+/// A connector as one caller may see it.
+#[derive(Debug, Clone)]
+pub struct ConnectorSeen {
+    /// The record.
+    pub connector: Connector,
+    /// Settings, identity and fingerprint may be shown.
+    pub settings_visible: bool,
+}
+
+impl Broker {
+    /// Lists connectors by name.
+    ///
+    /// # Errors
+    /// `Denied`; `Unavailable`.
+    pub async fn list_connectors(
+        &self,
+        call: &Call,
+        filter: &ConnectorFilter,
+        page: &PageAsk,
+    ) -> Result<Page<ConnectorSeen>, BrokerError> {
+        self.permit(call, Permission::ConnectorsList).await?;
+        let visible = visible_scope(&call.caller.subject, Permission::ConnectorsList, self.clock.now());
+        let mut items = Vec::new();
+        let mut after = page.after.clone();
+        for _ in 0..ROUNDS_MAX {
+            let room = page.size.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
+            if room == 0 {
+                break;
+            }
+            let ask = PageAsk { size: room, after: after.clone() };
+            let kind = filter.connector_type.as_ref();
+            let read = self.store.connectors(call.project(), kind, &filter.labels, &ask).await;
+            let read = read.map_err(|error| BrokerError::of("connector", &error))?;
+            let wanted = read.items.into_iter().filter(|c| sees(&visible, c) && serves(c, filter));
+            items.extend(wanted.map(|connector| self.seen(call, connector)));
+            after = read.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(Page { items, next: after })
+    }
+
+    /// Describes one connector.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`.
+    pub async fn describe_connector(&self, call: &Call, text: &str) -> Result<ConnectorSeen, BrokerError> {
+        let (connector, _) = self.permitted_connector(call, text, Permission::ConnectorsDescribe).await?;
+        Ok(self.seen(call, Connector::clone(&connector)))
+    }
+
+    /// The record with what this caller may see of it. Asking is no call of
+    /// its own: nothing is written.
+    pub(in crate::broker) fn seen(&self, call: &Call, connector: Connector) -> ConnectorSeen {
+        let question = Question {
+            permission: Permission::ConnectorsReadSettings,
+            target: self.target(call, Some(connector.id), None),
+            wish: None,
+        };
+        let decision = decide(&call.caller.subject, &question, self.clock.now());
+        ConnectorSeen { connector, settings_visible: matches!(decision, Decision::Allow(_)) }
+    }
+}
+
+fn sees(visible: &Visible, connector: &Connector) -> bool {
+    match visible {
+        Visible::All => true,
+        Visible::Only { connectors, .. } => connectors.contains(&connector.id),
+    }
+}
+
+fn serves(connector: &Connector, filter: &ConnectorFilter) -> bool {
+    let Some(wanted) = &filter.resource_type else { return true };
+    match &connector.resource_type {
+        Some(fixed) => fixed == wanted,
+        None => find(connector.connector_type.as_str())
+            .is_some_and(|kind| kind.description().resources.iter().any(|r| r.name == wanted.as_str())),
+    }
+}

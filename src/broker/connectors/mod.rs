@@ -1,0 +1,27 @@
+//! Use cases of connectors, one verb a file.
+
+mod delete;
+mod list;
+mod register;
+mod resources;
+mod rotate;
+mod source;
+mod update;
+mod verify;
+
+pub(super) use source::{known_resource_type, stored_settings, type_of};
+
+pub use delete::Deleted;
+pub use list::{ConnectorFilter, ConnectorSeen};
+pub use register::Register;
+pub use resources::ResourcesAsk;
+pub use rotate::Rotate;
+pub use update::Update;
+
+use std::time::Duration;
+
+/// How long a verification may take in all: several clouds' listings in
+/// parallel, each with a deadline of its own.
+const VERIFY_DEADLINE: Duration = Duration::from_secs(25);
+/// How many ids of each type a verification keeps.
+const VERIFY_IDS_MAX: u32 = 100;

@@ -1,0 +1,88 @@
+//! Replace a source credential: verify the new one, seal it, and stop serving
+//! what the old one minted before the change is acknowledged.
+
+use crate::authz::Permission;
+use crate::domain::{Connector, FieldError, Timestamp, Version};
+use crate::sealing::SourceCredential;
+use crate::store::Write;
+
+use super::super::{Broker, BrokerError, Call, Once};
+use super::source::{check_secret, seal_context, stored_settings, type_of};
+
+/// The new source credential. Not Debug: it holds the secret.
+pub struct Rotate {
+    /// Name, id, or unique prefix of the id.
+    pub connector: String,
+    /// The new source credential, whole.
+    pub secret: SourceCredential,
+    /// The version it was read at; the current one otherwise.
+    pub expected: Option<Version>,
+    /// When the new source credential ends.
+    pub secret_expires_at: Option<Timestamp>,
+    /// Do not ask the cloud.
+    pub skip_verify: bool,
+    /// Store nothing.
+    pub validate_only: bool,
+    /// What makes the request the same.
+    pub once: Option<Once>,
+}
+
+impl Broker {
+    /// Replaces the source credential of a connector.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`; `Stale`; `Invalid` with the field; `Upstream` when
+    /// the cloud does not accept the new one: the old one stays.
+    pub async fn rotate_connector_secret(&self, call: &Call, ask: Rotate) -> Result<Connector, BrokerError> {
+        let permission = Permission::ConnectorsRotateSecret;
+        let (old, _) = self.permitted_connector(call, &ask.connector, permission).await?;
+        if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
+            return Ok(earlier);
+        }
+        let expected = ask.expected.unwrap_or(old.version);
+        if old.version != expected {
+            return Err(BrokerError::Stale { noun: "connector" });
+        }
+        let mut new = self.with_new_secret(call, &old, &ask)?;
+        let detail = if ask.skip_verify { "skipped" } else { "asked" };
+        let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
+        if !ask.skip_verify {
+            match self.verify_handed_in(&new, &ask.secret).await {
+                Ok(verification) => new.verification = verification,
+                Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+            }
+        }
+        if ask.validate_only {
+            self.close_validated(call, &entry).await?;
+            return Ok(new);
+        }
+        let settings = stored_settings(&new)?;
+        let sealed = match self.keyring.seal(&seal_context(&new, &settings), &ask.secret) {
+            Ok(sealed) => Some(sealed),
+            Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+        };
+        let kept = self.remember(call, ask.once.as_ref(), &new)?;
+        let write = Write::UpdateConnector { connector: new.clone(), expected, sealed };
+        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(write).remember(kept)).await;
+        self.forget_minted(new.id);
+        self.settled(call, ask.once.as_ref(), new, committed).await
+    }
+
+    fn with_new_secret(&self, call: &Call, old: &Connector, ask: &Rotate) -> Result<Connector, BrokerError> {
+        let now = self.clock.now();
+        if ask.secret_expires_at.is_some_and(|end| end <= now) {
+            return Err(FieldError::new("secret_expires_at", "is in the past").into());
+        }
+        let mut new = old.clone();
+        new.secret.version += 1;
+        new.secret.created_at = now;
+        new.secret.expires_at = ask.secret_expires_at;
+        new.secret.fields = ask.secret.names();
+        new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+        new.verification = self.unverified();
+        new.updated_at = now;
+        new.version = old.version.next();
+        check_secret(type_of(&new)?, &new, &ask.secret, now)?;
+        Ok(new)
+    }
+}

@@ -1,0 +1,177 @@
+//! A stored connector's way to its cloud: settings, sealed credential, and
+//! the one call for which it is opened.
+
+use std::sync::Arc;
+
+use crate::audit::{Line, OpenEntry, Outcome, Reason};
+use crate::authz::Permit;
+use crate::connectors::{AnyConnectorType, CheckedSettings, ListAsk, UpstreamError, Verified, find};
+use crate::domain::{Connector, FieldError, ResourceTypeName, Timestamp, Verification, VerificationState};
+use crate::sealing::{SealContext, SourceCredential};
+
+use super::super::{Broker, BrokerError, Call};
+use super::{VERIFY_DEADLINE, VERIFY_IDS_MAX};
+
+/// The type of a stored connector.
+pub(in crate::broker) fn type_of(connector: &Connector) -> Result<&'static dyn AnyConnectorType, BrokerError> {
+    find(connector.connector_type.as_str())
+        .ok_or(BrokerError::DataLoss { message: "the connector's type is not one of this server" })
+}
+
+/// What a connector's sealed credential is bound to.
+pub(in crate::broker) fn seal_context(connector: &Connector, settings: &CheckedSettings) -> SealContext {
+    SealContext {
+        project: connector.project,
+        connector: connector.id,
+        connector_type: connector.connector_type.clone(),
+        secret_version: connector.secret.version,
+        destination: settings.destination,
+    }
+}
+
+/// The stored settings, parsed.
+pub(in crate::broker) fn stored_settings(connector: &Connector) -> Result<CheckedSettings, BrokerError> {
+    type_of(connector)?
+        .stored_settings(&connector.settings)
+        .map_err(|_| BrokerError::DataLoss { message: "the connector's settings do not parse" })
+}
+
+/// Checks a handed-in secret: only fields the method has, each within bounds,
+/// and what the type itself says.
+pub(in crate::broker) fn check_secret(
+    kind: &dyn AnyConnectorType,
+    connector: &Connector,
+    secret: &SourceCredential,
+    now: Timestamp,
+) -> Result<(), BrokerError> {
+    let method = kind.description().methods.iter().find(|m| m.name == connector.auth_method.as_str());
+    let method = method.ok_or(FieldError::new("auth_method", "is not one of this type"))?;
+    for (name, value) in secret.fields() {
+        if !method.secrets.iter().any(|field| field.name == name.as_str()) {
+            return Err(FieldError::new(format!("secrets.{name}"), "is not a field of this auth method").into());
+        }
+        if value.is_empty() {
+            return Err(FieldError::new(format!("secrets.{name}"), "is empty").into());
+        }
+        if value.len() > crate::sealing::plaintext::PLAINTEXT_LENGTH_MAX {
+            return Err(FieldError::new(format!("secrets.{name}"), "is larger than 64 KiB").into());
+        }
+    }
+    for field in method.secrets.iter().filter(|field| field.required) {
+        if secret.field(field.name).is_none() {
+            let problem = format!("is needed: {}", field.summary);
+            return Err(FieldError::new(format!("secrets.{}", field.name), problem).into());
+        }
+    }
+    Ok(kind.check_secret(&connector.settings, secret, connector.secret.expires_at, now)?)
+}
+
+/// What to look at when a connector is verified.
+fn focus(connector: &Connector) -> ListAsk {
+    ListAsk { resource_type: connector.resource_type.clone(), limit: VERIFY_IDS_MAX, page: None }
+}
+
+impl Broker {
+    /// Opens a connector's secret for one call of `work`, under a deadline.
+    pub(in crate::broker) async fn with_secret<R, W>(
+        &self,
+        connector: &Connector,
+        permit: &Permit,
+        entry: &OpenEntry,
+        work: W,
+    ) -> Result<R, BrokerError>
+    where
+        R: Send,
+        W: for<'a> FnOnce(&'a SourceCredential) -> crate::sealing::keyring::Opened<'a, R> + Send,
+    {
+        let settings = stored_settings(connector)?;
+        let sealed = self.sealed(connector.project, connector.id).await;
+        let sealed = sealed.map_err(|error| BrokerError::of("connector", &error))?;
+        let context = seal_context(connector, &settings);
+        Ok(self.keyring.with_open(&sealed, &context, permit, entry, work).await?)
+    }
+
+    /// Asks the cloud about a secret that was just handed in.
+    pub(in crate::broker) async fn verify_handed_in(
+        &self,
+        connector: &Connector,
+        secret: &SourceCredential,
+    ) -> Result<Verification, UpstreamError> {
+        let kind = type_of(connector).map_err(|_| UpstreamError::StoredSettings)?;
+        let focus = focus(connector);
+        let asked = kind.verify(&self.upstream, &connector.settings, secret, &focus);
+        let verified = tokio::time::timeout(VERIFY_DEADLINE, asked).await;
+        Ok(self.verification(verified.map_err(|_| UpstreamError::DeadlineExceeded)??))
+    }
+
+    /// Asks the cloud about the stored secret.
+    pub(in crate::broker) async fn verify_stored(
+        &self,
+        connector: &Arc<Connector>,
+        permit: &Permit,
+        entry: &OpenEntry,
+    ) -> Result<Result<Verification, UpstreamError>, BrokerError> {
+        let kind = type_of(connector)?;
+        let (upstream, settings, focus) = (self.upstream.clone(), connector.settings.clone(), focus(connector));
+        let asked = self.with_secret(connector, permit, entry, move |secret| {
+            Box::pin(async move {
+                let asked = kind.verify(&upstream, &settings, secret, &focus);
+                tokio::time::timeout(VERIFY_DEADLINE, asked).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
+            })
+        });
+        Ok(asked.await?.map(|verified| self.verification(verified)))
+    }
+
+    fn verification(&self, verified: Verified) -> Verification {
+        Verification {
+            state: VerificationState::Verified,
+            checked_at: self.clock.now(),
+            reason: "the cloud accepted the source credential".to_owned(),
+            identity: verified.identity,
+            reach: verified.reach,
+        }
+    }
+
+    /// What stands on a connector that nobody asked the cloud about.
+    pub(in crate::broker) fn unverified(&self) -> Verification {
+        Verification {
+            state: VerificationState::Unverified,
+            checked_at: self.clock.now(),
+            reason: "stored with skip_verify".to_owned(),
+            identity: String::new(),
+            reach: Vec::new(),
+        }
+    }
+
+    /// The intent of something that is about a connector.
+    pub(in crate::broker) async fn open_on(
+        &self,
+        call: &Call,
+        connector: &Connector,
+        detail: Option<(&'static str, &str)>,
+    ) -> Result<OpenEntry, BrokerError> {
+        let mut line = Line { connector: Some(connector.id), ..call.line(Outcome::Pending, "") };
+        if let Some((key, text)) = detail {
+            line = line.with_detail(key, text);
+        }
+        Ok(self.ledger.open(line).await?)
+    }
+
+    /// Closes the entry of a check that stores nothing.
+    pub(in crate::broker) async fn close_validated(&self, call: &Call, entry: &OpenEntry) -> Result<(), BrokerError> {
+        self.close_entry(call, entry.result(Outcome::Ok, Reason::new("VALIDATED_ONLY"))).await
+    }
+}
+
+/// A resource type that the connector's type has.
+pub(in crate::broker) fn known_resource_type(
+    kind: &dyn AnyConnectorType,
+    name: &ResourceTypeName,
+) -> Result<(), FieldError> {
+    let known = &kind.description().resources;
+    if known.iter().any(|r| r.name == name.as_str()) {
+        return Ok(());
+    }
+    let names: Vec<_> = known.iter().map(|r| r.name).collect();
+    Err(FieldError::new("resource_type", format!("one of {}", names.join(", "))))
+}

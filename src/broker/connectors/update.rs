@@ -1,0 +1,189 @@
+//! Change a connector. A change of where the secret is sent needs the secret
+//! handed in again, so that nobody can point a stored secret at a server of
+//! their own.
+
+use std::sync::Arc;
+
+use crate::audit::OpenEntry;
+use crate::authz::{Permission, Permit};
+use crate::connectors::CheckedSettings;
+use crate::domain::{Connector, FieldError, Labels, MintPolicy, Name, Timestamp, Version};
+use crate::sealing::SourceCredential;
+use crate::store::Write;
+
+use super::super::{Broker, BrokerError, Call, Once};
+use super::register::check_policy;
+use super::source::{check_secret, seal_context, stored_settings, type_of};
+
+/// What is to be changed: only what is given.
+pub struct Update {
+    /// Name, id, or unique prefix of the id.
+    pub connector: String,
+    /// The version it was read at.
+    pub expected: Version,
+    /// The new name.
+    pub name: Option<Name>,
+    /// The new description.
+    pub description: Option<String>,
+    /// The new labels.
+    pub labels: Option<Labels>,
+    /// The new settings, a JSON object.
+    pub settings: Option<String>,
+    /// The new ceiling.
+    pub policy: Option<MintPolicy>,
+    /// The new end of the source credential, or none.
+    pub secret_expires_at: Option<Option<Timestamp>>,
+    /// The source credential again; empty when it is not handed in.
+    pub secret: SourceCredential,
+    /// Do not ask the cloud.
+    pub skip_verify: bool,
+    /// Store nothing.
+    pub validate_only: bool,
+    /// What makes the request the same.
+    pub once: Option<Once>,
+}
+
+impl Broker {
+    /// Changes a connector.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`; `Stale`; `Invalid` with the field; `Precondition`
+    /// when the secret is needed again; `Upstream` when the cloud does not
+    /// accept the new settings.
+    pub async fn update_connector(&self, call: &Call, ask: Update) -> Result<Connector, BrokerError> {
+        let (old, permit) = self.permitted_connector(call, &ask.connector, Permission::ConnectorsUpdate).await?;
+        if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
+            return Ok(earlier);
+        }
+        if old.version != ask.expected {
+            return Err(BrokerError::Stale { noun: "connector" });
+        }
+        let (mut new, settings) = self.changed(call, &old, &ask)?;
+        let resealed = !ask.secret.is_empty();
+        let asks_cloud = !ask.skip_verify && (resealed || new.settings != old.settings);
+        let entry = self.open_on(call, &old, Some(("change", &what(&ask)))).await?;
+        if asks_cloud {
+            new = self.verified_change(call, new, &ask, &permit, &entry).await?;
+        } else if resealed || new.settings != old.settings {
+            new.verification = self.unverified();
+        }
+        if ask.validate_only {
+            self.close_validated(call, &entry).await?;
+            return Ok(new);
+        }
+        let sealed = match resealed.then(|| self.keyring.seal(&seal_context(&new, &settings), &ask.secret)).transpose()
+        {
+            Ok(sealed) => sealed,
+            Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+        };
+        let kept = self.remember(call, ask.once.as_ref(), &new)?;
+        let write = Write::UpdateConnector { connector: new.clone(), expected: ask.expected, sealed };
+        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(write).remember(kept)).await;
+        self.forget_minted(new.id);
+        self.settled(call, ask.once.as_ref(), new, committed).await
+    }
+
+    /// The record as it will be.
+    fn changed(&self, call: &Call, old: &Connector, ask: &Update) -> Result<(Connector, CheckedSettings), BrokerError> {
+        let kind = type_of(old)?;
+        let mut new = old.clone();
+        let before = stored_settings(old)?;
+        let settings = match &ask.settings {
+            Some(json) => {
+                let parsed = kind.parse_settings(&old.auth_method, json)?;
+                kind.complete(&parsed.json, self.entropy.as_ref())?
+            }
+            None => before.clone(),
+        };
+        if settings.destination != before.destination && ask.secret.is_empty() {
+            return Err(secret_needed_again());
+        }
+        new.settings.clone_from(&settings.json);
+        if let Some(fixed) = &old.resource_id {
+            let resource_type = old.resource_type_for(None)?;
+            // A fixed resource must still be the same one under new settings.
+            if kind.canonical(&new.settings, &resource_type, Some(fixed.as_str()))? != *fixed {
+                return Err(FieldError::new("settings", "change what the connector's fixed resource means").into());
+            }
+        }
+        apply(&mut new, ask);
+        check_policy(&new.policy, &settings)?;
+        let now = self.clock.now();
+        if !ask.secret.is_empty() {
+            new.secret.version += 1;
+            new.secret.created_at = now;
+            new.secret.fields = ask.secret.names();
+            new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+            check_secret(kind, &new, &ask.secret, now)?;
+        }
+        new.updated_at = now;
+        new.version = old.version.next();
+        Ok((new, settings))
+    }
+
+    async fn verified_change(
+        &self,
+        call: &Call,
+        mut new: Connector,
+        ask: &Update,
+        permit: &Permit,
+        entry: &OpenEntry,
+    ) -> Result<Connector, BrokerError> {
+        let asked = if ask.secret.is_empty() {
+            self.verify_stored(&Arc::new(new.clone()), permit, entry).await
+        } else {
+            Ok(self.verify_handed_in(&new, &ask.secret).await)
+        };
+        match asked {
+            Ok(Ok(verification)) => {
+                new.verification = verification;
+                Ok(new)
+            }
+            Ok(Err(error)) => Err(self.close_failed(call, entry, error.into()).await),
+            Err(error) => Err(self.close_failed(call, entry, error).await),
+        }
+    }
+}
+
+fn apply(new: &mut Connector, ask: &Update) {
+    if let Some(name) = &ask.name {
+        new.name = name.clone();
+    }
+    if let Some(description) = &ask.description {
+        new.description.clone_from(description);
+    }
+    if let Some(labels) = &ask.labels {
+        new.labels = labels.clone();
+    }
+    if let Some(policy) = &ask.policy {
+        new.policy = policy.clone();
+    }
+    if let Some(end) = ask.secret_expires_at {
+        new.secret.expires_at = end;
+    }
+}
+
+/// Which fields change, for the ledger: names only.
+fn what(ask: &Update) -> String {
+    let fields = [
+        ("name", ask.name.is_some()),
+        ("description", ask.description.is_some()),
+        ("labels", ask.labels.is_some()),
+        ("settings", ask.settings.is_some()),
+        ("mint_policy", ask.policy.is_some()),
+        ("allow_passthrough", ask.policy.as_ref().is_some_and(|p| p.allow_passthrough)),
+        ("secret_expires_at", ask.secret_expires_at.is_some()),
+        ("secrets", !ask.secret.is_empty()),
+        ("skip_verify", ask.skip_verify),
+    ];
+    let given: Vec<_> = fields.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    given.join(" ")
+}
+
+fn secret_needed_again() -> BrokerError {
+    BrokerError::Precondition {
+        code: "SECRET_NEEDED_AGAIN",
+        message: "these settings change where the secret is sent".to_owned(),
+        hint: "hand in the whole source credential with the update".to_owned(),
+    }
+}

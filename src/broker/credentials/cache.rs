@@ -1,0 +1,136 @@
+//! Minted credentials in memory, never on disk: bounded, dropped (and so
+//! wiped) when they expire or when what they came from changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::domain::{ConnectorId, IssuanceId, Minted, Timestamp, Ttl};
+
+use super::plan::CacheKey;
+
+/// The most minted credentials in memory.
+const CREDENTIALS_MAX: u64 = 100_000;
+/// Longer than any hand-out or mint takes.
+const WITHDRAWN_KEPT: Duration = Duration::from_secs(600);
+
+/// A minted credential that is kept.
+pub(super) struct Kept {
+    pub(super) minted: Minted,
+    pub(super) issuance: IssuanceId,
+    pub(super) connector: ConnectorId,
+    pub(super) issued_at: Timestamp,
+    /// No refresh ahead before this time, in milliseconds: after a failure.
+    pub(super) refresh_not_before: AtomicI64,
+}
+
+impl Kept {
+    /// Seconds of life left.
+    pub(super) fn remaining(&self, now: Timestamp) -> u32 {
+        u32::try_from(self.minted.expires_at.since(now).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Seconds of life it had.
+    fn lifetime(&self) -> u32 {
+        u32::try_from(self.minted.expires_at.since(self.issued_at).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The least life to hand it out with: what its consumers re-ask at, but
+    /// never more than half of what it had, or a short one would be minted
+    /// for every ask.
+    pub(super) fn floor(&self, asked: Option<u32>) -> u32 {
+        asked.unwrap_or_else(|| self.minted.floor_seconds().min(self.lifetime() / 2))
+    }
+
+    /// Below this life a new one is minted ahead: floor and five minutes, or
+    /// half of its life with a tenth of jitter, whichever is sooner to come.
+    pub(super) fn refresh_below(&self, floor: u32) -> u32 {
+        let half = self.lifetime() / 2;
+        let tenth = (self.lifetime() / 10).max(1);
+        let jitter = u32::from(self.issuance.as_bytes()[0]) * tenth / 255;
+        let half_with_jitter = half.saturating_sub(tenth / 2).saturating_add(jitter);
+        half_with_jitter.max((floor + 5 * 60).min(self.lifetime() * 9 / 10))
+    }
+
+    /// When a holder should ask again.
+    pub(super) fn refresh_at(&self, floor: u32) -> Timestamp {
+        let early = self.refresh_below(floor).min(self.lifetime());
+        let late = self.lifetime() - early;
+        self.issued_at.plus(Ttl::seconds(late).as_duration())
+    }
+
+    /// Whether it is time to mint the next one.
+    pub(super) fn due(&self, now: Timestamp, floor: u32) -> bool {
+        self.remaining(now) < self.refresh_below(floor)
+            && now.millis() >= self.refresh_not_before.load(Ordering::Relaxed)
+    }
+}
+
+/// Drops each credential when it expires, whoever asks or does not.
+struct UntilExpiry;
+
+impl moka::Expiry<CacheKey, Arc<Kept>> for UntilExpiry {
+    fn expire_after_create(&self, _: &CacheKey, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
+        Some(kept.minted.expires_at.since(kept.issued_at))
+    }
+}
+
+/// Minted credentials by key.
+pub(in crate::broker) struct CredentialCache {
+    kept: moka::sync::Cache<CacheKey, Arc<Kept>>,
+    /// What was withdrawn lately: a hand-out that began before the withdrawal
+    /// looks here once more before the credential leaves.
+    withdrawn: moka::sync::Cache<IssuanceId, ()>,
+}
+
+impl CredentialCache {
+    pub(in crate::broker) fn new() -> Self {
+        let kept = moka::sync::Cache::builder().max_capacity(CREDENTIALS_MAX).expire_after(UntilExpiry).build();
+        let withdrawn = moka::sync::Cache::builder().max_capacity(CREDENTIALS_MAX).time_to_live(WITHDRAWN_KEPT).build();
+        Self { kept, withdrawn }
+    }
+
+    pub(super) fn find(&self, key: &CacheKey) -> Option<Arc<Kept>> {
+        self.kept.get(key)
+    }
+
+    /// Stops handing out one issuance, also where that is under way.
+    pub(super) fn withdraw(&self, issuance: IssuanceId) {
+        self.withdrawn.insert(issuance, ());
+        self.drop_where(|kept| kept.issuance == issuance);
+    }
+
+    /// Whether this issuance was withdrawn lately.
+    pub(super) fn withdrawn(&self, issuance: IssuanceId) -> bool {
+        self.withdrawn.contains_key(&issuance)
+    }
+
+    pub(super) fn keep(&self, key: CacheKey, kept: Arc<Kept>) {
+        self.kept.insert(key, kept);
+    }
+
+    pub(super) fn drop_key(&self, key: &CacheKey) {
+        self.kept.invalidate(key);
+    }
+
+    /// Drops what matches, at once.
+    fn drop_where(&self, matches: impl Fn(&Kept) -> bool) {
+        let keys: Vec<CacheKey> =
+            self.kept.iter().filter(|(_, kept)| matches(kept)).map(|(key, _)| CacheKey::clone(&key)).collect();
+        for key in keys {
+            self.kept.invalidate(&key);
+        }
+        // Runs what moka puts off, so that the memory is wiped now.
+        self.kept.run_pending_tasks();
+    }
+
+    /// Drops everything a connector minted.
+    pub(in crate::broker) fn forget(&self, connector: ConnectorId) {
+        self.drop_where(|kept| kept.connector == connector);
+    }
+
+    /// How many are kept.
+    pub(in crate::broker) fn count(&self) -> u64 {
+        self.kept.entry_count()
+    }
+}

@@ -1,0 +1,162 @@
+//! One upstream call for any number of simultaneous equal asks. A flight
+//! belongs to nobody: it ends, whoever goes away.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::domain::Timestamp;
+
+use super::super::BrokerError;
+use super::cache::Kept;
+use super::plan::CacheKey;
+
+/// The most asks that wait for one flight.
+pub(super) const WAITERS_MAX: u32 = 16_384;
+/// The most flights at once.
+pub(super) const FLIGHTS_MAX: usize = 4_096;
+/// How long a failure that may pass is the answer for everybody.
+const FAILURE_KEPT: Duration = Duration::from_secs(1);
+/// The longest that a cloud's wish to slow down is obeyed.
+const FAILURE_KEPT_MAX: Duration = Duration::from_secs(60);
+
+/// What a flight came to.
+pub(super) type Landing = Result<Arc<Kept>, BrokerError>;
+
+struct Flight {
+    landing: watch::Receiver<Option<Landing>>,
+    waiters: Arc<AtomicU32>,
+}
+
+/// Flights under way, and failures that are still the answer.
+#[derive(Clone, Default)]
+pub(in crate::broker) struct Flights(Arc<Mutex<Board>>);
+
+#[derive(Default)]
+struct Board {
+    flights: HashMap<CacheKey, Flight>,
+    failures: HashMap<CacheKey, (Timestamp, BrokerError)>,
+}
+
+/// What to do about an ask.
+pub(super) enum Boarding {
+    /// Wait for a flight that is under way.
+    Wait(Waiting),
+    /// Fly: nobody else does.
+    Lead(Leading, Waiting),
+    /// It failed a moment ago.
+    Failed(BrokerError),
+}
+
+/// A place among those who wait.
+pub(super) struct Waiting {
+    landing: watch::Receiver<Option<Landing>>,
+    waiters: Arc<AtomicU32>,
+}
+
+impl Waiting {
+    /// What the flight came to. A flight that panicked is a failure for all.
+    pub(super) async fn landing(mut self) -> Landing {
+        match self.landing.wait_for(Option::is_some).await {
+            Ok(landing) => landing.clone().unwrap_or_else(|| Err(crashed())),
+            Err(_) => Err(crashed()),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The duty to land; dropping it without landing releases everybody.
+pub(super) struct Leading {
+    flights: Flights,
+    key: CacheKey,
+    landing: watch::Sender<Option<Landing>>,
+}
+
+impl Leading {
+    /// Tells everybody what it came to.
+    pub(super) fn land(self, landing: Landing, now: Timestamp) {
+        if let Err(error) = &landing
+            && let Some(until) = failure_kept_until(error, now)
+        {
+            self.flights.board(|board| {
+                board.failures.retain(|_, (until, _)| *until > now);
+                if board.failures.len() < FLIGHTS_MAX {
+                    board.failures.insert(self.key.clone(), (until, error.clone()));
+                }
+            });
+        }
+        self.landing.send_replace(Some(landing));
+    }
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        self.flights.board(|board| board.flights.remove(&self.key));
+    }
+}
+
+impl Flights {
+    /// A place in the flight of this key.
+    pub(super) fn join(&self, key: &CacheKey, now: Timestamp) -> Result<Boarding, BrokerError> {
+        self.board(|board| {
+            if let Some((until, error)) = board.failures.get(key)
+                && *until > now
+            {
+                return Ok(Boarding::Failed(error.clone()));
+            }
+            if let Some(flight) = board.flights.get(key) {
+                if flight.waiters.load(Ordering::Relaxed) >= WAITERS_MAX {
+                    return Err(overloaded());
+                }
+                flight.waiters.fetch_add(1, Ordering::Relaxed);
+                let (landing, waiters) = (flight.landing.clone(), Arc::clone(&flight.waiters));
+                return Ok(Boarding::Wait(Waiting { landing, waiters }));
+            }
+            if board.flights.len() >= FLIGHTS_MAX {
+                return Err(overloaded());
+            }
+            let (sender, landing) = watch::channel(None);
+            let waiters = Arc::new(AtomicU32::new(1));
+            let flight = Flight { landing: landing.clone(), waiters: Arc::clone(&waiters) };
+            board.flights.insert(key.clone(), flight);
+            let leading = Leading { flights: self.clone(), key: key.clone(), landing: sender };
+            Ok(Boarding::Lead(leading, Waiting { landing, waiters }))
+        })
+    }
+
+    // The lock is held for map operations only, never across an await.
+    fn board<R>(&self, work: impl FnOnce(&mut Board) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn failure_kept_until(error: &BrokerError, now: Timestamp) -> Option<Timestamp> {
+    use crate::connectors::UpstreamError;
+    let BrokerError::Upstream(error) = error else { return None };
+    let kept = match error {
+        UpstreamError::Throttled { retry_after } => retry_after.unwrap_or(FAILURE_KEPT).min(FAILURE_KEPT_MAX),
+        other if other.recoverable() => FAILURE_KEPT,
+        _ => return None,
+    };
+    Some(now.plus(kept))
+}
+
+fn overloaded() -> BrokerError {
+    BrokerError::Exhausted {
+        code: "OVERLOADED",
+        message: "too many mints are under way".to_owned(),
+        retry_after: Some(Duration::from_secs(1)),
+    }
+}
+
+fn crashed() -> BrokerError {
+    BrokerError::Internal { what: "the mint did not finish" }
+}

@@ -1,0 +1,223 @@
+//! Mint: from the cache, from a flight under way, or by a flight of one's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::audit::{Line, OpenEntry, Outcome, Reason};
+use crate::connectors::UpstreamError;
+use crate::domain::{Attribution, Issuance, IssuanceId, IssuanceState, Minted};
+use crate::store::{Guard, StoreError, Tx, Write};
+
+use super::super::detach::detach;
+use super::super::{Broker, BrokerError, Call};
+use super::cache::Kept;
+use super::flight::{Boarding, Landing, Leading};
+use super::hand_out::HandedOut;
+use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
+
+/// How long a mint may take in all, role chains included.
+const MINT_DEADLINE: Duration = Duration::from_secs(15);
+/// How long after a failed refresh the next one is tried.
+const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+
+impl Broker {
+    /// Mints a credential, or hands out one that is good enough.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`; `Invalid` with the field; `Precondition`;
+    /// `Upstream` when the cloud gives none and none is kept; `Unavailable`
+    /// when the ledger cannot be written.
+    pub async fn mint_credential(self: &Arc<Self>, call: &Call, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
+        let plan = self.plan(call, ask).await?;
+        let kept = self.obtain(call, &plan).await?;
+        self.hand_out(call, &plan, &kept).await?;
+        if let Err(error) = self.may_leave(call, ask, &plan, &kept).await {
+            let line = route_line(call, &plan.route, Outcome::Denied, "WITHHELD");
+            self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line }).await?;
+            return Err(error);
+        }
+        Ok(HandedOut::new(kept, &plan))
+    }
+
+    /// Invariant: what leaves was allowed at a revision that is still the
+    /// newest after its ledger line is durable, and was not withdrawn.
+    async fn may_leave(&self, call: &Call, ask: &MintAsk, plan: &Plan, kept: &Kept) -> Result<(), BrokerError> {
+        if self.cache.withdrawn(kept.issuance) {
+            self.cache.drop_key(&plan.key);
+            return Err(changed_meanwhile());
+        }
+        if self.lookups.revision() != call.caller.as_of {
+            self.still(call, ask, plan).await?;
+        }
+        Ok(())
+    }
+
+    /// A kept credential with enough life, or a new one.
+    async fn obtain(self: &Arc<Self>, call: &Call, plan: &Plan) -> Landing {
+        let now = self.clock.now();
+        if let Some(kept) = self.cache.find(&plan.key) {
+            let floor = kept.floor(plan.min_remaining);
+            let remaining = kept.remaining(now);
+            if remaining >= floor {
+                if kept.due(now, floor) {
+                    self.refresh_ahead(call, plan, &kept);
+                }
+                return Ok(kept);
+            }
+            // A credential that still has half of its floor survives an
+            // outage of the cloud.
+            return match self.fly_or_wait(call, plan).await {
+                Err(BrokerError::Upstream(error)) if error.recoverable() && remaining >= floor.div_ceil(2).max(1) => {
+                    Ok(kept)
+                }
+                landing => landing,
+            };
+        }
+        self.fly_or_wait(call, plan).await
+    }
+
+    async fn fly_or_wait(self: &Arc<Self>, call: &Call, plan: &Plan) -> Landing {
+        match self.flights.join(&plan.key, self.clock.now())? {
+            Boarding::Failed(error) => Err(error),
+            Boarding::Wait(waiting) => waiting.landing().await,
+            Boarding::Lead(leading, waiting) => {
+                self.take_off(call, plan, leading);
+                waiting.landing().await
+            }
+        }
+    }
+
+    /// Mints the next one while the last one still serves.
+    fn refresh_ahead(self: &Arc<Self>, call: &Call, plan: &Plan, kept: &Arc<Kept>) {
+        let now = self.clock.now();
+        kept.refresh_not_before.store(now.plus(REFRESH_PAUSE).millis(), Ordering::Relaxed);
+        if let Ok(Boarding::Lead(leading, waiting)) = self.flights.join(&plan.key, now) {
+            drop(waiting);
+            self.take_off(call, plan, leading);
+        }
+    }
+
+    fn take_off(self: &Arc<Self>, call: &Call, plan: &Plan, leading: Leading) {
+        let (broker, call, plan) = (Arc::clone(self), call.clone(), plan.clone());
+        detach(async move {
+            let landing = broker.fly(&call, &plan).await;
+            match &landing {
+                Ok(kept) => broker.cache.keep(plan.key.clone(), Arc::clone(kept)),
+                // A final answer ends what is kept, too.
+                Err(BrokerError::Upstream(error)) if !error.recoverable() => broker.cache.drop_key(&plan.key),
+                Err(_) => {}
+            }
+            leading.land(landing, broker.clock.now());
+        });
+    }
+
+    /// Intent, key, cloud, result: in this order.
+    async fn fly(&self, call: &Call, plan: &Plan) -> Landing {
+        let issuance = IssuanceId::random(self.entropy.as_ref())?;
+        let line = route_line(call, &plan.route, Outcome::Pending, "");
+        let entry = self.ledger.open(Line { issuance: Some(issuance), ..line }).await?;
+        let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
+        let minted = match self.ask_cloud(plan, &entry, attribution).await {
+            Ok(minted) => minted,
+            Err(error) => return Err(self.close_failed(call, &entry, error).await),
+        };
+        let record = self.issuance(call, plan, issuance, &minted);
+        self.record_issuance(call, plan, &entry, &record).await?;
+        Ok(Arc::new(Kept {
+            minted,
+            issuance,
+            connector: plan.route.connector.id,
+            issued_at: record.issued_at,
+            refresh_not_before: AtomicI64::new(0),
+        }))
+    }
+
+    async fn ask_cloud(&self, plan: &Plan, entry: &OpenEntry, attribution: Attribution) -> Result<Minted, BrokerError> {
+        let route = Arc::clone(&plan.route);
+        let (upstream, ttl) = (self.upstream.clone(), plan.granted.ttl);
+        let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
+            Box::pin(async move {
+                let connector = &route.connector;
+                let asked = route.kind.mint(
+                    &upstream,
+                    &connector.settings,
+                    secret,
+                    connector.secret.expires_at,
+                    &route.scope.json,
+                    ttl,
+                    &attribution,
+                );
+                tokio::time::timeout(MINT_DEADLINE, asked).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
+            })
+        });
+        let minted = asked.await??;
+        self.check_truth(plan, &minted)?;
+        Ok(minted)
+    }
+
+    /// What no connector type may get wrong: a life in the future, and the
+    /// long-lived secret only where the connector allows it.
+    fn check_truth(&self, plan: &Plan, minted: &Minted) -> Result<(), BrokerError> {
+        if minted.expires_at <= self.clock.now() {
+            return Err(UpstreamError::BadAnswer { what: "it has expired already" }.into());
+        }
+        if minted.passthrough && !plan.route.connector.policy.allow_passthrough {
+            return Err(BrokerError::Internal { what: "a long-lived secret was about to leave" });
+        }
+        Ok(())
+    }
+
+    /// The record and the result line in one transaction, only while the
+    /// connector is as it was when the mint was decided.
+    async fn record_issuance(
+        &self,
+        call: &Call,
+        plan: &Plan,
+        entry: &OpenEntry,
+        record: &Issuance,
+    ) -> Result<(), BrokerError> {
+        let result = Line { expires_at: Some(record.expires_at), ..entry.result(Outcome::Ok, Reason::default()) }
+            .with_detail("enforced", &record.enforced.words)
+            .with_detail("fingerprint", &record.fingerprint);
+        let connector = &plan.route.connector;
+        let guard = Guard::ConnectorAt { project: connector.project, id: connector.id, version: connector.version };
+        let tx = Tx { lines: vec![self.ledger.stamp(result)], ..Tx::default() }
+            .guard(guard)
+            .write(Write::InsertIssuance(record.clone()));
+        match self.store.commit(tx).await {
+            Ok(_) => {
+                call.record.mark_lined();
+                Ok(())
+            }
+            // The credential exists at the cloud and is handed to nobody.
+            Err(StoreError::Stale | StoreError::NotFound) => {
+                Err(self.close_failed(call, entry, changed_meanwhile()).await)
+            }
+            Err(error) => Err(self.close_failed(call, entry, BrokerError::of("issuance", &error)).await),
+        }
+    }
+
+    fn issuance(&self, call: &Call, plan: &Plan, id: IssuanceId, minted: &Minted) -> Issuance {
+        let route = &plan.route;
+        Issuance {
+            id,
+            project: call.project(),
+            connector: route.connector.id,
+            connector_name: route.connector.name.clone(),
+            component: route.component.as_ref().map(|component| component.id),
+            principal: call.principal().id,
+            principal_name: call.principal().name.clone(),
+            resource_type: route.resource_type.clone(),
+            resource_id: route.resource.clone(),
+            access: route.access,
+            enforced: minted.enforced.clone(),
+            revocable: minted.revocable,
+            issued_at: self.clock.now(),
+            expires_at: minted.expires_at,
+            fingerprint: minted.fingerprint(),
+            state: IssuanceState::Active,
+            ended_at: None,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Use cases of minting: one upstream call for any number of equal asks, a
+//! ledger line before anything is handed out, and nothing handed out that a
+//! change acknowledged meanwhile would forbid.
+
+mod cache;
+mod flight;
+mod hand_out;
+mod issuances;
+mod mint;
+mod plan;
+mod revoke;
+mod route;
+mod watch;
+
+pub use hand_out::HandedOut;
+pub use issuances::IssuanceAsk;
+pub use plan::{MintAsk, MintSource};
+pub use revoke::{Revoke, Revoked};
+pub use watch::Pushed;
+
+pub(super) use cache::CredentialCache;
+pub(super) use flight::Flights;
+pub(super) use route::Routes;
+pub(super) use watch::WATCHES_MAX;

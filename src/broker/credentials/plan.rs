@@ -1,0 +1,193 @@
+//! What one caller may be handed: the route, the decision on it, and the
+//! lifetime that is left by every ceiling.
+
+use std::sync::Arc;
+
+use crate::audit::{Line, Outcome};
+use crate::authz::{Decision, DenyReason, MintWish, Permission, Permit, Question, decide};
+use crate::domain::ttl::GrantedTtl;
+use crate::domain::{AccessLevel, FieldError, PrincipalId, ResourceTypeName, Timestamp, Ttl};
+
+use super::super::{Broker, BrokerError, Call};
+use super::route::{NoRoute, Route};
+
+/// By connector or by component: name, id, or unique prefix of the id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum MintSource {
+    /// A connector.
+    Connector(String),
+    /// A component.
+    Component(String),
+}
+
+/// What to mint.
+#[derive(Debug, Clone)]
+pub struct MintAsk {
+    /// By connector or by component.
+    pub source: MintSource,
+    /// Needed when the source does not fix it.
+    pub resource_type: Option<ResourceTypeName>,
+    /// In any accepted form.
+    pub resource: Option<String>,
+    /// The access level.
+    pub access: AccessLevel,
+    /// The lifetime.
+    pub ttl: Option<Ttl>,
+    /// The least life a handed-out credential must have left, in seconds.
+    pub min_remaining: Option<u32>,
+}
+
+/// Which minted credentials may stand for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct CacheKey {
+    route: [u8; 32],
+    /// Nobody when the connector shares its credentials.
+    principal: Option<PrincipalId>,
+    lifetime: Lifetime,
+}
+
+/// A lifetime that is cut by a moment in time would be another one each
+/// second: such credentials are kept by that moment instead.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Lifetime {
+    Whole(Ttl),
+    Until(Timestamp),
+}
+
+/// A decided ask.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) route: Arc<Route>,
+    pub(super) permit: Permit,
+    pub(super) granted: GrantedTtl,
+    pub(super) key: CacheKey,
+    pub(super) min_remaining: Option<u32>,
+}
+
+impl Broker {
+    /// Decides an ask. Every refusal is in the ledger before it is said.
+    pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
+        let route = match self.route(call.project(), ask).await {
+            Ok(route) => route,
+            Err(NoRoute::Refused(error)) => return Err(self.refused_unseen(call, error).await),
+            Err(NoRoute::Unfound(noun, error)) => {
+                return Err(self.refused_unseen(call, BrokerError::of(noun, &error)).await);
+            }
+        };
+        let wish = MintWish { resource: &route.resource, access: route.access };
+        let target =
+            self.target(call, Some(route.connector.id), route.component.as_ref().map(|component| component.id));
+        let permit = self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
+        if let Some(error) = beyond_ceiling(&route) {
+            self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code())).await?;
+            return Err(error);
+        }
+        let (granted, until) = self.grant_ttl(&route, &permit, ask)?;
+        let shared = route.connector.policy.shared;
+        let key = CacheKey {
+            route: route.digest,
+            principal: (!shared).then(|| call.principal().id),
+            lifetime: until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until),
+        };
+        Ok(Plan { route, permit, granted, key, min_remaining: ask.min_remaining })
+    }
+
+    /// The lifetime under every ceiling, and the moment that cuts it, if any.
+    fn grant_ttl(
+        &self,
+        route: &Route,
+        permit: &Permit,
+        ask: &MintAsk,
+    ) -> Result<(GrantedTtl, Option<Timestamp>), BrokerError> {
+        let now = self.clock.now();
+        let mut ceilings = Vec::new();
+        ceilings.extend(route.connector.policy.ttl_max.map(|max| (max, "the connector's ceiling")));
+        ceilings.extend(permit.limits().ttl_max.map(|max| (max, "the role binding")));
+        let whole = route.ttl.grant(ask.ttl, &ceilings)?;
+        let ends = [permit.limits().not_after, route.connector.secret.expires_at];
+        let end = ends.into_iter().flatten().min().filter(|end| *end < now.plus(whole.ttl.as_duration()));
+        let Some(end) = end else { return self.checked_floor(ask, whole).map(|granted| (granted, None)) };
+        let left = Ttl::seconds(u32::try_from(end.since(now).as_secs()).unwrap_or(u32::MAX));
+        ceilings.push((left, "the end of the role binding or of the source credential"));
+        let cut = route.ttl.grant(ask.ttl, &ceilings)?;
+        self.checked_floor(ask, cut).map(|granted| (granted, Some(end)))
+    }
+
+    fn checked_floor(&self, ask: &MintAsk, granted: GrantedTtl) -> Result<GrantedTtl, BrokerError> {
+        let ttl = granted.ttl.as_seconds();
+        if ask.min_remaining.is_some_and(|floor| floor > ttl) {
+            let problem = format!("only {ttl} s are granted; ask for a longer ttl_seconds or less than that");
+            return Err(FieldError::new("min_remaining_seconds", problem).into());
+        }
+        Ok(granted)
+    }
+
+    /// What to say of an ask that leads nowhere. Who could not mint anything
+    /// in the whole project learns nothing of what exists.
+    async fn refused_unseen(&self, call: &Call, error: BrokerError) -> BrokerError {
+        let question =
+            Question { permission: Permission::CredentialsMint, target: self.target(call, None, None), wish: None };
+        match decide(&call.caller.subject, &question, self.clock.now()) {
+            // A project-wide grant lacks only the scope: such a caller may
+            // know what exists.
+            Decision::Allow(_) | Decision::Deny(DenyReason::ScopeMissing) => error,
+            Decision::Deny(_) => match self.permit(call, Permission::CredentialsMint).await {
+                Ok(_) => error,
+                Err(denied) => denied,
+            },
+        }
+    }
+
+    /// The same ask for the same caller as of now: nothing may be handed out
+    /// that a change acknowledged meanwhile forbids.
+    pub(super) async fn still(&self, call: &Call, ask: &MintAsk, plan: &Plan) -> Result<(), BrokerError> {
+        let caller = self.caller_again(&call.caller.token).await?;
+        let call = Call { record: Arc::clone(&call.record), caller };
+        let again = self.plan(&call, ask).await?;
+        if again.key == plan.key {
+            return Ok(());
+        }
+        Err(changed_meanwhile())
+    }
+}
+
+pub(super) fn changed_meanwhile() -> BrokerError {
+    BrokerError::Unavailable {
+        code: "CHANGED_MEANWHILE",
+        message: "the connector or a grant changed meanwhile; ask again",
+    }
+}
+
+/// A line about a route.
+pub(super) fn route_line(call: &Call, route: &Route, outcome: Outcome, reason: &str) -> Line {
+    Line {
+        connector: Some(route.connector.id),
+        component: route.component.as_ref().map(|component| component.id),
+        resource: Some(route.resource.clone()),
+        access: Some(route.access),
+        ..call.line(outcome, reason)
+    }
+}
+
+/// A scope beyond the ceiling is refused, never silently cut.
+fn beyond_ceiling(route: &Route) -> Option<BrokerError> {
+    let policy = &route.connector.policy;
+    let refuse =
+        |code, hint: String| Some(BrokerError::Denied { code, permission: Permission::CredentialsMint.as_str(), hint });
+    if !policy.covers(&route.resource) {
+        return refuse("RESOURCE_BEYOND_CEILING", "the connector's ceiling leaves this resource out".to_owned());
+    }
+    let link = route.component.as_ref().and_then(|component| component.link.as_ref());
+    let access_max = link.map_or(policy.access_max, |link| link.access_max.min(policy.access_max));
+    if route.access > access_max {
+        return refuse("ACCESS_BEYOND_CEILING", format!("the highest access level here is {access_max}"));
+    }
+    if route.passthrough && !policy.allow_passthrough {
+        return Some(BrokerError::Precondition {
+            code: "PASSTHROUGH_OFF",
+            message: "this could only be served by handing out the long-lived secret".to_owned(),
+            hint: "use an auth method that can mint, or ask a platform engineer to allow_passthrough".to_owned(),
+        });
+    }
+    None
+}

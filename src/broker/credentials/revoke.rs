@@ -1,0 +1,156 @@
+//! Revoke issuances, and say what is really so: `withdrawn` when the cloud
+//! still honours the credential, `revoked` only when it refuses it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{Line, OpenEntry, Outcome, Reason};
+use crate::authz::{Permission, Permit};
+use crate::connectors::UpstreamError;
+use crate::domain::{Connector, FieldError, Issuance, IssuanceState, PageAsk, Revocable};
+use crate::store::{IssuanceFilter, StoreError, Tx, Write};
+
+use super::super::connectors::type_of;
+use super::super::{Broker, BrokerError, Call, Once};
+
+/// The most issuances of one call.
+const REVOKE_MAX: u32 = 1000;
+
+/// What to revoke.
+#[derive(Debug, Clone, Default)]
+pub struct Revoke {
+    /// Ids or unique prefixes of ids.
+    pub issuances: Vec<String>,
+    /// All that are alive of this connector.
+    pub connector: Option<String>,
+    /// What makes the request the same.
+    pub once: Option<Once>,
+}
+
+/// What became of one issuance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// As it is now.
+    pub issuance: Issuance,
+    /// What was done and what is left.
+    pub note: String,
+}
+
+impl Broker {
+    /// Stops handing out issuances and ends them at the cloud where the cloud
+    /// can. Each has a ledger entry of its own.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`; `Invalid`; `Unavailable` when the ledger cannot
+    /// be written, with those before it done.
+    pub async fn revoke_issuances(&self, call: &Call, ask: &Revoke) -> Result<Vec<Revoked>, BrokerError> {
+        let permit = self.permit(call, Permission::IssuancesRevoke).await?;
+        drop(permit);
+        let issuances = self.chosen(call, ask).await?;
+        let mut results = Vec::with_capacity(issuances.len());
+        for issuance in issuances {
+            results.push(self.revoke_one(call, issuance).await?);
+        }
+        Ok(results)
+    }
+
+    async fn chosen(&self, call: &Call, ask: &Revoke) -> Result<Vec<Issuance>, BrokerError> {
+        match (&ask.connector, ask.issuances.as_slice()) {
+            (None, []) => Err(FieldError::new("issuances", "name issuances, or a connector for all of its").into()),
+            (Some(_), [_, ..]) => Err(FieldError::new("connector", "goes without issuances").into()),
+            (Some(text), []) => {
+                let found = self.find_connector(call.project(), text).await;
+                let connector = found.map_err(|error| BrokerError::of("connector", &error))?.id;
+                let active_at = Some(self.clock.now());
+                let filter = IssuanceFilter { connector: Some(connector), principal: None, active_at };
+                let page = PageAsk { size: REVOKE_MAX, after: None };
+                let found = self.store.issuances(call.project(), &filter, &page).await;
+                Ok(found.map_err(|error| BrokerError::of("issuance", &error))?.items)
+            }
+            (None, texts) if texts.len() > usize::try_from(REVOKE_MAX).unwrap_or(usize::MAX) => {
+                Err(FieldError::new("issuances", "at most 1,000 in one call").into())
+            }
+            (None, texts) => {
+                let mut issuances = Vec::with_capacity(texts.len());
+                for text in texts {
+                    let found = self.store.resolve_issuance(call.project(), text).await;
+                    issuances.push(found.map_err(|error| BrokerError::of("issuance", &error))?);
+                }
+                Ok(issuances)
+            }
+        }
+    }
+
+    async fn revoke_one(&self, call: &Call, mut issuance: Issuance) -> Result<Revoked, BrokerError> {
+        let now = self.clock.now();
+        if issuance.state == IssuanceState::Revoked || issuance.expires_at <= now {
+            let note = format!("nothing to do: it is {}", issuance.state_at(now));
+            return Ok(Revoked { issuance, note });
+        }
+        let line = Line {
+            connector: Some(issuance.connector),
+            issuance: Some(issuance.id),
+            ..call.line(Outcome::Pending, "")
+        };
+        let entry = self.ledger.open(line).await?;
+        // From here on nobody is handed it, whatever the cloud says.
+        self.cache.withdraw(issuance.id);
+        let (state, note) = self.end_at_cloud(call, &entry, &issuance).await;
+        let reason = if state == IssuanceState::Revoked { "REVOKED" } else { "WITHDRAWN" };
+        let write = Write::EndIssuance { project: issuance.project, id: issuance.id, state, ended_at: now };
+        let tx = Tx::with_line(entry.result(Outcome::Ok, Reason::new(reason))).write(write);
+        match self.commit(call, "issuance", tx).await {
+            Ok(_) => {}
+            Err(error) => return Err(self.close_failed(call, &entry, error).await),
+        }
+        issuance.state = state;
+        issuance.ended_at = Some(now);
+        Ok(Revoked { issuance, note })
+    }
+
+    /// Ends it at the cloud where the cloud can end one by itself.
+    async fn end_at_cloud(&self, call: &Call, entry: &OpenEntry, issuance: &Issuance) -> (IssuanceState, String) {
+        let until = issuance.expires_at;
+        let withdrawn = |why: &str| {
+            (IssuanceState::Withdrawn, format!("no longer handed out; the cloud honours it until {until}{why}"))
+        };
+        match issuance.revocable {
+            Revocable::No => return withdrawn(""),
+            Revocable::RoleWide => {
+                return withdrawn("; to end every session of its role sooner, deny the role on aws:TokenIssueTime");
+            }
+            Revocable::Single => {}
+        }
+        match self.ask_cloud_to_revoke(call, entry, issuance).await {
+            Ok(Ok(true)) => (IssuanceState::Revoked, "the cloud refuses it from now on".to_owned()),
+            Ok(Ok(false)) => withdrawn(""),
+            Ok(Err(error)) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
+            Err(error) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
+        }
+    }
+
+    async fn ask_cloud_to_revoke(
+        &self,
+        call: &Call,
+        entry: &OpenEntry,
+        issuance: &Issuance,
+    ) -> Result<Result<bool, UpstreamError>, BrokerError> {
+        let connector = self.connector(call.project(), issuance.connector).await;
+        let connector = match connector {
+            Ok(connector) => connector,
+            Err(StoreError::NotFound) => return Ok(Ok(false)),
+            Err(error) => return Err(BrokerError::of("connector", &error)),
+        };
+        let permit = self.revoke_permit(call, &connector).await?;
+        let kind = type_of(&connector)?;
+        let (upstream, settings, issuance) = (self.upstream.clone(), connector.settings.clone(), issuance.clone());
+        self.with_secret(&connector, &permit, entry, move |secret| {
+            Box::pin(async move { kind.revoke(&upstream, &settings, secret, &issuance).await })
+        })
+        .await
+    }
+
+    async fn revoke_permit(&self, call: &Call, connector: &Connector) -> Result<Permit, BrokerError> {
+        let target = self.target(call, Some(connector.id), None);
+        self.permit_on(call, Permission::IssuancesRevoke, target, None).await
+    }
+}

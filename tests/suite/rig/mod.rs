@@ -1,0 +1,15 @@
+//! The test bench: real servers, real clients, and processes that never outlive their test run.
+//!
+//! `weed` is AWS S3 and STS that enforce; `moto` is the breadth of AWS (ECR, EKS, IAM).
+//! Both are started once for a run by the first test that asks (`shared`) and end with it.
+
+#![allow(dead_code, reason = "a bench offers more than the stories of one day use")]
+
+pub mod account;
+pub mod cache;
+pub mod client;
+pub mod moto;
+pub mod ports;
+pub mod process;
+pub mod shared;
+pub mod weed;
