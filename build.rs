@@ -28,7 +28,7 @@ fn main() -> Outcome<()> {
     tonic_prost_build::configure()
         .build_server(true)
         .build_client(true)
-        // Ordered maps: equal requests encode equally, which idempotency rests on.
+        // Maps in order: the digest of a request is the same each time.
         .btree_map(".")
         .skip_debug(silent.iter().map(|name| format!(".{name}")))
         .compile_fds(descriptors)?;

@@ -1,4 +1,8 @@
-//! The door: gRPC. Decode, one call of the broker, encode.
+//! The door: gRPC in, one use case, gRPC out.
+//!
+//! A handler decodes, makes one call of the broker, and encodes. It decides
+//! nothing, and knows neither store nor clouds. Only `status` knows gRPC's
+//! codes.
 
 pub mod caller;
 pub mod connectors;

@@ -11,9 +11,10 @@ use crate::domain::{
 use crate::proto;
 use crate::sealing::{Plaintext, SourceCredential};
 
+use super::request::once;
 use super::types::{
-    description, digest, etag, labels, mint_policy, mint_policy_view, name, once, optional_etag, parse_etag,
-    parse_timestamp, timestamp,
+    description, etag, etag_out, labels, labels_out, mint_policy, mint_policy_out, name, reach_out, reference,
+    timestamp, timestamp_out, verification_out,
 };
 
 /// The most fields of one source credential.
@@ -51,7 +52,7 @@ fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, FieldError>) ->
 pub fn register(call: &Call, mut request: proto::RegisterConnectorRequest) -> Result<Register, FieldError> {
     let secret = secret(std::mem::take(&mut request.secrets))?;
     let request_id = std::mem::take(&mut request.request_id);
-    let once = once(&request_id, digest(call, &request))?;
+    let once = once(call, &request_id, &request)?;
     Ok(Register {
         name: name("name", &request.name)?,
         connector_type: ConnectorTypeName::parse(&request.connector_type)?,
@@ -60,10 +61,10 @@ pub fn register(call: &Call, mut request: proto::RegisterConnectorRequest) -> Re
         resource_id: (!request.resource_id.is_empty()).then_some(request.resource_id),
         settings: request.settings,
         secret,
-        secret_expires_at: parse_timestamp("secret_expires_at", request.secret_expires_at.as_ref())?,
-        description: description(request.description)?,
+        secret_expires_at: timestamp("secret_expires_at", request.secret_expires_at.as_ref())?,
+        description: description(&request.description)?,
         labels: labels(request.labels)?,
-        policy: mint_policy(request.mint_policy)?,
+        policy: mint_policy(request.mint_policy.as_ref())?,
         skip_verify: request.skip_verify,
         validate_only: request.validate_only,
         once,
@@ -77,20 +78,21 @@ pub fn register(call: &Call, mut request: proto::RegisterConnectorRequest) -> Re
 pub fn update(call: &Call, mut request: proto::UpdateConnectorRequest) -> Result<Update, FieldError> {
     let secret = secret(std::mem::take(&mut request.secrets))?;
     let request_id = std::mem::take(&mut request.request_id);
-    let once = once(&request_id, digest(call, &request))?;
+    let once = once(call, &request_id, &request)?;
     let mask = mask(&request)?;
     let given = |field: &str| mask.iter().any(|path| path == field);
     Ok(Update {
-        expected: parse_etag(&request.etag)?,
+        expected: etag(&request.etag)?
+            .ok_or_else(|| FieldError::new("etag", "is needed; describe the connector first"))?,
         name: given("name").then(|| name("name", &request.name)).transpose()?,
-        description: given("description").then(|| description(request.description)).transpose()?,
+        description: given("description").then(|| description(&request.description)).transpose()?,
         labels: given("labels").then(|| labels(request.labels)).transpose()?,
         settings: given("settings").then_some(request.settings),
-        policy: given("mint_policy").then(|| mint_policy(request.mint_policy)).transpose()?,
+        policy: given("mint_policy").then(|| mint_policy(request.mint_policy.as_ref())).transpose()?,
         secret_expires_at: given("secret_expires_at")
-            .then(|| parse_timestamp("secret_expires_at", request.secret_expires_at.as_ref()))
+            .then(|| timestamp("secret_expires_at", request.secret_expires_at.as_ref()))
             .transpose()?,
-        connector: request.connector,
+        connector: reference("connector", &request.connector)?.to_owned(),
         secret,
         skip_verify: request.skip_verify,
         validate_only: request.validate_only,
@@ -126,11 +128,11 @@ fn mask(request: &proto::UpdateConnectorRequest) -> Result<Vec<String>, FieldErr
 pub fn rotate(call: &Call, mut request: proto::RotateConnectorSecretRequest) -> Result<Rotate, FieldError> {
     let secret = secret(std::mem::take(&mut request.secrets))?;
     let request_id = std::mem::take(&mut request.request_id);
-    let once = once(&request_id, digest(call, &request))?;
+    let once = once(call, &request_id, &request)?;
     Ok(Rotate {
-        expected: optional_etag(&request.etag)?,
-        secret_expires_at: parse_timestamp("secret_expires_at", request.secret_expires_at.as_ref())?,
-        connector: request.connector,
+        expected: etag(&request.etag)?,
+        secret_expires_at: timestamp("secret_expires_at", request.secret_expires_at.as_ref())?,
+        connector: reference("connector", &request.connector)?.to_owned(),
         secret,
         skip_verify: request.skip_verify,
         validate_only: request.validate_only,
@@ -150,30 +152,22 @@ pub fn filter(request: &proto::ListConnectorsRequest) -> Result<ConnectorFilter,
     })
 }
 
-/// What binds a page token to its listing.
-#[must_use]
-pub fn list_digest(request: &proto::ListConnectorsRequest) -> Vec<u8> {
-    format!("{:?}", (&request.connector_type, &request.resource_type, &request.labels)).into_bytes()
-}
-
-/// What binds a page token to its listing.
-#[must_use]
-pub fn resources_digest(request: &proto::ListConnectorResourcesRequest) -> Vec<u8> {
-    format!("{:?}", (&request.connector, &request.resource_type)).into_bytes()
-}
-
 /// A request to enumerate the cloud.
 ///
 /// # Errors
 /// Names the refused field.
-pub fn resources(request: proto::ListConnectorResourcesRequest, page: PageAsk) -> Result<ResourcesAsk, FieldError> {
+pub fn resources(
+    request: proto::ListConnectorResourcesRequest,
+    size: i32,
+    page: &PageAsk,
+) -> Result<ResourcesAsk, FieldError> {
     // Ids are short: without a wish the largest page is meant.
-    let limit = if request.page_size == 0 { crate::domain::page::PAGE_SIZE_MAX } else { page.size };
+    let limit = if size == 0 { crate::domain::page::PAGE_SIZE_MAX } else { page.size };
     Ok(ResourcesAsk {
-        connector: request.connector,
+        connector: reference("connector", &request.connector)?.to_owned(),
         resource_type: optional(&request.resource_type, ResourceTypeName::parse)?,
         limit,
-        page: page.after,
+        page: page.after.clone(),
     })
 }
 
@@ -182,7 +176,7 @@ pub fn resources(request: proto::ListConnectorResourcesRequest, page: PageAsk) -
 pub fn deleted(deleted: &Deleted) -> proto::DeleteConnectorResponse {
     proto::DeleteConnectorResponse {
         outstanding_issuances: deleted.outstanding,
-        outstanding_until: deleted.outstanding_until.map(timestamp),
+        outstanding_until: deleted.outstanding_until.map(timestamp_out),
     }
 }
 
@@ -211,18 +205,18 @@ pub async fn view(call: &Call, broker: &Broker, seen: ConnectorSeen) -> proto::C
         resource_id: connector.resource_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         settings: if settings_visible { public_settings(&connector.settings) } else { String::new() },
         description: connector.description,
-        labels: connector.labels.pairs().clone().into_iter().collect(),
-        mint_policy: Some(mint_policy_view(&connector.policy)),
+        labels: labels_out(&connector.labels),
+        mint_policy: Some(mint_policy_out(&connector.policy)),
         verification: Some(verification(connector.verification, settings_visible)),
         secret_fields_set: connector.secret.fields.iter().map(ToString::to_string).collect(),
         secret_version: connector.secret.version,
-        secret_created_at: Some(timestamp(connector.secret.created_at)),
-        secret_expires_at: connector.secret.expires_at.map(timestamp),
+        secret_created_at: Some(timestamp_out(connector.secret.created_at)),
+        secret_expires_at: connector.secret.expires_at.map(timestamp_out),
         secret_fingerprint: if settings_visible { connector.secret.fingerprint } else { String::new() },
         created_by,
-        created_at: Some(timestamp(connector.created_at)),
-        updated_at: Some(timestamp(connector.updated_at)),
-        etag: etag(connector.version),
+        created_at: Some(timestamp_out(connector.created_at)),
+        updated_at: Some(timestamp_out(connector.updated_at)),
+        etag: etag_out(connector.version),
         warnings,
     }
 }
@@ -238,26 +232,19 @@ fn public_settings(json: &str) -> String {
     }
 }
 
-fn verification(found: Verification, settings_visible: bool) -> proto::Verification {
-    proto::Verification {
-        state: found.state.as_str().to_owned(),
-        checked_at: Some(timestamp(found.checked_at)),
-        reason: if settings_visible { found.reason } else { String::new() },
-        identity: if settings_visible { found.identity } else { String::new() },
-        reach: if settings_visible { found.reach.into_iter().map(reach).collect() } else { Vec::new() },
+fn verification(mut found: Verification, settings_visible: bool) -> proto::Verification {
+    if !settings_visible {
+        found.reason.clear();
+        found.identity.clear();
+        found.reach.clear();
     }
+    verification_out(&found)
 }
 
-/// Which resources of a type a connector reaches.
+/// Which resources a connector reaches.
 #[must_use]
-pub fn reach(found: Reach) -> proto::ResourceTypeReach {
-    proto::ResourceTypeReach {
-        resource_type: found.resource_type.to_string(),
-        resource_ids: found.resource_ids.iter().map(ToString::to_string).collect(),
-        error: found.error.unwrap_or_default(),
-        missing_permissions: found.missing_permissions,
-        remedy: found.remedy.unwrap_or_default(),
-    }
+pub fn reaches(found: &[Reach]) -> Vec<proto::ResourceTypeReach> {
+    found.iter().map(reach_out).collect()
 }
 
 /// What to look at.

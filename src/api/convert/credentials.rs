@@ -2,15 +2,15 @@
 //! the reply.
 
 use crate::broker::{Broker, Call, HandedOut, IssuanceAsk, MintAsk, MintSource, Revoke, Revoked};
-use crate::domain::{FieldError, Issuance, Minted, MintedShape, ResourceTypeName, Ttl};
+use crate::domain::{FieldError, Issuance, Minted, MintedShape, ResourceTypeName};
 use crate::proto;
 use crate::proto::mint_ask::Source;
 use crate::proto::minted_credential::Shape;
 
-use super::types::{access_level, access_view, digest, downscope_view, once, revocable_view, timestamp};
-
-/// The longest name, id or prefix of an id.
-const REFERENCE_LENGTH_MAX: usize = 128;
+use super::request::once;
+use super::types::{
+    access_level, access_level_out, downscope_out, reference, reference_if_any, revocable_out, timestamp_out, ttl,
+};
 
 /// The project that an ask names.
 #[must_use]
@@ -25,8 +25,8 @@ pub fn project_of(ask: Option<&proto::MintAsk>) -> &str {
 pub fn ask(ask: Option<proto::MintAsk>) -> Result<MintAsk, FieldError> {
     let ask = ask.ok_or_else(|| FieldError::new("ask", "is needed"))?;
     let source = match ask.source {
-        Some(Source::Connector(text)) => MintSource::Connector(reference("ask.connector", text)?),
-        Some(Source::Component(text)) => MintSource::Component(reference("ask.component", text)?),
+        Some(Source::Connector(text)) => MintSource::Connector(reference("ask.connector", &text)?.to_owned()),
+        Some(Source::Component(text)) => MintSource::Component(reference("ask.component", &text)?.to_owned()),
         None => return Err(FieldError::new("ask.source", "name a connector or a component")),
     };
     let resource_type = match ask.resource_type.as_str() {
@@ -38,16 +38,9 @@ pub fn ask(ask: Option<proto::MintAsk>) -> Result<MintAsk, FieldError> {
         resource_type,
         resource: (!ask.resource_id.is_empty()).then_some(ask.resource_id),
         access: access_level("ask.access", ask.access)?.unwrap_or(crate::domain::AccessLevel::Read),
-        ttl: (ask.ttl_seconds > 0).then(|| Ttl::seconds(ask.ttl_seconds)),
+        ttl: ttl(ask.ttl_seconds),
         min_remaining: (ask.min_remaining_seconds > 0).then_some(ask.min_remaining_seconds),
     })
-}
-
-fn reference(field: &str, text: String) -> Result<String, FieldError> {
-    if text.is_empty() || text.len() > REFERENCE_LENGTH_MAX {
-        return Err(FieldError::new(field, "is a name, an id, or a unique prefix of an id"));
-    }
-    Ok(text)
 }
 
 /// A credential on its way out.
@@ -57,15 +50,15 @@ pub fn credential(out: &HandedOut) -> proto::MintedCredential {
     proto::MintedCredential {
         issuance_id: out.issuance().to_string(),
         shape: Some(shape(minted)),
-        expires_at: Some(timestamp(minted.expires_at)),
-        refresh_at: Some(timestamp(out.refresh_at)),
+        expires_at: Some(timestamp_out(minted.expires_at)),
+        refresh_at: Some(timestamp_out(out.refresh_at)),
         enforced_scope: minted.enforced.words.clone(),
-        downscope: downscope_view(minted.enforced.downscope),
-        revocable: revocable_view(minted.revocable),
+        downscope: downscope_out(minted.enforced.downscope).into(),
+        revocable: revocable_out(minted.revocable).into(),
         attribution: minted.attribution.clone(),
         resource_id: out.resource.to_string(),
         resource_type: out.resource_type.to_string(),
-        access: access_view(out.access),
+        access: access_level_out(out.access).into(),
         ttl_note: out.ttl_note.clone().unwrap_or_default(),
         passthrough: minted.passthrough,
     }
@@ -109,31 +102,27 @@ fn shape(minted: &Minted) -> Shape {
 }
 
 /// Which issuances to list.
-#[must_use]
-pub fn issuance_ask(request: proto::ListIssuancesRequest) -> IssuanceAsk {
-    IssuanceAsk {
-        connector: (!request.connector.is_empty()).then_some(request.connector),
-        principal: (!request.principal.is_empty()).then_some(request.principal),
+///
+/// # Errors
+/// Names the refused field.
+pub fn issuance_ask(request: &proto::ListIssuancesRequest) -> Result<IssuanceAsk, FieldError> {
+    Ok(IssuanceAsk {
+        connector: reference_if_any("connector", &request.connector)?.map(str::to_owned),
+        principal: reference_if_any("principal", &request.principal)?.map(str::to_owned),
         active_only: request.active_only,
-    }
-}
-
-/// What binds a page token to its listing.
-#[must_use]
-pub fn list_digest(request: &proto::ListIssuancesRequest) -> Vec<u8> {
-    format!("{:?}", (&request.connector, &request.principal, request.active_only)).into_bytes()
+    })
 }
 
 /// What to revoke.
 ///
 /// # Errors
 /// Names the refused field.
-pub fn revoke(mut request: proto::RevokeIssuancesRequest, call: &Call) -> Result<Revoke, FieldError> {
+pub fn revoke(call: &Call, mut request: proto::RevokeIssuancesRequest) -> Result<Revoke, FieldError> {
     let request_id = std::mem::take(&mut request.request_id);
-    let once = once(&request_id, digest(call, &request))?;
+    let once = once(call, &request_id, &request)?;
     Ok(Revoke {
         issuances: request.issuances,
-        connector: (!request.connector.is_empty()).then_some(request.connector),
+        connector: reference_if_any("connector", &request.connector)?.map(str::to_owned),
         once,
     })
 }
@@ -156,14 +145,14 @@ pub fn issuance(call: &Call, broker: &Broker, one: Issuance) -> proto::Issuance 
         principal: one.principal_name.to_string(),
         resource_type: one.resource_type.to_string(),
         resource_id: one.resource_id.to_string(),
-        access: access_view(one.access),
+        access: access_level_out(one.access).into(),
         enforced_scope: one.enforced.words.clone(),
-        downscope: downscope_view(one.enforced.downscope),
-        revocable: revocable_view(one.revocable),
-        issued_at: Some(timestamp(one.issued_at)),
-        expires_at: Some(timestamp(one.expires_at)),
+        downscope: downscope_out(one.enforced.downscope).into(),
+        revocable: revocable_out(one.revocable).into(),
+        issued_at: Some(timestamp_out(one.issued_at)),
+        expires_at: Some(timestamp_out(one.expires_at)),
         fingerprint: one.fingerprint.clone(),
         state: one.state_at(broker.now()).to_owned(),
-        ended_at: one.ended_at.map(timestamp),
+        ended_at: one.ended_at.map(timestamp_out),
     }
 }

@@ -1,75 +1,25 @@
-//! What every service speaks of: names, times, levels, versions, ceilings,
-//! and what makes two requests the same.
+//! The nouns of `types.proto`, and small things that several services send.
 
-use prost::Message;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
-use crate::broker::{Call, Once};
 use crate::domain::{
-    AccessLevel, Downscope, FieldError, Labels, MintPolicy, Name, Pattern, RequestId, Revocable, Timestamp, Ttl,
-    Version,
+    AccessLevel, Downscope, FieldError, Labels, MintPolicy, Name, Pattern, Reach, Revocable, Timestamp, Ttl,
+    Verification, Version, description,
 };
 use crate::proto;
 
-/// The longest description, in characters.
-pub const DESCRIPTION_LENGTH_MAX: usize = 1000;
-/// The most globs of one ceiling or binding.
+/// The most patterns of one policy or binding.
 pub const PATTERNS_MAX: usize = 64;
+/// The last second of the year 9999: later ones have no RFC 3339 form.
+const SECONDS_MAX: i64 = 253_402_300_799;
+const NANOS_PER_MILLI: i32 = 1_000_000;
 
-/// A time, for a reply.
-#[must_use]
-pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = i32::try_from(time.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000;
-    prost_types::Timestamp { seconds: time.seconds(), nanos }
-}
-
-/// A time from a request: 1970 to 9999, or nothing.
+/// A level that was asked for, when one was.
 ///
 /// # Errors
-/// Names `field`.
-pub fn parse_timestamp(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, FieldError> {
-    const YEAR_9999: i64 = 253_402_300_799;
-    let Some(time) = time else { return Ok(None) };
-    let fits = (0..=YEAR_9999).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
-    if !fits {
-        return Err(FieldError::new(field, "must be a time between 1970 and 9999"));
-    }
-    let millis = time.seconds * 1000 + i64::from(time.nanos / 1_000_000);
-    Ok(Some(Timestamp::from_millis(millis)))
-}
-
-/// A name from a request.
-///
-/// # Errors
-/// Names `field`.
-pub fn name(field: &str, text: &str) -> Result<Name, FieldError> {
-    text.parse().map_err(|error: crate::domain::NameError| FieldError::new(field, error.to_string()))
-}
-
-/// A description: at most 1,000 characters, no control characters but line
-/// breaks.
-///
-/// # Errors
-/// Names `description`.
-pub fn description(text: String) -> Result<String, FieldError> {
-    let fits = text.chars().count() <= DESCRIPTION_LENGTH_MAX && !text.chars().any(|c| c.is_control() && c != '\n');
-    if fits { Ok(text) } else { Err(FieldError::new("description", "at most 1,000 characters, no control characters")) }
-}
-
-/// Labels from a request.
-///
-/// # Errors
-/// Names `labels` or `labels.KEY`.
-pub fn labels(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Labels, FieldError> {
-    Labels::parse(pairs)
-}
-
-/// An access level from a request; nothing when it is unspecified.
-///
-/// # Errors
-/// Names `field`.
-pub fn access_level(field: &str, number: i32) -> Result<Option<AccessLevel>, FieldError> {
-    match proto::AccessLevel::try_from(number) {
+/// Names `field` when the number stands for no level.
+pub fn access_level(field: &str, raw: i32) -> Result<Option<AccessLevel>, FieldError> {
+    match proto::AccessLevel::try_from(raw) {
         Ok(proto::AccessLevel::Unspecified) => Ok(None),
         Ok(proto::AccessLevel::Read) => Ok(Some(AccessLevel::Read)),
         Ok(proto::AccessLevel::Write) => Ok(Some(AccessLevel::Write)),
@@ -78,117 +28,263 @@ pub fn access_level(field: &str, number: i32) -> Result<Option<AccessLevel>, Fie
     }
 }
 
-/// An access level, for a reply.
+/// A level, to send.
 #[must_use]
-pub const fn access_view(level: AccessLevel) -> i32 {
+pub const fn access_level_out(level: AccessLevel) -> proto::AccessLevel {
     match level {
-        AccessLevel::Read => proto::AccessLevel::Read as i32,
-        AccessLevel::Write => proto::AccessLevel::Write as i32,
-        AccessLevel::Admin => proto::AccessLevel::Admin as i32,
+        AccessLevel::Read => proto::AccessLevel::Read,
+        AccessLevel::Write => proto::AccessLevel::Write,
+        AccessLevel::Admin => proto::AccessLevel::Admin,
     }
 }
 
-/// How far the cloud narrows, for a reply.
+/// A downscope, to send.
 #[must_use]
-pub const fn downscope_view(downscope: Downscope) -> i32 {
+pub const fn downscope_out(downscope: Downscope) -> proto::Downscope {
     match downscope {
-        Downscope::None => proto::Downscope::None as i32,
-        Downscope::Resource => proto::Downscope::Resource as i32,
-        Downscope::Prefix => proto::Downscope::Prefix as i32,
+        Downscope::None => proto::Downscope::None,
+        Downscope::Resource => proto::Downscope::Resource,
+        Downscope::Prefix => proto::Downscope::Prefix,
     }
 }
 
-/// What can be done about a credential, for a reply.
+/// What can be done about a credential, to send.
 #[must_use]
-pub const fn revocable_view(revocable: Revocable) -> i32 {
+pub const fn revocable_out(revocable: Revocable) -> proto::Revocable {
     match revocable {
-        Revocable::No => proto::Revocable::No as i32,
-        Revocable::RoleWide => proto::Revocable::RoleWide as i32,
-        Revocable::Single => proto::Revocable::Single as i32,
+        Revocable::No => proto::Revocable::No,
+        Revocable::RoleWide => proto::Revocable::RoleWide,
+        Revocable::Single => proto::Revocable::Single,
     }
 }
 
-/// Globs from a request.
+/// A time between the years 1970 and 9999, when one was sent; below a
+/// millisecond it is cut.
 ///
 /// # Errors
-/// Names `resource_patterns`.
-pub fn patterns(globs: &[String]) -> Result<Vec<Pattern>, FieldError> {
-    if globs.len() > PATTERNS_MAX {
-        return Err(FieldError::new("resource_patterns", "at most 64 patterns"));
+/// Names `field`.
+pub fn timestamp(field: &str, raw: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, FieldError> {
+    let Some(raw) = raw else { return Ok(None) };
+    if !(0..=SECONDS_MAX).contains(&raw.seconds) || !(0..1_000_000_000).contains(&raw.nanos) {
+        return Err(FieldError::new(field, "a time between the years 1970 and 9999"));
     }
-    globs.iter().map(|glob| Pattern::parse(glob)).collect()
+    Ok(Some(Timestamp::from_millis(raw.seconds * 1000 + i64::from(raw.nanos / NANOS_PER_MILLI))))
 }
 
-/// A ceiling from a request; the default one when there is none.
+/// A time, to send.
+#[must_use]
+pub fn timestamp_out(time: Timestamp) -> prost_types::Timestamp {
+    let millis = i32::try_from(time.millis().rem_euclid(1000)).unwrap_or(0);
+    prost_types::Timestamp { seconds: time.seconds(), nanos: millis * NANOS_PER_MILLI }
+}
+
+/// A name in `field`.
 ///
 /// # Errors
-/// Names the refused field.
-pub fn mint_policy(policy: Option<proto::MintPolicy>) -> Result<MintPolicy, FieldError> {
-    let Some(policy) = policy else { return Ok(MintPolicy::default()) };
-    let access_max = access_level("mint_policy.access_max", policy.access_max)?;
-    Ok(MintPolicy {
-        resource_patterns: patterns(&policy.resource_patterns)?,
-        access_max: access_max.unwrap_or_else(|| MintPolicy::default().access_max),
-        ttl_max: (policy.ttl_max_seconds > 0).then(|| Ttl::seconds(policy.ttl_max_seconds)),
-        allow_passthrough: policy.allow_passthrough,
-        shared: policy.shared,
-    })
+/// Names `field`.
+pub fn name(field: &str, text: &str) -> Result<Name, FieldError> {
+    text.parse().map_err(|error: crate::domain::NameError| FieldError::new(field, error.to_string()))
 }
 
-/// A ceiling, for a reply.
-#[must_use]
-pub fn mint_policy_view(policy: &MintPolicy) -> proto::MintPolicy {
-    proto::MintPolicy {
-        resource_patterns: policy.resource_patterns.iter().map(ToString::to_string).collect(),
-        access_max: access_view(policy.access_max),
-        ttl_max_seconds: policy.ttl_max.map_or(0, Ttl::as_seconds),
-        allow_passthrough: policy.allow_passthrough,
-        shared: policy.shared,
+/// A name in `field`, when one was sent.
+///
+/// # Errors
+/// Names `field`.
+pub fn name_if_any(field: &str, text: &str) -> Result<Option<Name>, FieldError> {
+    if text.is_empty() { Ok(None) } else { name(field, text).map(Some) }
+}
+
+/// The longest text that resolves to a record: a name or an id.
+const REFERENCE_LENGTH_MAX: usize = 63;
+
+/// A name, an id or a prefix of one, in `field`.
+///
+/// # Errors
+/// Names `field` when it is empty or could be none of these.
+pub fn reference<'a>(field: &str, text: &'a str) -> Result<&'a str, FieldError> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if text.is_empty() || text.len() > REFERENCE_LENGTH_MAX || !text.bytes().all(inner) {
+        return Err(FieldError::new(field, "a name, an id or a unique prefix of an id is due"));
     }
+    Ok(text)
 }
 
-/// A version, for a reply: quoted, as in AIP-154.
+/// The same, when one was sent.
+///
+/// # Errors
+/// Names `field`.
+pub fn reference_if_any<'a>(field: &str, text: &'a str) -> Result<Option<&'a str>, FieldError> {
+    if text.is_empty() { Ok(None) } else { reference(field, text).map(Some) }
+}
+
+/// The version that a client has read, when it said so.
+///
+/// # Errors
+/// Names `etag`.
+pub fn etag(text: &str) -> Result<Option<Version>, FieldError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digits = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    digits
+        .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .map(|version| Some(Version(version)))
+        .ok_or_else(|| FieldError::new("etag", "is not one of ours; send back what an earlier reply said"))
+}
+
+/// A version, to send.
 #[must_use]
-pub fn etag(version: Version) -> String {
+pub fn etag_out(version: Version) -> String {
     format!("\"{}\"", version.0)
 }
 
-/// A version from a request.
+/// Labels.
 ///
 /// # Errors
-/// Names `etag`.
-pub fn parse_etag(text: &str) -> Result<Version, FieldError> {
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let digits = inner.filter(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
-    let version = digits.and_then(|digits| digits.parse().ok()).map(Version);
-    version.ok_or_else(|| FieldError::new("etag", "is needed as an earlier reply gave it; describe the record first"))
+/// Names `labels` or `labels.KEY`.
+pub fn labels(pairs: BTreeMap<String, String>) -> Result<Labels, FieldError> {
+    Labels::parse(pairs)
 }
 
-/// A version from a request; nothing when there is none.
-///
-/// # Errors
-/// Names `etag`.
-pub fn optional_etag(text: &str) -> Result<Option<Version>, FieldError> {
-    if text.is_empty() { Ok(None) } else { parse_etag(text).map(Some) }
-}
-
-/// Digest of method and request. The caller has taken out the request id and
-/// any secret; the broker adds a keyed digest of the secret.
+/// Labels, to send.
 #[must_use]
-pub fn digest(call: &Call, request: &impl Message) -> [u8; 32] {
-    let body = request.encode_to_vec();
-    Sha256::new().chain_update(call.record.method).chain_update([0]).chain_update(body).finalize().into()
+pub fn labels_out(labels: &Labels) -> BTreeMap<String, String> {
+    labels.pairs().clone()
 }
 
-/// What makes a request the same; nothing without a request id.
+/// A description.
 ///
 /// # Errors
-/// Names `request_id`.
-pub fn once(request_id: &str, body_digest: [u8; 32]) -> Result<Option<Once>, FieldError> {
-    if request_id.is_empty() {
-        return Ok(None);
+/// Names `description`.
+pub fn description(text: &str) -> Result<String, FieldError> {
+    description::parse(text)
+}
+
+/// Globs of resource ids in `field`.
+///
+/// # Errors
+/// Names `field`, with the place of the pattern.
+pub fn patterns(field: &str, globs: &[String]) -> Result<Vec<Pattern>, FieldError> {
+    if globs.len() > PATTERNS_MAX {
+        return Err(FieldError::new(field, format!("at most {PATTERNS_MAX} patterns")));
     }
-    let request_id: RequestId =
-        request_id.parse().map_err(|error: crate::domain::IdError| FieldError::new("request_id", error.to_string()))?;
-    Ok(Some(Once { request_id, body_digest }))
+    let parse = |(place, glob): (usize, &String)| {
+        Pattern::parse(glob).map_err(|error| FieldError::new(format!("{field}[{place}]"), error.problem))
+    };
+    globs.iter().enumerate().map(parse).collect()
+}
+
+/// A lifetime in seconds; 0 is none.
+#[must_use]
+pub const fn ttl(seconds: u32) -> Option<Ttl> {
+    if seconds == 0 { None } else { Some(Ttl::seconds(seconds)) }
+}
+
+/// A lifetime in seconds, to send; none is 0.
+#[must_use]
+pub fn ttl_out(ttl: Option<Ttl>) -> u32 {
+    ttl.map_or(0, Ttl::as_seconds)
+}
+
+/// A ceiling; what was not said is as in [`MintPolicy::default`].
+///
+/// # Errors
+/// Names `mint_policy.FIELD`.
+pub fn mint_policy(raw: Option<&proto::MintPolicy>) -> Result<MintPolicy, FieldError> {
+    let base = MintPolicy::default();
+    let Some(raw) = raw else { return Ok(base) };
+    Ok(MintPolicy {
+        resource_patterns: patterns("mint_policy.resource_patterns", &raw.resource_patterns)?,
+        access_max: access_level("mint_policy.access_max", raw.access_max)?.unwrap_or(base.access_max),
+        ttl_max: ttl(raw.ttl_max_seconds),
+        allow_passthrough: raw.allow_passthrough,
+        shared: raw.shared,
+    })
+}
+
+/// A ceiling, to send.
+#[must_use]
+pub fn mint_policy_out(policy: &MintPolicy) -> proto::MintPolicy {
+    proto::MintPolicy {
+        resource_patterns: policy.resource_patterns.iter().map(ToString::to_string).collect(),
+        access_max: access_level_out(policy.access_max).into(),
+        ttl_max_seconds: ttl_out(policy.ttl_max),
+        allow_passthrough: policy.allow_passthrough,
+        shared: policy.shared,
+    }
+}
+
+/// What verification found, to send. Whoever may not see identities gets the
+/// record without it: that is the broker's to decide.
+#[must_use]
+pub fn verification_out(verification: &Verification) -> proto::Verification {
+    proto::Verification {
+        state: verification.state.as_str().to_owned(),
+        checked_at: Some(timestamp_out(verification.checked_at)),
+        reason: verification.reason.clone(),
+        identity: verification.identity.clone(),
+        reach: verification.reach.iter().map(reach_out).collect(),
+    }
+}
+
+/// Which resources of a type are reached, to send.
+#[must_use]
+pub fn reach_out(reach: &Reach) -> proto::ResourceTypeReach {
+    proto::ResourceTypeReach {
+        resource_type: reach.resource_type.to_string(),
+        resource_ids: reach.resource_ids.iter().map(ToString::to_string).collect(),
+        error: reach.error.clone().unwrap_or_default(),
+        missing_permissions: reach.missing_permissions.clone(),
+        remedy: reach.remedy.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_comes_back_as_it_was_sent_and_in_no_other_spelling() {
+        assert_eq!(etag(&etag_out(Version(7))).unwrap(), Some(Version(7)));
+        assert_eq!(etag("").unwrap(), None);
+        for bad in ["7", "\"7", "\"\"", "\"-1\"", "\"+7\"", "\"99999999999999999999\"", "W/\"7\"", "\""] {
+            assert_eq!(etag(bad).unwrap_err().field, "etag", "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_out_of_range_are_refused_by_field() {
+        let at = |seconds, nanos| timestamp("since", Some(&prost_types::Timestamp { seconds, nanos }));
+        assert_eq!(at(1, 999_999_999).unwrap(), Some(Timestamp::from_millis(1999)));
+        assert!(at(SECONDS_MAX, 0).is_ok());
+        for (seconds, nanos) in [(-1, 0), (SECONDS_MAX + 1, 0), (0, -1), (0, 1_000_000_000), (i64::MIN, i32::MIN)] {
+            assert_eq!(at(seconds, nanos).unwrap_err().field, "since");
+        }
+        assert_eq!(timestamp("since", None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused_and_an_unsaid_one_is_not_guessed() {
+        assert_eq!(access_level("access_max", 0).unwrap(), None);
+        assert_eq!(access_level("access_max", 3).unwrap(), Some(AccessLevel::Admin));
+        assert_eq!(access_level("access_max", 4).unwrap_err().field, "access_max");
+    }
+
+    #[test]
+    fn patterns_are_bounded_and_a_bad_one_is_named_by_place() {
+        let many = vec!["a".to_owned(); PATTERNS_MAX];
+        assert_eq!(patterns("p", &many).unwrap().len(), PATTERNS_MAX);
+        assert_eq!(patterns("p", &[many, vec!["a".to_owned()]].concat()).unwrap_err().field, "p");
+        assert_eq!(patterns("p", &["a".to_owned(), "a?".to_owned()]).unwrap_err().field, "p[1]");
+    }
+
+    #[test]
+    fn a_reference_has_no_characters_that_names_and_ids_have_not() {
+        assert!(reference("connector", "prod-aws").is_ok());
+        assert!(reference("connector", "6f1c6d3a-5d0b-4f6e-9a55-0d1f5c1d7a11").is_ok());
+        for bad in ["", "A", "a b", "a%", "a'--", "a\0", &"a".repeat(64)] {
+            assert_eq!(reference("connector", bad).unwrap_err().field, "connector", "{bad:?}");
+        }
+    }
 }
