@@ -1,6 +1,7 @@
 //! skeleton
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 pub mod audit;
+pub mod authn;
 pub mod authz;
 pub mod connectors;
 pub mod domain;
