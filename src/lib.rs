@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 pub mod audit;
 pub mod authz;
+pub mod cli;
 pub mod connectors;
 pub mod domain;
 pub mod outbound;
