@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod authz;
 pub mod broker;
+pub mod config;
 pub mod connectors;
 pub mod domain;
 pub mod outbound;
