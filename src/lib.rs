@@ -1,11 +1,76 @@
-//! skeleton
+//! **valetkey** is a credential broker for machine-learning platforms.
+//!
+//! Platform engineers register *connectors*: sealed, write-only, long-lived
+//! cloud credentials. Stack components and pipeline runs ask over gRPC and get
+//! *minted credentials*: short-lived, narrowed, attributed. Data scientists
+//! never see a raw secret.
+//!
+//! # From a request to a credential
+//!
+//! ```text
+//!  client ──TLS 1.3──► daemon::listener ──► api::layers ──► api handlers
+//!                      caps, deadlines      shape, who,     decode, one call,
+//!                                           quota, line     encode
+//!                                                              │
+//!              authz::decide ◄──────────── broker ─────────────┤
+//!              (Permit)                    one verb a file     │
+//!                                             │                │
+//!              audit::Ledger ◄────────────────┤ intent         │
+//!              (OpenEntry)                    │                │
+//!              sealing::Keyring ◄─────────────┤ Permit + OpenEntry
+//!              (plaintext, one call)          │                │
+//!              connectors::aws ──outbound──► cloud             │
+//!                                             │                │
+//!              store::sqlite ◄────────────────┘ change + line, one transaction
+//! ```
+//!
+//! # Rooms
+//!
+//! | room | what it holds | who it may know |
+//! | --- | --- | --- |
+//! | [`domain`] | nouns and pure rules | nothing of ours |
+//! | [`telemetry`] | logs | nothing of ours |
+//! | [`config`] | the only reader of files and environment | domain |
+//! | [`authn`] | who are you: tokens | domain, outbound |
+//! | [`authz`] | may you: roles, the decision, the permit | domain |
+//! | [`audit`] | the ledger: lines, the chain, the open entry | domain |
+//! | [`sealing`] | the strongroom: keys and plaintext | domain, and the two proofs |
+//! | [`outbound`] | the one way out to clouds | domain |
+//! | [`connectors`] | one folder for each connector type, and the catalog | domain, plaintext, outbound |
+//! | [`store`] | traits by noun; SQLite | domain, sealed records, audit |
+//! | [`broker`] | the use cases, one verb a file | all above, by traits |
+//! | [`api`] | gRPC: layers, handlers, conversion, statuses | domain, broker, authn, proto |
+//! | [`cli`] | the command line, one noun a file | proto, config |
+//! | [`daemon`] | wiring, hardening, listener, drain | everything; known by main alone |
+//!
+//! `tests/house.rs` enforces the table, the size of files and functions, and
+//! the list of files that touch plaintext.
+//!
+//! # Invariants
+//!
+//! - A source credential goes in and never comes out. It is plaintext inside
+//!   [`sealing`] and a connector's `upstream*.rs`, for one call.
+//! - [`authz::Permit`] is made by [`authz::decide`] only, [`audit::OpenEntry`]
+//!   by the ledger once its line is durable; [`sealing::Keyring::with_open`]
+//!   needs both, about the same connector.
+//! - A change and its ledger line commit in one transaction.
+//! - A credential leaves only after the line of that hand-out is durable, and
+//!   only if what allowed it is still so then.
+//! - Every record, query and ledger line belongs to one project.
+//!
+//! Longer reading is in [`manual`].
+
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod api;
 pub mod audit;
+pub mod authn;
 pub mod authz;
 pub mod broker;
 pub mod config;
 pub mod connectors;
 pub mod domain;
+pub mod manual;
 pub mod outbound;
 pub mod sealing;
 pub mod store;
@@ -15,4 +80,10 @@ pub mod telemetry;
 #[allow(missing_docs, clippy::all, clippy::pedantic, clippy::restriction)]
 pub mod proto {
     tonic::include_proto!("valetkey.v1");
+
+    /// The encoded descriptor set, for reflection and the coverage tests.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+    /// Messages that hold a secret, and all that contain one: they have no
+    /// Debug.
+    pub const SENSITIVE_MESSAGES: &[&str] = include!(concat!(env!("OUT_DIR"), "/sensitive_messages.rs"));
 }

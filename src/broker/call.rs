@@ -1,8 +1,8 @@
 //! One call of one method: who, which method, from where, and whether the
 //! ledger has a line about it yet.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::audit::{Line, LineKind, Outcome, Reason};
 use crate::domain::{Principal, ProjectId};
@@ -18,18 +18,31 @@ pub struct CallRecord {
     /// Keyed digest of the peer's address, in hex.
     pub source: Option<String>,
     lined: AtomicBool,
+    reason: OnceLock<&'static str>,
 }
 
 impl CallRecord {
     /// A call of `method` from `source`.
     #[must_use]
     pub const fn new(method: &'static str, source: Option<String>) -> Self {
-        Self { method, source, lined: AtomicBool::new(false) }
+        Self { method, source, lined: AtomicBool::new(false), reason: OnceLock::new() }
     }
 
     /// The ledger has a line about this call.
     pub fn mark_lined(&self) {
         self.lined.store(true, Ordering::Release);
+    }
+
+    /// Why the call ends as it does; the first one counts.
+    pub fn set_reason(&self, code: &'static str) {
+        // A second reason of one call is the first one's consequence.
+        self.reason.get_or_init(|| code);
+    }
+
+    /// Why the call ends as it does, as a reason code; empty when it is well.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason.get().copied().unwrap_or_default()
     }
 
     /// Whether the ledger has a line about this call.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::domain::{Component, ComponentId, Connector, ConnectorId, ProjectId, TokenId};
+use crate::domain::{Component, ComponentId, Connector, ConnectorId, PrincipalId, ProjectId, TokenId};
 use crate::sealing::SealedCredential;
 use crate::store::{Revision, StoreError};
 
@@ -42,6 +42,7 @@ pub(super) struct Lookups {
     connectors: Lookup<(ProjectId, String), Arc<Connector>>,
     components: Lookup<(ProjectId, String), Arc<Component>>,
     sealed: Lookup<(ProjectId, ConnectorId), Arc<SealedCredential>>,
+    principals: Lookup<(ProjectId, PrincipalId), String>,
 }
 
 impl Lookups {
@@ -52,6 +53,7 @@ impl Lookups {
             connectors: Lookup::new(),
             components: Lookup::new(),
             sealed: Lookup::new(),
+            principals: Lookup::new(),
         }
     }
 
@@ -72,6 +74,21 @@ impl Broker {
         let found = Arc::new(self.store.resolve_connector(project, text).await?);
         self.lookups.connectors.keep(key, revision, Arc::clone(&found));
         Ok(found)
+    }
+
+    /// A principal's name, for a reply; the id when there is none any more.
+    pub async fn principal_name(&self, call: &super::Call, id: PrincipalId) -> String {
+        let project = call.project();
+        let revision = self.lookups.revision();
+        if let Some(found) = self.lookups.principals.fresh(&(project, id), revision) {
+            return found;
+        }
+        let name = match self.store.principal(project, id).await {
+            Ok(principal) => principal.name.to_string(),
+            Err(_) => id.to_string(),
+        };
+        self.lookups.principals.keep((project, id), revision, name.clone());
+        name
     }
 
     /// A connector by id.

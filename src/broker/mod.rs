@@ -105,6 +105,12 @@ impl Broker {
         self.cache.forget(connector);
     }
 
+    /// The time, for what a reply says of now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The codec of page tokens.
     #[must_use]
     pub const fn pages(&self) -> &PageTokens {

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::RequestId;
+use crate::sealing::SourceCredential;
 use crate::store::Remembered;
 
 use super::Broker;
@@ -20,6 +23,23 @@ pub struct Once {
 }
 
 impl Broker {
+    /// The same with the secret that came along: a keyed digest, because a
+    /// plain one of a weak password could be guessed from the store.
+    pub(super) fn once_with(
+        &self,
+        call: &Call,
+        once: Option<Once>,
+        secret: &SourceCredential,
+    ) -> Result<Option<Once>, BrokerError> {
+        let Some(once) = once else { return Ok(None) };
+        if secret.is_empty() {
+            return Ok(Some(once));
+        }
+        let tag = self.keyring.fingerprint(call.project(), secret)?;
+        let body_digest = Sha256::new().chain_update(once.body_digest).chain_update(tag).finalize().into();
+        Ok(Some(Once { body_digest, ..once }))
+    }
+
     /// The answer of an earlier time, when there was one.
     pub(super) async fn recall<T: DeserializeOwned>(
         &self,

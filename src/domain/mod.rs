@@ -16,6 +16,7 @@ pub mod attribution;
 pub mod clock;
 pub mod component;
 pub mod connector;
+pub mod description;
 pub mod field_error;
 pub mod ids;
 pub mod issuance;

@@ -75,7 +75,8 @@ impl Broker {
 
     /// The record with what this caller may see of it. Asking is no call of
     /// its own: nothing is written.
-    pub(in crate::broker) fn seen(&self, call: &Call, connector: Connector) -> ConnectorSeen {
+    #[must_use]
+    pub fn seen(&self, call: &Call, connector: Connector) -> ConnectorSeen {
         let question = Question {
             permission: Permission::ConnectorsReadSettings,
             target: self.target(call, Some(connector.id), None),

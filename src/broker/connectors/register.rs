@@ -50,9 +50,10 @@ impl Broker {
     /// # Errors
     /// `Denied`; `Invalid` with the field; `Upstream` when the cloud does not
     /// accept it; `NameTaken`; `Unavailable` when the ledger cannot be written.
-    pub async fn register_connector(&self, call: &Call, ask: Register) -> Result<Connector, BrokerError> {
+    pub async fn register_connector(&self, call: &Call, mut ask: Register) -> Result<Connector, BrokerError> {
         let decided = self.permit(call, Permission::ConnectorsRegister).await?;
         debug_assert_eq!(decided.project(), call.project());
+        ask.once = self.once_with(call, ask.once, &ask.secret)?;
         if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
             return Ok(earlier);
         }

@@ -33,9 +33,10 @@ impl Broker {
     /// # Errors
     /// `Denied`; `NotFound`; `Stale`; `Invalid` with the field; `Upstream` when
     /// the cloud does not accept the new one: the old one stays.
-    pub async fn rotate_connector_secret(&self, call: &Call, ask: Rotate) -> Result<Connector, BrokerError> {
+    pub async fn rotate_connector_secret(&self, call: &Call, mut ask: Rotate) -> Result<Connector, BrokerError> {
         let permission = Permission::ConnectorsRotateSecret;
         let (old, _) = self.permitted_connector(call, &ask.connector, permission).await?;
+        ask.once = self.once_with(call, ask.once, &ask.secret)?;
         if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
             return Ok(earlier);
         }

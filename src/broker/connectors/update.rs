@@ -50,8 +50,9 @@ impl Broker {
     /// `Denied`; `NotFound`; `Stale`; `Invalid` with the field; `Precondition`
     /// when the secret is needed again; `Upstream` when the cloud does not
     /// accept the new settings.
-    pub async fn update_connector(&self, call: &Call, ask: Update) -> Result<Connector, BrokerError> {
+    pub async fn update_connector(&self, call: &Call, mut ask: Update) -> Result<Connector, BrokerError> {
         let (old, permit) = self.permitted_connector(call, &ask.connector, Permission::ConnectorsUpdate).await?;
+        ask.once = self.once_with(call, ask.once, &ask.secret)?;
         if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
             return Ok(earlier);
         }

@@ -43,14 +43,20 @@ impl Broker {
     /// `Denied`; `NotFound`; `Invalid`; `Unavailable` when the ledger cannot
     /// be written, with those before it done.
     pub async fn revoke_issuances(&self, call: &Call, ask: &Revoke) -> Result<Vec<Revoked>, BrokerError> {
-        let permit = self.permit(call, Permission::IssuancesRevoke).await?;
-        drop(permit);
+        self.permit(call, Permission::IssuancesRevoke).await?;
+        if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
+            return Ok(earlier);
+        }
         let issuances = self.chosen(call, ask).await?;
         let mut results = Vec::with_capacity(issuances.len());
         for issuance in issuances {
             results.push(self.revoke_one(call, issuance).await?);
         }
-        Ok(results)
+        // Each was committed with a line of its own; this keeps the answer.
+        let line = call.line(Outcome::Ok, "").with_detail("issuances", &results.len().to_string());
+        let tx = Tx::with_line(line).remember(self.remember(call, ask.once.as_ref(), &results)?);
+        let committed = self.commit(call, "request", tx).await;
+        self.settled(call, ask.once.as_ref(), results, committed).await
     }
 
     async fn chosen(&self, call: &Call, ask: &Revoke) -> Result<Vec<Issuance>, BrokerError> {

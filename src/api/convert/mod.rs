@@ -1,0 +1,9 @@
+//! Proto to domain and back, one file a service, and the pieces they share.
+//!
+//! Everything that arrives is parsed here and bounded; a refusal names the
+//! field. Nothing is decided, nothing is looked up.
+
+pub mod connectors;
+pub mod credentials;
+pub mod request;
+pub mod types;

@@ -1,0 +1,6 @@
+//! The manual: chapters in rustdoc, next to the code they speak of. No code.
+
+pub mod adding_a_connector;
+pub mod adding_a_store;
+pub mod operations;
+pub mod threat_model;

@@ -1,0 +1,31 @@
+//! # Threat model
+//!
+//! Each guarantee names the tests that can fail when it is broken.
+//!
+//! ## Against whom
+//!
+//! An anonymous network peer; a data scientist with a valid token; a runner
+//! with its own token; a platform engineer who may write connectors but must
+//! not read a secret back, grant to themselves, or erase traces; an owner of
+//! another project; a reader of the database, its WAL, logs and core dumps; a
+//! writer of the database file (detected, not prevented); a cloud that is
+//! slow, wrong or hostile in its answers; power loss and a full disk.
+//!
+//! ## Not against
+//!
+//! Root on the host while the daemon runs; a cloud that ignores its own
+//! session policy; the holder of a credential that was already handed out and
+//! that the cloud cannot recall: its life is bounded by its TTL, and every
+//! reply says when it really ends. Replacing the *whole* store with an older
+//! copy is not detected without an anchor outside of it: `audit verify
+//! --expect-head SEQ:HASH` is that anchor, to be kept elsewhere. An owner
+//! creates tokens for others and could use one before handing it over; the
+//! ledger shows who created which token.
+//!
+//! ## Secrets in memory
+//!
+//! Source credentials are moved out of the request into wiped memory and
+//! sealed; keys sit in locked pages; the global allocator wipes whatever is
+//! freed, in crates that are not ours too. After a call that carried a secret
+//! the connection is closed, so that buffers of HTTP and TLS are freed and
+//! wiped. What remains is the life of a connection's buffers until then.
