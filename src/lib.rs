@@ -64,6 +64,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod authn;
 pub mod authz;
 pub mod broker;
 pub mod connectors;

@@ -1,4 +1,7 @@
 //! Every permission there is, by the word that the proto files use.
+//!
+//! Owns the words; which role has which is `roles`' to say. A word that is
+//! not here is no permission: parsing is exact.
 
 use std::fmt;
 

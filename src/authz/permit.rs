@@ -77,4 +77,19 @@ impl Permit {
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
+
+    /// Whether this is for something that needs the source credential at its
+    /// cloud. A connector is described, linked or deleted without it.
+    #[must_use]
+    pub const fn opens_secret(&self) -> bool {
+        matches!(
+            self.permission,
+            Permission::CredentialsMint
+                | Permission::ConnectorsVerify
+                | Permission::ConnectorsListResources
+                | Permission::ConnectorsUpdate
+                | Permission::ConnectorsRotateSecret
+                | Permission::IssuancesRevoke
+        )
+    }
 }

@@ -1,13 +1,20 @@
 //! The decision: total, pure, default deny.
+//!
+//! Owns what makes a [`Permit`]. Reads no clock, no store and no request: all
+//! it looks at is handed in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::{
-    AccessLevel, Binding, ComponentId, ConnectorId, Principal, ProjectId, ResourceId, Role, Timestamp,
+    AccessLevel, Binding, BindingId, BindingTarget, ComponentId, Conditions, ConnectorId, Principal, ProjectId,
+    ResourceId, Role, Timestamp, Ttl,
 };
 
 use super::permission::Permission;
-use super::permit::Permit;
+use super::permit::{Limits, Permit};
+use super::roles::{Reach, permissions_of, reach_of, takes_effect};
 
 /// Who asks, with every binding it holds in its project.
 #[derive(Debug, Clone)]
@@ -88,31 +95,167 @@ impl DenyReason {
             Self::ScopeMissing => "SCOPE_MISSING",
         }
     }
+
+    /// The one of two that tells the caller more: the one that came closest
+    /// to an allow.
+    fn more_specific(self, other: Self) -> Self {
+        if other.closeness() > self.closeness() { other } else { self }
+    }
+
+    const fn closeness(self) -> u8 {
+        match self {
+            Self::ForeignProject => 0,
+            Self::ScopeMissing => 1,
+            Self::GrantMissing => 2,
+            Self::GrantExpired => 3,
+            Self::ResourceOutsideGrant => 4,
+            Self::AccessAboveGrant => 5,
+        }
+    }
 }
 
 /// May `subject` do what `question` asks at `now`?
+///
+/// Total and pure. A mint is allowed by one binding alone, the one that leaves
+/// the longest room: two bindings are never combined.
 #[must_use]
 pub fn decide(subject: &Subject, question: &Question<'_>, now: Timestamp) -> Decision {
-    let _ = (subject, question, now, Role::ALL);
-    Decision::Deny(DenyReason::GrantMissing)
+    let target = question.target;
+    if subject.principal.project != target.project {
+        return Decision::Deny(DenyReason::ForeignProject);
+    }
+    if question.permission == Permission::Own {
+        return Decision::Allow(permit(subject, question, None, NOTHING));
+    }
+    if question.permission == Permission::CredentialsMint && question.wish.is_none() {
+        return Decision::Deny(DenyReason::ScopeMissing);
+    }
+    let mut best: Option<&Binding> = None;
+    let mut reason = DenyReason::GrantMissing;
+    for binding in held(subject, question.permission, now).filter(|b| reaches(b, question)) {
+        match refusal(binding, question, now) {
+            Some(refused) => reason = reason.more_specific(refused),
+            None if best.is_none_or(|best| room(binding, now) > room(best, now)) => best = Some(binding),
+            None => {}
+        }
+    }
+    best.map_or(Decision::Deny(reason), |binding| {
+        Decision::Allow(permit(subject, question, Some(binding.role), limits(binding)))
+    })
 }
 
-/// What a listing may show.
+/// What a list may show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visible {
     /// Everything of the project.
     All,
-    /// These only.
+    /// These, and what hangs on them; nothing when both are empty.
     Only {
-        /// Connectors.
-        connectors: Vec<ConnectorId>,
-        /// Components.
-        components: Vec<ComponentId>,
+        /// The connectors of the bindings.
+        connectors: BTreeSet<ConnectorId>,
+        /// The components of the bindings.
+        components: BTreeSet<ComponentId>,
     },
 }
 
-/// What listings under `permission` may show to `subject` at `now`.
+/// What `subject` may see of a list that needs `permission`, at `now`. The
+/// caller filters: `decide` allows a list to every binding with it.
 #[must_use]
-pub fn visible_scope(_subject: &Subject, _permission: Permission, _now: Timestamp) -> Visible {
-    Visible::Only { connectors: Vec::new(), components: Vec::new() }
+pub fn visible_scope(subject: &Subject, permission: Permission, now: Timestamp) -> Visible {
+    let (mut connectors, mut components) = (BTreeSet::new(), BTreeSet::new());
+    for binding in held(subject, permission, now).filter(|binding| !expired(binding, now)) {
+        match binding.target {
+            BindingTarget::Project => return Visible::All,
+            BindingTarget::Connector(id) => _ = connectors.insert(id),
+            BindingTarget::Component(id) => _ = components.insert(id),
+        }
+    }
+    Visible::Only { connectors, components }
 }
+
+/// Room for nothing: what everyone may do about itself mints nothing.
+const NOTHING: Limits = Limits { access_max: AccessLevel::Read, ttl_max: None, not_after: None };
+
+fn permit(subject: &Subject, question: &Question<'_>, role: Option<Role>, limits: Limits) -> Permit {
+    let Target { project, connector, .. } = question.target;
+    Permit::new(subject.principal.id, question.permission, project, connector, role, limits)
+}
+
+/// The subject's bindings, expired ones too, whose role has `permission` and
+/// takes effect where it is bound.
+fn held(subject: &Subject, permission: Permission, now: Timestamp) -> impl Iterator<Item = &Binding> {
+    // Whoever writes connectors mints only by a grant on one of them.
+    let engineer = permission == Permission::CredentialsMint
+        && mine(subject).any(|b| b.role == Role::PlatformEngineer && !expired(b, now));
+    mine(subject).filter(move |binding| {
+        permissions_of(binding.role).contains(&permission)
+            && takes_effect(binding.role, binding.target)
+            && !(engineer && binding.target == BindingTarget::Project)
+    })
+}
+
+/// Bindings of the subject in its project: a store that hands over others
+/// gives nobody anything.
+fn mine(subject: &Subject) -> impl Iterator<Item = &Binding> {
+    let Principal { id, project, .. } = *subject.principal;
+    subject.bindings.iter().filter(move |b| b.principal == id && b.project == project)
+}
+
+/// Whether a binding is on what the question is about.
+fn reaches(binding: &Binding, question: &Question<'_>) -> bool {
+    let Target { connector, component, .. } = question.target;
+    let names_it = match binding.target {
+        BindingTarget::Project => return true,
+        BindingTarget::Connector(id) => connector == Some(id),
+        BindingTarget::Component(id) => component == Some(id),
+    };
+    match reach_of(question.permission) {
+        Reach::Everyone | Reach::Catalogue => true,
+        Reach::Listing => names_it || (connector.is_none() && component.is_none()),
+        Reach::Connector => names_it && matches!(binding.target, BindingTarget::Connector(_)),
+        Reach::Component => names_it,
+        Reach::Project => false,
+    }
+}
+
+/// Why a binding that reaches the target does not allow it after all.
+fn refusal(binding: &Binding, question: &Question<'_>, now: Timestamp) -> Option<DenyReason> {
+    if expired(binding, now) {
+        return Some(DenyReason::GrantExpired);
+    }
+    // Patterns and access levels say what may be minted, nothing else.
+    let wish = question.wish.filter(|_| question.permission == Permission::CredentialsMint)?;
+    let Conditions { resource_patterns, access_max, .. } = &binding.conditions;
+    if !resource_patterns.is_empty() && !resource_patterns.iter().any(|p| p.matches(wish.resource)) {
+        Some(DenyReason::ResourceOutsideGrant)
+    } else if access_max.is_some_and(|max| wish.access > max) {
+        Some(DenyReason::AccessAboveGrant)
+    } else {
+        None
+    }
+}
+
+fn expired(binding: &Binding, now: Timestamp) -> bool {
+    binding.conditions.expires_at.is_some_and(|end| end <= now)
+}
+
+fn limits(binding: &Binding) -> Limits {
+    let Conditions { access_max, ttl_max, expires_at, .. } = binding.conditions;
+    Limits { access_max: access_max.unwrap_or(AccessLevel::Admin), ttl_max, not_after: expires_at }
+}
+
+/// How much a binding leaves room for: first how long a credential could
+/// live, then how long the binding lasts, then the access level; the id makes
+/// the order total.
+fn room(binding: &Binding, now: Timestamp) -> (Duration, Timestamp, AccessLevel, BindingId) {
+    let Limits { access_max, ttl_max, not_after } = limits(binding);
+    let not_after = not_after.unwrap_or(Timestamp::from_millis(i64::MAX));
+    let longest = ttl_max.map_or(Duration::MAX, Ttl::as_duration).min(not_after.since(now));
+    (longest, not_after, access_max, binding.id)
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod matrix;

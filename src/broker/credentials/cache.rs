@@ -134,3 +134,89 @@ impl CredentialCache {
         self.kept.entry_count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Downscope, EnforcedScope, MintedShape, Revocable, SecretText};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn kept(lifetime: u64, issuance: u8, connector: u8) -> Arc<Kept> {
+        let secret = || SecretText::new("x".to_owned());
+        let shape = MintedShape::AwsSession {
+            access_key_id: secret(),
+            secret_access_key: secret(),
+            session_token: secret(),
+            region: String::new(),
+            endpoint_url: None,
+        };
+        let minted = Minted {
+            shape,
+            expires_at: NOW.plus(Duration::from_secs(lifetime)),
+            enforced: EnforcedScope { words: String::new(), downscope: Downscope::Resource },
+            revocable: Revocable::No,
+            attribution: String::new(),
+            passthrough: false,
+        };
+        Arc::new(Kept {
+            minted,
+            issuance: IssuanceId::from_bytes([issuance; 16]),
+            connector: ConnectorId::from_bytes([connector; 16]),
+            issued_at: NOW,
+            refresh_not_before: AtomicI64::new(0),
+        })
+    }
+
+    #[test]
+    fn an_hour_for_aws_is_handed_out_with_twenty_minutes_or_more() {
+        let kept = kept(3600, 0, 0);
+        let floor = kept.floor(None);
+        assert_eq!(floor, 1200);
+        let refresh_in = 3600 - kept.refresh_below(floor);
+        assert!((1500..=2100).contains(&refresh_in), "ahead of the floor: after {refresh_in} s");
+        assert!(!kept.due(NOW, floor));
+        assert!(kept.due(NOW.plus(Duration::from_secs(2_200)), floor));
+    }
+
+    #[test]
+    fn a_short_credential_is_not_minted_for_every_ask() {
+        let kept = kept(900, 0, 0);
+        assert_eq!(kept.floor(None), 450);
+        assert!(kept.remaining(NOW) >= kept.floor(None));
+        assert_eq!(kept.floor(Some(800)), 800, "what the consumer asks for counts");
+    }
+
+    #[test]
+    fn jitter_spreads_refreshes_over_a_tenth_of_the_life() {
+        let floor = 60;
+        let spread: Vec<u32> = (0..=255).map(|id| kept(36_000, id, 0).refresh_below(floor)).collect();
+        let (min, max) = (spread.iter().min().unwrap(), spread.iter().max().unwrap());
+        assert!(max - min >= 3_000, "{min}..{max}");
+    }
+
+    #[test]
+    fn a_withdrawn_issuance_and_a_changed_connector_are_dropped_at_once() {
+        let cache = CredentialCache::new();
+        cache.keep(CacheKey::of(1), kept(3600, 1, 7));
+        cache.keep(CacheKey::of(2), kept(3600, 2, 7));
+        cache.keep(CacheKey::of(3), kept(3600, 3, 8));
+        cache.withdraw(IssuanceId::from_bytes([1; 16]));
+        assert!(cache.find(&CacheKey::of(1)).is_none());
+        assert!(cache.withdrawn(IssuanceId::from_bytes([1; 16])), "also for a hand-out under way");
+        assert!(!cache.withdrawn(IssuanceId::from_bytes([2; 16])));
+        cache.forget(ConnectorId::from_bytes([7; 16]));
+        assert!(cache.find(&CacheKey::of(2)).is_none());
+        assert!(cache.find(&CacheKey::of(3)).is_some(), "the neighbour stays");
+    }
+
+    #[test]
+    fn dropped_credentials_are_freed_not_only_hidden() {
+        let cache = CredentialCache::new();
+        let held = kept(3600, 1, 7);
+        let alive = Arc::downgrade(&held);
+        cache.keep(CacheKey::of(1), held);
+        cache.forget(ConnectorId::from_bytes([7; 16]));
+        assert!(alive.upgrade().is_none(), "the memory is wiped now, not some time later");
+    }
+}

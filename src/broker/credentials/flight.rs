@@ -160,3 +160,88 @@ fn overloaded() -> BrokerError {
 fn crashed() -> BrokerError {
     BrokerError::Internal { what: "the mint did not finish" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::UpstreamError;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+    fn lead(flights: &Flights, key: &CacheKey) -> (Leading, Waiting) {
+        match flights.join(key, NOW) {
+            Ok(Boarding::Lead(leading, waiting)) => (leading, waiting),
+            _ => panic!("nobody else flies"),
+        }
+    }
+
+    fn outage() -> BrokerError {
+        UpstreamError::Unavailable { what: "test" }.into()
+    }
+
+    #[tokio::test]
+    async fn many_equal_asks_are_one_flight_and_all_get_its_landing() {
+        let flights = Flights::default();
+        let key = CacheKey::of(1);
+        let (leading, first) = lead(&flights, &key);
+        let mut waiting = vec![first];
+        for _ in 0..10_000 {
+            match flights.join(&key, NOW).unwrap() {
+                Boarding::Wait(place) => waiting.push(place),
+                Boarding::Lead(..) | Boarding::Failed(_) => panic!("there is a flight already"),
+            }
+        }
+        leading.land(Err(BrokerError::Stale { noun: "test" }), NOW);
+        for place in waiting {
+            assert_eq!(place.landing().await.err(), Some(BrokerError::Stale { noun: "test" }));
+        }
+        // The flight is over: the next ask flies again.
+        drop(lead(&flights, &key));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_panics_releases_everybody() {
+        let flights = Flights::default();
+        let key = CacheKey::of(2);
+        let (leading, waiting) = lead(&flights, &key);
+        drop(leading);
+        assert_eq!(waiting.landing().await.err(), Some(crashed()));
+        drop(lead(&flights, &key));
+    }
+
+    #[test]
+    fn waiters_and_flights_are_bounded_and_places_are_given_back() {
+        let flights = Flights::default();
+        let key = CacheKey::of(3);
+        let (_leading, first) = lead(&flights, &key);
+        let mut places: Vec<_> = (1..WAITERS_MAX).map(|_| flights.join(&key, NOW).unwrap()).collect();
+        assert!(flights.join(&key, NOW).is_err(), "one more than the limit");
+        drop(places.pop());
+        assert!(flights.join(&key, NOW).is_ok(), "a place was given back");
+        drop(first);
+    }
+
+    #[test]
+    fn a_failure_that_may_pass_is_the_answer_for_a_moment_and_a_final_one_is_not() {
+        let flights = Flights::default();
+        let key = CacheKey::of(4);
+        lead(&flights, &key).0.land(Err(outage()), NOW);
+        assert!(matches!(flights.join(&key, NOW), Ok(Boarding::Failed(_))));
+        assert!(matches!(flights.join(&CacheKey::of(5), NOW), Ok(Boarding::Lead(..))), "only this key");
+        let later = NOW.plus(FAILURE_KEPT);
+        assert!(matches!(flights.join(&key, later), Ok(Boarding::Lead(..))), "not for ever");
+        let key = CacheKey::of(6);
+        lead(&flights, &key).0.land(Err(UpstreamError::Expired.into()), NOW);
+        assert!(matches!(flights.join(&key, NOW), Ok(Boarding::Lead(..))), "a final answer is not kept");
+    }
+
+    #[test]
+    fn a_wish_to_slow_down_is_obeyed_up_to_a_minute() {
+        let throttled = |seconds| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            failure_kept_until(&UpstreamError::Throttled { retry_after }.into(), NOW)
+        };
+        assert_eq!(throttled(7), Some(NOW.plus(Duration::from_secs(7))));
+        assert_eq!(throttled(86_400), Some(NOW.plus(FAILURE_KEPT_MAX)));
+    }
+}

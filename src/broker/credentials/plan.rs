@@ -46,6 +46,14 @@ pub(super) struct CacheKey {
     lifetime: Lifetime,
 }
 
+#[cfg(test)]
+impl CacheKey {
+    /// A key for tests.
+    pub(super) const fn of(byte: u8) -> Self {
+        Self { route: [byte; 32], principal: None, lifetime: Lifetime::Whole(Ttl::seconds(3600)) }
+    }
+}
+
 /// A lifetime that is cut by a moment in time would be another one each
 /// second: such credentials are kept by that moment instead.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

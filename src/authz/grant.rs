@@ -1,0 +1,49 @@
+//! Pure rules of giving roles away.
+//!
+//! Says nothing of who may give: that is `bindings.create` and [`super::decide`].
+
+use crate::domain::{Binding, Principal};
+
+use super::roles::takes_effect;
+
+/// Why a binding cannot be given, whoever gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GrantRefusal {
+    /// Nobody grants to themselves.
+    #[error("nobody grants to themselves: ask another owner")]
+    SelfGrant,
+    /// The binding is in another project. Said to callers as not found.
+    #[error("the binding is in another project")]
+    ForeignProject,
+    /// The role means nothing there.
+    #[error("a runner is bound to one component: name it")]
+    RunnerNeedsComponent,
+}
+
+impl GrantRefusal {
+    /// The reason code, for replies and the ledger.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SelfGrant => "SELF_GRANT",
+            Self::ForeignProject => "FOREIGN_PROJECT",
+            Self::RunnerNeedsComponent => "RUNNER_NEEDS_COMPONENT",
+        }
+    }
+}
+
+/// May `creator` give `binding`, as far as the two of them go?
+///
+/// # Errors
+/// When not, with the reason.
+pub fn may_grant(creator: &Principal, binding: &Binding) -> Result<(), GrantRefusal> {
+    if binding.project != creator.project {
+        Err(GrantRefusal::ForeignProject)
+    } else if binding.principal == creator.id {
+        Err(GrantRefusal::SelfGrant)
+    } else if !takes_effect(binding.role, binding.target) {
+        Err(GrantRefusal::RunnerNeedsComponent)
+    } else {
+        Ok(())
+    }
+}
