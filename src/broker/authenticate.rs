@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::audit::{Line, LineKind, Outcome, Reason};
+use crate::authn::api_token;
 use crate::authz::Subject;
-use crate::domain::{Project, Timestamp, TokenId};
+use crate::domain::{Project, Timestamp, TokenDigest, TokenId};
 use crate::sealing::Purpose;
-use crate::store::Revision;
+use crate::store::{Revision, StoreError};
 
 use super::call::CallRecord;
 use super::error::BrokerError;
@@ -28,20 +29,66 @@ pub struct CallerFacts {
     pub as_of: Revision,
 }
 
+/// A caller in memory: with the digest that every presentation of its token
+/// is compared with, also when nothing is read from the store.
+pub(super) struct Known {
+    facts: Arc<CallerFacts>,
+    digest: TokenDigest,
+}
+
 impl Broker {
     /// Who presents this `authorization` header?
     ///
     /// # Errors
     /// `Unauthenticated` for whatever is wrong with it, with nothing more
     /// said; `Unavailable` when the store cannot be read.
-    pub async fn authenticate(&self, _authorization: &[u8]) -> Result<Arc<CallerFacts>, BrokerError> {
-        todo!()
+    pub async fn authenticate(&self, authorization: &[u8]) -> Result<Arc<CallerFacts>, BrokerError> {
+        // What is no token, or has a wrong checksum, is never looked up.
+        let presented = api_token::bearer(authorization).and_then(api_token::parse).map_err(|_| NOBODY)?;
+        let known = self.known(presented.id()).await?;
+        let digest = self.keyring.mac(Purpose::TokenPepper, presented.as_bytes());
+        if !api_token::digest_matches(&known.digest, &digest) {
+            return Err(NOBODY);
+        }
+        self.alive(&known)
     }
 
     /// The same caller as of now: its token may have been revoked, its
     /// bindings changed.
-    pub(super) async fn caller_again(&self, _token: &TokenId) -> Result<Arc<CallerFacts>, BrokerError> {
-        todo!()
+    pub(super) async fn caller_again(&self, token: &TokenId) -> Result<Arc<CallerFacts>, BrokerError> {
+        self.alive(&*self.known(token).await?)
+    }
+
+    fn alive(&self, known: &Known) -> Result<Arc<CallerFacts>, BrokerError> {
+        let ended = known.facts.token_expires_at <= self.clock.now();
+        if ended { Err(NOBODY) } else { Ok(Arc::clone(&known.facts)) }
+    }
+
+    /// What is stored about a token, as of the store's revision or later.
+    async fn known(&self, token: &TokenId) -> Result<Arc<Known>, BrokerError> {
+        let revision = self.lookups.revision();
+        if let Some(known) = self.lookups.callers.fresh(token, revision) {
+            return Ok(known);
+        }
+        let known = Arc::new(self.read_known(token, revision).await.map_err(|error| nobody_or(&error))?);
+        self.lookups.callers.keep(token.clone(), revision, Arc::clone(&known));
+        Ok(known)
+    }
+
+    async fn read_known(&self, token: &TokenId, as_of: Revision) -> Result<Known, StoreError> {
+        let record = self.store.token(token).await?;
+        let principal = self.store.principal(record.project, record.principal).await?;
+        let bindings = self.store.bindings_of(record.project, record.principal).await?;
+        let projects = self.store.projects().await?;
+        let project = projects.into_iter().find(|p| p.id == record.project).ok_or(StoreError::NotFound)?;
+        let facts = CallerFacts {
+            subject: Subject { principal: Arc::new(principal), bindings: bindings.into() },
+            project: Arc::new(project),
+            token: record.id,
+            token_expires_at: record.expires_at,
+            as_of,
+        };
+        Ok(Known { facts: Arc::new(facts), digest: record.digest })
     }
 
     /// Keyed digest of a peer's address, in hex: equal for equal addresses of
@@ -88,5 +135,15 @@ impl Broker {
             self.ledger.write(line).await?;
         }
         Ok(())
+    }
+}
+
+const NOBODY: BrokerError = BrokerError::Unauthenticated;
+
+/// An unknown token is answered as a wrong secret is.
+fn nobody_or(error: &StoreError) -> BrokerError {
+    match error {
+        StoreError::NotFound => NOBODY,
+        error => BrokerError::of("caller", error),
     }
 }

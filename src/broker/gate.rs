@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
-use crate::authz::{Decision, DenyReason, MintWish, Permission, Permit, Question, Target, decide};
-use crate::domain::{Component, ComponentId, Connector, ConnectorId};
+use crate::authz::{
+    Decision, DenyReason, MintWish, Permission, Permit, Question, Target, Visible, decide, visible_scope,
+};
+use crate::domain::{ComponentId, Connector, ConnectorId};
 use crate::store::{Committed, StoreError, Tx};
 
 use super::call::Call;
@@ -65,23 +67,6 @@ impl Broker {
         }
     }
 
-    /// The same for a component.
-    pub(super) async fn permitted_component(
-        &self,
-        call: &Call,
-        text: &str,
-        permission: Permission,
-    ) -> Result<(Arc<Component>, Permit), BrokerError> {
-        match self.find_component(call.project(), text).await {
-            Ok(component) => {
-                let target = self.target(call, None, Some(component.id));
-                let permit = self.permit_on(call, permission, target, None).await?;
-                Ok((component, permit))
-            }
-            Err(error) => Err(self.unfound(call, "component", permission, &error).await),
-        }
-    }
-
     /// What to say of a record that was not found: who may not look in the
     /// whole project learns nothing of what exists.
     pub(super) async fn unfound(
@@ -91,10 +76,23 @@ impl Broker {
         permission: Permission,
         error: &StoreError,
     ) -> BrokerError {
-        match self.permit(call, permission).await {
-            Ok(_) => BrokerError::of(noun, error),
-            Err(denied) => denied,
+        if let Err(denied) = self.permit(call, permission).await {
+            return denied;
         }
+        match visible_scope(&call.caller.subject, permission, self.clock.now()) {
+            Visible::All => BrokerError::of(noun, error),
+            // A list is allowed to whoever sees any of it, but what is not
+            // there must look like what is not to be seen.
+            Visible::Only { .. } => match self.deny(call, DenyReason::GrantMissing, permission).await {
+                Ok(denied) | Err(denied) => denied,
+            },
+        }
+    }
+
+    /// A refusal that no target is told of, once it is in the ledger.
+    async fn deny(&self, call: &Call, reason: DenyReason, permission: Permission) -> Result<BrokerError, BrokerError> {
+        self.write_line(&call.record, call.line(Outcome::Denied, reason.code())).await?;
+        Ok(denied(reason, permission))
     }
 
     /// A durable line about a call.
@@ -113,6 +111,11 @@ impl Broker {
         call.record.mark_lined();
         Ok(committed)
     }
+}
+
+/// A refusal by a rule that is no role's.
+pub(super) fn denied_by(code: &'static str, permission: Permission, hint: &str) -> BrokerError {
+    BrokerError::Denied { code, permission: permission.as_str(), hint: hint.to_owned() }
 }
 
 fn denied(reason: DenyReason, permission: Permission) -> BrokerError {

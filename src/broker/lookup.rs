@@ -11,7 +11,7 @@ use crate::sealing::SealedCredential;
 use crate::store::{Revision, StoreError};
 
 use super::Broker;
-use super::authenticate::CallerFacts;
+use super::authenticate::Known;
 
 /// The most records of each noun in memory.
 const LOOKUP_RECORDS_MAX: u64 = 10_000;
@@ -38,7 +38,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Loo
 /// All lookups.
 pub(super) struct Lookups {
     revision: watch::Receiver<Revision>,
-    pub(super) callers: Lookup<TokenId, Arc<CallerFacts>>,
+    pub(super) callers: Lookup<TokenId, Arc<Known>>,
     connectors: Lookup<(ProjectId, String), Arc<Connector>>,
     components: Lookup<(ProjectId, String), Arc<Component>>,
     sealed: Lookup<(ProjectId, ConnectorId), Arc<SealedCredential>>,

@@ -4,8 +4,12 @@
 //! cloud, then commits the change with its line. It knows the store and the
 //! connector types by their traits only, and neither proto nor SQL.
 
+mod access;
+mod audit;
 mod authenticate;
 mod call;
+mod components;
+mod connector_types;
 mod connectors;
 mod credentials;
 mod detach;
@@ -14,15 +18,25 @@ mod error;
 mod gate;
 mod lookup;
 mod once;
+mod operator;
 mod page_token;
+mod stacks;
 
+pub use access::{
+    Mintable, NewBinding, NewPrincipal, NewToken, NewTokenSecret, RoleSeen, TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX,
+    TokenSeen, WishedTarget,
+};
+pub use audit::{LineAsk, Tailed};
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
+pub use components::{ComponentFilter, Connect, Link, NewComponent};
 pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
 pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
 pub use error::BrokerError;
 pub use once::Once;
+pub use operator::{DaemonStatus, KeyReport, ProjectKey};
 pub use page_token::PageTokens;
+pub use stacks::NewStack;
 
 use std::sync::Arc;
 
@@ -34,6 +48,7 @@ use crate::domain::{Clock, ConnectorId, Entropy, Timestamp};
 use crate::sealing::Keyring;
 use crate::store::Store;
 
+use audit::TAILS_MAX;
 use credentials::{CredentialCache, Flights, Routes, WATCHES_MAX};
 use lookup::Lookups;
 
@@ -70,6 +85,7 @@ pub struct Broker {
     cache: CredentialCache,
     flights: Flights,
     watches: Arc<Semaphore>,
+    tails: Arc<Semaphore>,
     pages: PageTokens,
     started_at: Timestamp,
     root_provider: &'static str,
@@ -86,6 +102,7 @@ impl Broker {
             cache: CredentialCache::new(),
             flights: Flights::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            tails: Arc::new(Semaphore::new(TAILS_MAX)),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),
             started_at: parts.clock.now(),
             store: parts.store,

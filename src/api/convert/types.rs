@@ -128,7 +128,9 @@ pub fn etag(text: &str) -> Result<Option<Version>, FieldError> {
     let digits = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     digits
         .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|digits| digits.parse().ok())
+        .and_then(|digits| digits.parse::<u64>().ok())
+        // Above this no version is counted, and the one after it must be.
+        .filter(|version| *version < u64::from(u32::MAX) << 16)
         .map(|version| Some(Version(version)))
         .ok_or_else(|| FieldError::new("etag", "is not one of ours; send back what an earlier reply said"))
 }
@@ -248,7 +250,17 @@ mod tests {
     fn an_etag_comes_back_as_it_was_sent_and_in_no_other_spelling() {
         assert_eq!(etag(&etag_out(Version(7))).unwrap(), Some(Version(7)));
         assert_eq!(etag("").unwrap(), None);
-        for bad in ["7", "\"7", "\"\"", "\"-1\"", "\"+7\"", "\"99999999999999999999\"", "W/\"7\"", "\""] {
+        for bad in [
+            "7",
+            "\"7",
+            "\"\"",
+            "\"-1\"",
+            "\"+7\"",
+            "\"18446744073709551615\"",
+            "\"99999999999999999999\"",
+            "W/\"7\"",
+            "\"",
+        ] {
             assert_eq!(etag(bad).unwrap_err().field, "etag", "{bad}");
         }
     }

@@ -1,0 +1,97 @@
+//! Create a token: for oneself, or, with the permission for it, for another
+//! principal of the project. The secret is shown this once and not kept, so a
+//! repeated request makes another token.
+
+use std::time::Duration;
+
+use crate::audit::{Line, Outcome, Subject};
+use crate::authn::api_token;
+use crate::authz::Permission;
+use crate::domain::{FieldError, Principal, SecretText, TokenDigest, TokenRecord};
+use crate::sealing::Purpose;
+use crate::store::{Guard, Tx, Write};
+
+use super::super::{Broker, BrokerError, Call};
+use super::TokenSeen;
+
+/// Days that a token lives when nothing is said.
+pub const TOKEN_DAYS_DEFAULT: u32 = 30;
+/// The longest: a leaked token that nobody noticed ends within a quarter.
+pub const TOKEN_DAYS_MAX: u32 = 90;
+const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
+
+/// What token is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewToken {
+    /// For whom: name, id or unique prefix of the id; oneself when unsaid.
+    pub principal: Option<String>,
+    /// For people.
+    pub description: String,
+    /// Lifetime in seconds; 30 days when unsaid.
+    pub ttl_seconds: Option<u32>,
+}
+
+/// A token that was just made. Not Debug: it holds the secret.
+pub struct NewTokenSecret {
+    /// What is stored of it.
+    pub token: TokenSeen,
+    /// The token itself.
+    pub secret: SecretText,
+}
+
+impl Broker {
+    /// Creates a token.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`; `Invalid` for a lifetime beyond 90 days;
+    /// `Exhausted` when the principal has too many.
+    pub async fn create_token(&self, call: &Call, ask: NewToken) -> Result<NewTokenSecret, BrokerError> {
+        let principal = self.token_holder(call, ask.principal.as_deref()).await?;
+        let lifetime = lifetime(ask.ttl_seconds)?;
+        let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
+        let now = self.clock.now();
+        let record = TokenRecord {
+            id,
+            project: call.project(),
+            principal: principal.id,
+            digest: TokenDigest(self.keyring.mac(Purpose::TokenPepper, issued.as_bytes())),
+            description: ask.description,
+            created_at: now,
+            expires_at: now.plus(lifetime),
+            created_by: Some(call.principal().id),
+        };
+        let token = TokenSeen::of(&record, principal.name.clone());
+        let line = Line { subject: Some(Subject::Token(record.id.clone())), ..call.line(Outcome::Ok, "") };
+        let line = Line { expires_at: Some(record.expires_at), ..line };
+        let tx = Tx::with_line(line.with_detail("for", principal.name.as_str()))
+            .guard(Guard::PrincipalExists { project: call.project(), id: principal.id })
+            .write(Write::InsertToken(record));
+        self.commit(call, "token", tx).await?;
+        Ok(NewTokenSecret { token, secret: issued.into_secret() })
+    }
+
+    /// Whose tokens a call is about: one's own, or another's with the
+    /// permission for it.
+    pub(super) async fn token_holder(&self, call: &Call, text: Option<&str>) -> Result<Principal, BrokerError> {
+        self.permit(call, Permission::Own).await?;
+        let own = call.principal();
+        match text {
+            None => Ok(own.clone()),
+            Some(text) if text == own.name.as_str() || text == own.id.to_string() => Ok(own.clone()),
+            Some(text) => {
+                self.permit(call, Permission::TokensManage).await?;
+                self.principal_named(call, text).await
+            }
+        }
+    }
+}
+
+/// Refused rather than cut: a token that ends earlier than its holder thinks
+/// stops a program at night.
+fn lifetime(seconds: Option<u32>) -> Result<Duration, FieldError> {
+    let seconds = seconds.unwrap_or(TOKEN_DAYS_DEFAULT * SECONDS_PER_DAY);
+    if seconds == 0 || seconds > TOKEN_DAYS_MAX * SECONDS_PER_DAY {
+        return Err(FieldError::new("ttl_seconds", format!("at most {TOKEN_DAYS_MAX} days")));
+    }
+    Ok(Duration::from_secs(seconds.into()))
+}

@@ -1,0 +1,33 @@
+//! The catalog of connector types, as each describes itself.
+
+use crate::authz::Permission;
+use crate::connectors::{CATALOG, TypeDescription, find};
+
+use super::{Broker, BrokerError, Call};
+
+impl Broker {
+    /// Every connector type, by name.
+    ///
+    /// # Errors
+    /// `Denied`.
+    pub async fn list_connector_types(&self, call: &Call) -> Result<Vec<&'static TypeDescription>, BrokerError> {
+        self.permit(call, Permission::ConnectorTypesRead).await?;
+        let mut all: Vec<_> = CATALOG.iter().map(|kind| kind.description()).collect();
+        all.sort_by_key(|description| description.name);
+        Ok(all)
+    }
+
+    /// One connector type.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`.
+    pub async fn describe_connector_type(
+        &self,
+        call: &Call,
+        name: &str,
+    ) -> Result<&'static TypeDescription, BrokerError> {
+        self.permit(call, Permission::ConnectorTypesRead).await?;
+        let found = find(name).map(|kind| kind.description());
+        found.ok_or(BrokerError::NotFound { noun: "connector type" })
+    }
+}

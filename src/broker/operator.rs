@@ -1,0 +1,98 @@
+//! How the daemon is, and which keys there are; never the keys.
+
+use crate::authz::Permission;
+use crate::domain::{KekId, Timestamp};
+use crate::sealing::KekState;
+use crate::store::StoreFacts;
+
+use super::{Broker, BrokerError, Call};
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonStatus {
+    /// The version of the daemon.
+    pub version: &'static str,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The store's revision.
+    pub revision: u64,
+    /// The ledger's last place.
+    pub ledger_seq: u64,
+    /// What the store says of itself.
+    pub store: StoreFacts,
+    /// Minted credentials in memory.
+    pub cached_credentials: u64,
+}
+
+/// A project key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectKey {
+    /// The key.
+    pub id: KekId,
+    /// What it may be used for.
+    pub state: KekState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How many values the project's keys seal.
+    pub sealed_values: u64,
+}
+
+/// Which keys there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyReport {
+    /// `file` or `passphrase`.
+    pub root_provider: &'static str,
+    /// The root key's id.
+    pub root_key_id: String,
+    /// The algorithm of the seals.
+    pub algorithm: &'static str,
+    /// The keys of the caller's project.
+    pub keys: Vec<ProjectKey>,
+}
+
+/// What `sealing` does, for people.
+const ALGORITHM: &str = "AES-256-GCM under HKDF-SHA-512 keys, committing";
+
+impl Broker {
+    /// How the daemon is.
+    ///
+    /// # Errors
+    /// `Denied`; `Unavailable`.
+    pub async fn daemon_status(&self, call: &Call) -> Result<DaemonStatus, BrokerError> {
+        self.permit(call, Permission::OperatorStatus).await?;
+        let ledger_seq = self.store.last_seq().await.map_err(|error| BrokerError::of("ledger line", &error))?;
+        Ok(DaemonStatus {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: self.started_at,
+            revision: self.lookups.revision().0,
+            ledger_seq: ledger_seq.0,
+            store: self.store.facts(),
+            cached_credentials: self.cache.count(),
+        })
+    }
+
+    /// The keys of the caller's project: those of others say how many others
+    /// there are.
+    ///
+    /// # Errors
+    /// `Denied`; `Unavailable`.
+    pub async fn key_status(&self, call: &Call) -> Result<KeyReport, BrokerError> {
+        self.permit(call, Permission::OperatorKeys).await?;
+        let stored = self.store.keks().await.map_err(|error| BrokerError::of("key", &error))?;
+        let sealed_values = self.store.sealed_values(call.project()).await;
+        let sealed_values = sealed_values.map_err(|error| BrokerError::of("key", &error))?;
+        let own = stored.into_iter().filter(|kek| kek.project == call.project());
+        let key = |kek: crate::sealing::WrappedKek| ProjectKey {
+            id: kek.id,
+            state: kek.state,
+            created_at: kek.created_at,
+            sealed_values,
+        };
+        Ok(KeyReport {
+            root_provider: self.root_provider,
+            root_key_id: self.root_key_id.clone(),
+            algorithm: ALGORITHM,
+            keys: own.map(key).collect(),
+        })
+    }
+}

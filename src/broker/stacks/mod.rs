@@ -1,0 +1,8 @@
+//! Use cases of stacks, one verb a file: named lists of components.
+
+mod delete;
+mod list;
+mod register;
+mod update;
+
+pub use register::NewStack;
