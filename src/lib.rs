@@ -67,6 +67,7 @@ pub mod audit;
 pub mod authn;
 pub mod authz;
 pub mod broker;
+pub mod cli;
 pub mod connectors;
 pub mod domain;
 pub mod manual;

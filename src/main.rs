@@ -1,1 +1,25 @@
-fn main() {}
+//! The one binary: parses the command line and hands it to its room.
+//!
+//! Owns the process: the allocator that wipes what is freed, and the one TLS
+//! provider. It decides nothing else.
+
+use std::process::ExitCode;
+
+use valetkey::cli::{self, Local};
+
+/// Wipes memory when it is freed, also in crates that are not ours.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    // It fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let local = Local { init: not_built_in, serve: not_built_in, audit_verify: not_built_in };
+    cli::run(std::env::args_os(), &local)
+}
+
+/// Where `daemon::{init, serve, audit_verify}` go.
+fn not_built_in<A>(_: A) -> ExitCode {
+    eprintln!("error: this binary is the client alone");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,101 @@
+//! `valetkey access`: what the caller may mint, and how.
+//!
+//! Owns the view of `AccessService.ListMintable`.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::proto;
+
+use super::failure::Failure;
+use super::moment::{self, Moment};
+use super::output::Row;
+use super::pairs::{access_in_words, given, or_dash};
+use super::session::Session;
+
+/// What to ask about your access.
+#[derive(Subcommand)]
+pub(super) enum Verb {
+    /// Show what you may mint, with the command that mints it
+    #[command(after_help = "\
+Example:
+  valetkey access can --project ml")]
+    Can,
+}
+
+/// Something the caller may mint.
+#[derive(Debug, Serialize)]
+pub(super) struct MintableView {
+    /// The connector's name.
+    connector: String,
+    /// The component's name, when it is reached through one.
+    component: Option<String>,
+    /// Null: any type of the connector.
+    resource_type: Option<String>,
+    /// A canonical id or the patterns that apply.
+    resources: Vec<String>,
+    /// The highest level.
+    access_max: String,
+    /// The longest lifetime.
+    ttl_max_seconds: u32,
+    /// Through which role.
+    role: String,
+    /// The command that mints it.
+    command: String,
+}
+
+impl From<proto::Mintable> for MintableView {
+    fn from(mintable: proto::Mintable) -> Self {
+        Self {
+            connector: mintable.connector,
+            component: given(mintable.component),
+            resource_type: given(mintable.resource_type),
+            resources: mintable.resources,
+            access_max: access_in_words(mintable.access_max),
+            ttl_max_seconds: mintable.ttl_max_seconds,
+            role: mintable.role,
+            command: mintable.command,
+        }
+    }
+}
+
+impl Row for MintableView {
+    const HEAD: &'static [&'static str] =
+        &["connector", "component", "resource type", "resources", "access", "ttl", "role"];
+
+    fn cells(&self, _: Moment) -> Vec<String> {
+        vec![
+            self.connector.clone(),
+            or_dash(self.component.as_ref()),
+            or_dash(self.resource_type.as_ref()),
+            if self.resources.is_empty() { "any".to_owned() } else { self.resources.join(", ") },
+            format!("up to {}", self.access_max),
+            format!("up to {}", moment::lifetime(self.ttl_max_seconds)),
+            self.role.clone(),
+        ]
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Can => can(session).await,
+    }
+}
+
+async fn can(session: &Session) -> Result<(), Failure> {
+    let ask = proto::ListMintableRequest { project: session.project.clone() };
+    let answer = session.call(ask, async |ask| session.access().list_mintable(ask).await).await?;
+    let views: Vec<MintableView> = answer.mintable.into_iter().map(MintableView::from).collect();
+    session.output.list(&views)?;
+    if !views.is_empty() {
+        session.output.say("to mint:")?;
+    }
+    for view in &views {
+        session.output.say(&format!("  {}", view.command))?;
+    }
+    Ok(())
+}

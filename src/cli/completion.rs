@@ -1,0 +1,63 @@
+//! `valetkey completion`: completion scripts for shells.
+//!
+//! Owns nothing: the script is made from the command line itself.
+
+use clap::{Args, CommandFactory as _, ValueEnum};
+use clap_complete::Shell;
+
+use super::args::CommandLine;
+use super::failure::Failure;
+use super::output::Output;
+
+/// For which shell.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  valetkey completion bash > /etc/bash_completion.d/valetkey
+  valetkey completion zsh > ~/.zfunc/_valetkey
+  valetkey completion fish > ~/.config/fish/completions/valetkey.fish")]
+pub(super) struct CompletionArgs {
+    /// The shell
+    shell: KnownShell,
+}
+
+/// The shells there are scripts for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KnownShell {
+    /// GNU bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// Prints the script.
+///
+/// # Errors
+/// When the reader went away.
+pub(super) fn run(output: &Output, args: &CompletionArgs) -> Result<(), Failure> {
+    let shell = match args.shell {
+        KnownShell::Bash => Shell::Bash,
+        KnownShell::Zsh => Shell::Zsh,
+        KnownShell::Fish => Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "valetkey", &mut script);
+    output.write(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::{Form, Page};
+    use super::*;
+
+    #[test]
+    fn every_shell_gets_a_script_that_knows_the_nouns() {
+        for shell in [KnownShell::Bash, KnownShell::Zsh, KnownShell::Fish] {
+            let page = Page::default();
+            run(&page.output(Form::Table), &CompletionArgs { shell }).unwrap();
+            assert!(page.text().contains("service-account"), "{shell:?}");
+        }
+    }
+}

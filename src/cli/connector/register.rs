@@ -1,0 +1,156 @@
+//! `valetkey connector register`.
+//!
+//! Owns the arguments of a new connector and of its ceiling. Types settings by
+//! the schema that the server serves, and asks for what is missing.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::cli::connector_type::auth_method;
+use crate::cli::failure::Failure;
+use crate::cli::moment::{Moment, parse_length, parse_seconds};
+use crate::cli::pairs::{Access, Pair, labels_of, parse_pair};
+use crate::cli::secrets::SecretArgs;
+use crate::cli::session::{Session, request_id};
+use crate::cli::settings::{SettingArgs, complete};
+use crate::proto;
+
+/// A new connector.
+#[derive(Args)]
+pub(in crate::cli) struct RegisterArgs {
+    /// Unique in the project: a small letter, then small letters, digits and
+    /// hyphens
+    name: String,
+    /// The connector type; `valetkey connector-type list` shows them
+    #[arg(long = "type", value_name = "TYPE")]
+    connector_type: String,
+    /// The auth method; `valetkey connector-type describe TYPE` shows them
+    #[arg(long, value_name = "METHOD")]
+    method: String,
+    #[command(flatten)]
+    settings: SettingArgs,
+    #[command(flatten)]
+    secrets: SecretArgs,
+    /// Fix the connector to one resource type
+    #[arg(long, value_name = "TYPE", default_value = "", hide_default_value = true)]
+    resource_type: String,
+    /// Fix the connector to one resource
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true, requires = "resource_type")]
+    resource_id: String,
+    #[command(flatten)]
+    ceiling: CeilingArgs,
+    /// A label; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    labels: Vec<Pair>,
+    /// For people
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    #[command(flatten)]
+    storing: StoringArgs,
+}
+
+/// The ceiling of what a connector may mint.
+#[derive(Args)]
+pub(super) struct CeilingArgs {
+    /// Only resources that this glob covers: `*` stands for any characters but
+    /// `/`, `**` for any; may be repeated
+    #[arg(long = "allow-resource", value_name = "GLOB")]
+    allow_resource: Vec<String>,
+    /// The highest access level
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    access_max: Option<Access>,
+    /// The longest lifetime of a minted credential
+    #[arg(long, value_name = "LENGTH", value_parser = parse_seconds)]
+    ttl_max: Option<u32>,
+    /// Share one minted credential among principals; the cloud's audit log
+    /// then names the connector only
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    shared: Option<bool>,
+    /// Hand out the long-lived secret itself where nothing shorter exists
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_passthrough: Option<bool>,
+}
+
+/// How to store.
+#[derive(Args)]
+pub(super) struct StoringArgs {
+    /// The source credential ends after this long
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
+    secret_expires_in: Option<Duration>,
+    /// Store without asking the cloud; audited, and the state stays visible
+    #[arg(long)]
+    pub(super) skip_verify: bool,
+    /// Check and verify everything, store nothing
+    #[arg(long)]
+    pub(super) validate_only: bool,
+}
+
+impl CeilingArgs {
+    /// Something was given.
+    pub(super) fn given(&self) -> bool {
+        !self.allow_resource.is_empty()
+            || self.access_max.is_some()
+            || self.ttl_max.is_some()
+            || self.shared.is_some()
+            || self.allow_passthrough.is_some()
+    }
+
+    /// `base`, overlaid with what was given.
+    pub(super) fn over(self, base: proto::MintPolicy) -> proto::MintPolicy {
+        let given = !self.allow_resource.is_empty();
+        proto::MintPolicy {
+            resource_patterns: if given { self.allow_resource } else { base.resource_patterns },
+            access_max: self.access_max.map_or(base.access_max, Access::to_proto),
+            ttl_max_seconds: self.ttl_max.unwrap_or(base.ttl_max_seconds),
+            allow_passthrough: self.allow_passthrough.unwrap_or(base.allow_passthrough),
+            shared: self.shared.unwrap_or(base.shared),
+        }
+    }
+}
+
+impl StoringArgs {
+    /// When the source credential ends, if that was said.
+    ///
+    /// # Errors
+    /// Usage, when no calendar goes that far.
+    pub(super) fn secret_expires_at(&self) -> Result<Option<prost_types::Timestamp>, Failure> {
+        let at = self.secret_expires_in.map(|length| Moment::now().after(length)).transpose()?;
+        Ok(at.map(Moment::to_proto))
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the daemon answered; usage, when secrets or settings are wrong.
+pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Failure> {
+    let method = auth_method(session, &args.connector_type, &args.method).await?;
+    let known = method.settings()?;
+    let terminal = session.terminal.as_ref();
+    let mut settings = args.settings.over(Map::new(), &known)?;
+    complete(&mut settings, &known, terminal)?;
+    let secrets = args.secrets.read(&method.wanted(), terminal)?;
+    let validate_only = args.storing.validate_only;
+    let ask = proto::RegisterConnectorRequest {
+        project: session.project.clone(),
+        name: args.name,
+        connector_type: args.connector_type,
+        auth_method: args.method,
+        resource_type: args.resource_type,
+        resource_id: args.resource_id,
+        settings: Value::Object(settings).to_string(),
+        secrets: secrets.into_fields(),
+        description: args.description,
+        labels: labels_of(&args.labels),
+        mint_policy: Some(args.ceiling.over(proto::MintPolicy::default())),
+        secret_expires_at: args.storing.secret_expires_at()?,
+        skip_verify: args.storing.skip_verify,
+        validate_only,
+        request_id: request_id(),
+    };
+    let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
+    super::show(session, answer.connector.unwrap_or_default())?;
+    if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
+}

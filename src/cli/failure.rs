@@ -1,0 +1,282 @@
+//! Why a command did not succeed, as people and programs are told.
+//!
+//! Owns the exit codes and the one reading of gRPC statuses in this room. It
+//! never shows a status in its raw form: message, reason, fields and hint are
+//! taken out one by one, and escaped when they are rendered.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::escape::{escape, escape_json};
+
+/// What tonic says of its own deadline, which it reports as CANCELLED.
+const TONIC_TIMEOUT: &str = "Timeout expired";
+/// Where the server puts the hint in `ErrorInfo.metadata`.
+const HINT_KEY: &str = "hint";
+/// Causes of a connection error that are shown; a chain may be circular.
+const CAUSES_MAX: usize = 8;
+
+/// What kind of failure, which is the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Refused or failed for a reason of its own: 1.
+    Failed,
+    /// The command line is wrong: 2.
+    Usage,
+    /// Not authenticated or not allowed: 3.
+    Denied,
+    /// Not there, or not for this caller to see: 4.
+    NotFound,
+    /// No answer from the server or from what it needs: 5.
+    Unavailable,
+}
+
+impl Kind {
+    /// The exit code of the process.
+    pub(super) fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Denied => 3,
+            Self::NotFound => 4,
+            Self::Unavailable => 5,
+        }
+    }
+}
+
+/// One field of a request and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct FieldProblem {
+    /// The path of the field, for example `settings.role_arn`.
+    pub(super) field: String,
+    /// What is wrong.
+    pub(super) problem: String,
+}
+
+/// Why a command did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// Which exit code.
+    pub(super) kind: Kind,
+    /// One line.
+    pub(super) message: String,
+    /// The server's reason code.
+    pub(super) reason: Option<String>,
+    /// Fields and their problems.
+    pub(super) fields: Vec<FieldProblem>,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a message alone.
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), reason: None, fields: Vec::new(), hint: None }
+    }
+
+    /// The command line is wrong.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// Refused or failed.
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// No connection to `address`: the causes, and what to look at.
+    pub(super) fn unreachable(address: &str, error: &(dyn Error + 'static)) -> Self {
+        Self::new(Kind::Unavailable, format!("cannot reach {address}: {}", causes(error))).hint(
+            "is `valetkey serve` running there, does --address (VALETKEY_ADDR) name it, and is --ca-cert \
+             (VALETKEY_CA_CERT) the CA file of that server?",
+        )
+    }
+
+    /// The text for people: `error:`, `reason:`, fields and `hint:`.
+    pub(super) fn text(&self, color: bool) -> String {
+        let label = if color { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+        let mut text = format!("{label} {}\n", escape(&self.message));
+        // Writing to a String cannot fail.
+        if let Some(reason) = &self.reason {
+            let _ = writeln!(text, "reason: {}", escape(reason));
+        }
+        for FieldProblem { field, problem } in &self.fields {
+            let _ = writeln!(text, "  {}: {}", escape(field), escape(problem));
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "hint: {}", escape(hint));
+        }
+        text
+    }
+
+    /// The same as one JSON object `{"error": {..}}`.
+    pub(super) fn json(&self) -> String {
+        let json = serde_json::json!({ "error": {
+            "message": self.message,
+            "reason": self.reason,
+            "fields": self.fields,
+            "hint": self.hint,
+            "exit_code": self.kind.exit_code(),
+        }});
+        escape_json(&format!("{json}\n"))
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let info = details.error_info();
+        let mut fields = Vec::new();
+        for violation in details.bad_request().map(|b| b.field_violations.as_slice()).unwrap_or_default() {
+            fields.push(FieldProblem { field: violation.field.clone(), problem: violation.description.clone() });
+        }
+        let retry = details.retry_info().and_then(|r| r.retry_delay);
+        let hint = info.and_then(|i| i.metadata.get(HINT_KEY).cloned()).filter(|hint| !hint.is_empty());
+        Self {
+            kind: kind_of(&status),
+            message: message_of(&status),
+            reason: info.map(|i| i.reason.clone()).filter(|reason| !reason.is_empty()),
+            fields,
+            hint: hint.or_else(|| retry.map(|delay| format!("try again in {} s", delay.as_secs().max(1)))),
+        }
+    }
+}
+
+/// Whether tonic gave up because the deadline of the call passed.
+fn timed_out(status: &Status) -> bool {
+    status.code() == Code::DeadlineExceeded || (status.code() == Code::Cancelled && status.message() == TONIC_TIMEOUT)
+}
+
+fn kind_of(status: &Status) -> Kind {
+    if timed_out(status) {
+        return Kind::Unavailable;
+    }
+    match status.code() {
+        Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
+        Code::NotFound => Kind::NotFound,
+        Code::Unavailable | Code::DeadlineExceeded => Kind::Unavailable,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::AlreadyExists
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss => Kind::Failed,
+    }
+}
+
+fn message_of(status: &Status) -> String {
+    if timed_out(status) {
+        return "the server did not answer in time; a longer --timeout may help".to_owned();
+    }
+    if status.message().is_empty() {
+        return status.code().description().to_owned();
+    }
+    status.message().to_owned()
+}
+
+/// An error and what caused it, joined by colons; repeated words are left out.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    for _ in 0..CAUSES_MAX {
+        let Some(cause) = next else { break };
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn refused() -> Status {
+        let mut details = ErrorDetails::new();
+        let metadata = HashMap::from([("hint".to_owned(), "ask an owner for the role".to_owned())]);
+        details.set_error_info("GRANT_MISSING", "valetkey", metadata);
+        details.add_bad_request_violation("settings.role_arn", "must be an ARN\u{1b}[2J");
+        Status::with_error_details(Code::PermissionDenied, "bob may not mint", details)
+    }
+
+    #[test]
+    fn text_shows_reason_fields_and_hint_escaped() {
+        assert_eq!(
+            Failure::from(refused()).text(false),
+            "error: bob may not mint\nreason: GRANT_MISSING\n  settings.role_arn: must be an ARN\\u{1b}[2J\nhint: ask \
+             an owner for the role\n"
+        );
+    }
+
+    #[test]
+    fn json_shows_the_same_and_the_exit_code() {
+        let json: serde_json::Value = serde_json::from_str(&Failure::from(refused()).json()).unwrap();
+        assert_eq!(json["error"]["reason"], "GRANT_MISSING");
+        assert_eq!(json["error"]["fields"][0]["field"], "settings.role_arn");
+        assert_eq!(json["error"]["exit_code"], 3);
+    }
+
+    #[test]
+    fn codes_become_the_promised_exit_codes() {
+        let cases = [
+            (Code::PermissionDenied, 3),
+            (Code::Unauthenticated, 3),
+            (Code::NotFound, 4),
+            (Code::Unavailable, 5),
+            (Code::DeadlineExceeded, 5),
+            (Code::InvalidArgument, 1),
+            (Code::FailedPrecondition, 1),
+            (Code::Aborted, 1),
+            (Code::Internal, 1),
+            (Code::Cancelled, 1),
+        ];
+        for (code, exit) in cases {
+            assert_eq!(Failure::from(Status::new(code, "x")).kind.exit_code(), exit, "{code:?}");
+        }
+        assert_eq!(Failure::usage("x").kind.exit_code(), 2);
+    }
+
+    #[test]
+    fn tonics_own_timeout_counts_as_unavailable() {
+        let failure = Failure::from(Status::cancelled("Timeout expired"));
+        assert_eq!(failure.kind, Kind::Unavailable);
+        assert!(failure.message.contains("--timeout"));
+    }
+
+    #[test]
+    fn a_retry_delay_becomes_the_hint_when_there_is_no_other() {
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(7)));
+        let status = Status::with_error_details(Code::ResourceExhausted, "slow down", details);
+        assert_eq!(Failure::from(status).hint.as_deref(), Some("try again in 7 s"));
+    }
+
+    #[test]
+    fn an_empty_status_still_says_something() {
+        assert_ne!(Failure::from(Status::new(Code::Internal, "")).message, "");
+    }
+}

@@ -1,0 +1,258 @@
+//! A minted credential in the exact words that other programs read.
+//!
+//! Owns the formats of the AWS credential_process, the Kubernetes exec plugin,
+//! Docker's configuration and the shell. A value that could break out of its
+//! format is refused, never repaired.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::cli::failure::Failure;
+
+use super::view::{CredentialView, ShapeView};
+
+/// What kubectl asks for when it does not say.
+const EXEC_API_VERSION: &str = "client.authentication.k8s.io/v1";
+
+/// For which program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgramFormat {
+    /// `export` lines for a POSIX shell.
+    Env,
+    /// The JSON of an AWS credential_process.
+    #[value(alias = "aws-process")]
+    AwsCredentialProcess,
+    /// The JSON of a Kubernetes exec plugin.
+    ExecCredential,
+    /// A Docker config.json with one registry.
+    DockerConfig,
+}
+
+/// The credential in this format, with a line end.
+///
+/// # Errors
+/// When its shape does not go into this format, or a value would break out.
+pub(super) fn write(
+    credential: &CredentialView,
+    format: ProgramFormat,
+    exec_info: Option<&str>,
+) -> Result<String, Failure> {
+    let values = credential
+        .values
+        .as_ref()
+        .ok_or_else(|| Failure::failed("the server sent a credential of a shape that this version does not know"))?;
+    match format {
+        ProgramFormat::Env => env(credential, values),
+        ProgramFormat::AwsCredentialProcess => aws_process(credential, values).map(line),
+        ProgramFormat::ExecCredential => exec_credential(credential, values, exec_info).map(line),
+        ProgramFormat::DockerConfig => docker_config(values).map(line),
+    }
+}
+
+fn line(json: Value) -> String {
+    format!("{json}\n")
+}
+
+fn unsuited(values: &ShapeView, format: &str, wants: &str) -> Failure {
+    Failure::usage(format!("--format {format} takes {wants}, and this is a {}", values.name().replace('_', " ")))
+        .hint("use -o json, or --format env")
+}
+
+fn expiry(credential: &CredentialView) -> Result<String, Failure> {
+    let at = credential.expires_at.ok_or_else(|| Failure::failed("the server did not say when the credential ends"))?;
+    Ok(at.whole_seconds())
+}
+
+/// DELIVERY: `Version` is the integer 1; without `Expiration` it is never
+/// asked for again.
+fn aws_process(credential: &CredentialView, values: &ShapeView) -> Result<Value, Failure> {
+    let ShapeView::AwsSession { access_key_id, secret_access_key, session_token, .. } = values else {
+        return Err(unsuited(values, "aws-credential-process", "an AWS session"));
+    };
+    Ok(json!({
+        "Version": 1,
+        "AccessKeyId": access_key_id,
+        "SecretAccessKey": secret_access_key,
+        "SessionToken": session_token,
+        "Expiration": expiry(credential)?,
+    }))
+}
+
+/// client-go demands the very apiVersion that it asked for.
+fn exec_credential(credential: &CredentialView, values: &ShapeView, asked: Option<&str>) -> Result<Value, Failure> {
+    let version = asked.and_then(|info| {
+        let info: Value = serde_json::from_str(info).ok()?;
+        Some(info.get("apiVersion")?.as_str()?.to_owned())
+    });
+    let mut status = match values {
+        ShapeView::BearerToken { token, .. } => json!({ "token": token }),
+        ShapeView::ClientCertificate { certificate, private_key, .. } => {
+            json!({ "clientCertificateData": certificate, "clientKeyData": private_key })
+        }
+        ShapeView::AwsSession { .. }
+        | ShapeView::BasicLogin { .. }
+        | ShapeView::SshCertificate { .. }
+        | ShapeView::SignedUrl { .. } => {
+            return Err(unsuited(values, "exec-credential", "a bearer token or a client certificate"));
+        }
+    };
+    if let Some(fields) = status.as_object_mut() {
+        fields.insert("expirationTimestamp".to_owned(), expiry(credential)?.into());
+    }
+    Ok(json!({
+        "apiVersion": version.as_deref().unwrap_or(EXEC_API_VERSION),
+        "kind": "ExecCredential",
+        "status": status,
+    }))
+}
+
+fn docker_config(values: &ShapeView) -> Result<Value, Failure> {
+    let ShapeView::BasicLogin { username, password, endpoint: Some(endpoint) } = values else {
+        return Err(unsuited(values, "docker-config", "a login to a registry"));
+    };
+    let registry = endpoint.trim_start_matches("https://").trim_end_matches('/');
+    let auth = STANDARD.encode(format!("{username}:{password}"));
+    Ok(json!({ "auths": { registry: { "auth": auth } } }))
+}
+
+fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failure> {
+    let expires_at = expiry(credential)?;
+    let text = |value: &String| Some(value.clone());
+    let variables: Vec<(&str, Option<String>)> = match values {
+        ShapeView::AwsSession { access_key_id, secret_access_key, session_token, region, endpoint_url } => vec![
+            ("AWS_ACCESS_KEY_ID", text(access_key_id)),
+            ("AWS_SECRET_ACCESS_KEY", text(secret_access_key)),
+            ("AWS_SESSION_TOKEN", text(session_token)),
+            ("AWS_CREDENTIAL_EXPIRATION", Some(expires_at)),
+            ("AWS_REGION", region.clone()),
+            ("AWS_DEFAULT_REGION", region.clone()),
+            ("AWS_ENDPOINT_URL", endpoint_url.clone()),
+        ],
+        ShapeView::BearerToken { token, endpoint, certificate_authority } => vec![
+            ("MINTED_BEARER_TOKEN", text(token)),
+            ("MINTED_ENDPOINT", endpoint.clone()),
+            ("MINTED_CERTIFICATE_AUTHORITY", certificate_authority.clone()),
+            ("MINTED_EXPIRATION", Some(expires_at)),
+        ],
+        ShapeView::BasicLogin { username, password, endpoint } => vec![
+            ("MINTED_USERNAME", text(username)),
+            ("MINTED_PASSWORD", text(password)),
+            ("MINTED_ENDPOINT", endpoint.clone()),
+            ("MINTED_EXPIRATION", Some(expires_at)),
+        ],
+        ShapeView::ClientCertificate { certificate, private_key, endpoint, certificate_authority } => vec![
+            ("MINTED_CERTIFICATE", text(certificate)),
+            ("MINTED_PRIVATE_KEY", text(private_key)),
+            ("MINTED_ENDPOINT", endpoint.clone()),
+            ("MINTED_CERTIFICATE_AUTHORITY", certificate_authority.clone()),
+            ("MINTED_EXPIRATION", Some(expires_at)),
+        ],
+        ShapeView::SshCertificate { certificate } => {
+            vec![("MINTED_SSH_CERTIFICATE", text(certificate)), ("MINTED_EXPIRATION", Some(expires_at))]
+        }
+        ShapeView::SignedUrl { url } => vec![("MINTED_URL", text(url)), ("MINTED_EXPIRATION", Some(expires_at))],
+    };
+    exports(variables)
+}
+
+fn exports(variables: Vec<(&str, Option<String>)>) -> Result<String, Failure> {
+    let mut lines = String::new();
+    for (name, value) in variables {
+        let Some(value) = value else { continue };
+        if value.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(Failure::failed(format!("the server sent a value for {name} that no shell should see")));
+        }
+        lines.push_str(&format!("export {name}={}\n", quoted(&value)));
+    }
+    Ok(lines)
+}
+
+/// A POSIX single-quoted word: nothing in it is expanded.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::proto;
+    use crate::proto::minted_credential::Shape;
+
+    use super::*;
+
+    fn minted(shape: Shape) -> CredentialView {
+        let expires_at = Some(prost_types::Timestamp { seconds: 1_893_456_000, nanos: 5 });
+        CredentialView::from(proto::MintedCredential { shape: Some(shape), expires_at, ..Default::default() })
+    }
+
+    fn aws(secret: &str) -> CredentialView {
+        minted(Shape::AwsSession(proto::AwsSession {
+            access_key_id: "ASIA1".to_owned(),
+            secret_access_key: secret.to_owned(),
+            session_token: "T".to_owned(),
+            region: "eu-west-1".to_owned(),
+            endpoint_url: String::new(),
+        }))
+    }
+
+    fn bearer() -> CredentialView {
+        minted(Shape::BearerToken(proto::BearerToken { token: "k8s".to_owned(), ..Default::default() }))
+    }
+
+    fn basic(endpoint: &str) -> CredentialView {
+        let endpoint = endpoint.to_owned();
+        minted(Shape::BasicLogin(proto::BasicLogin { username: "AWS".to_owned(), password: "p".to_owned(), endpoint }))
+    }
+
+    #[test]
+    fn aws_process_is_exactly_what_sdks_read() {
+        assert_eq!(
+            write(&aws("S"), ProgramFormat::AwsCredentialProcess, None).unwrap(),
+            "{\"AccessKeyId\":\"ASIA1\",\"Expiration\":\"2030-01-01T00:00:00Z\",\"SecretAccessKey\":\"S\",\
+             \"SessionToken\":\"T\",\"Version\":1}\n"
+        );
+        assert!(write(&bearer(), ProgramFormat::AwsCredentialProcess, None).is_err());
+    }
+
+    #[test]
+    fn env_lines_are_quoted_and_leave_out_what_is_not_set() {
+        let text = write(&aws("a'b$c`d"), ProgramFormat::Env, None).unwrap();
+        assert!(text.contains("export AWS_SECRET_ACCESS_KEY='a'\\''b$c`d'\n"));
+        assert!(text.contains("export AWS_REGION='eu-west-1'\n"));
+        assert!(!text.contains("AWS_ENDPOINT_URL"));
+    }
+
+    #[test]
+    fn env_refuses_control_characters() {
+        assert!(write(&aws("a\u{1b}]0;b"), ProgramFormat::Env, None).is_err());
+        assert!(write(&aws("a\nb"), ProgramFormat::Env, None).is_ok());
+    }
+
+    #[test]
+    fn exec_credential_echoes_the_asked_version() {
+        let text = write(&bearer(), ProgramFormat::ExecCredential, None).unwrap();
+        assert_eq!(
+            text,
+            "{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":\
+             {\"expirationTimestamp\":\"2030-01-01T00:00:00Z\",\"token\":\"k8s\"}}\n"
+        );
+        let info = r#"{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential"}"#;
+        assert!(write(&bearer(), ProgramFormat::ExecCredential, Some(info)).unwrap().contains("v1beta1"));
+        assert!(write(&aws("S"), ProgramFormat::ExecCredential, None).is_err());
+    }
+
+    #[test]
+    fn docker_config_names_the_registry_without_its_scheme() {
+        let text = write(&basic("https://1.dkr.ecr.eu-west-1.amazonaws.com/"), ProgramFormat::DockerConfig, None);
+        assert_eq!(text.unwrap(), "{\"auths\":{\"1.dkr.ecr.eu-west-1.amazonaws.com\":{\"auth\":\"QVdTOnA=\"}}}\n");
+        assert!(write(&basic(""), ProgramFormat::DockerConfig, None).is_err());
+    }
+
+    #[test]
+    fn a_credential_without_an_end_is_not_handed_on() {
+        let mut credential = aws("S");
+        credential.expires_at = None;
+        assert!(write(&credential, ProgramFormat::AwsCredentialProcess, None).is_err());
+    }
+}

@@ -1,0 +1,299 @@
+//! Writes what a command answers: tables for people, JSON or YAML for programs.
+//!
+//! Owns standard output. Cells of a table are escaped here, at one place, so
+//! that no noun can forget it. Times go to programs as RFC 3339, to people in
+//! words too. It never decides what is shown.
+
+use std::cell::RefCell;
+use std::io::Write;
+
+use clap::ValueEnum;
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::escape::{escape, escape_json, escape_lines};
+use super::failure::Failure;
+use super::moment::Moment;
+
+/// In which form to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// For people.
+    Table,
+    /// For programs: one document; a stream is one object a line.
+    Json,
+    /// For programs and people; a stream is one document an item.
+    Yaml,
+}
+
+/// Name and value pairs that describe one record to people.
+pub(super) type Facts = Vec<(&'static str, String)>;
+
+/// One record.
+pub(super) trait Record: Serialize {
+    /// What people are shown; empty values are left out.
+    fn facts(&self, now: Moment) -> Facts;
+}
+
+/// A record that is also shown as a line of a list.
+pub(super) trait Row: Serialize {
+    /// The heads of the columns.
+    const HEAD: &'static [&'static str];
+
+    /// The cells, as many as `HEAD` has.
+    fn cells(&self, now: Moment) -> Vec<String>;
+}
+
+/// How a table looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Written to a terminal: lines that fit it, and borders.
+    pub(super) terminal: bool,
+    /// Bold heads.
+    pub(super) color: bool,
+}
+
+/// Where answers go.
+pub(super) struct Output {
+    form: Form,
+    look: Look,
+    sink: RefCell<Box<dyn Write>>,
+}
+
+impl Output {
+    /// Answers in this form to `sink`.
+    pub(super) fn new(form: Form, look: Look, sink: Box<dyn Write>) -> Self {
+        Self { form, look, sink: RefCell::new(sink) }
+    }
+
+    /// People read the answer.
+    pub(super) fn for_people(&self) -> bool {
+        self.form == Form::Table
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn record<V: Record>(&self, view: &V) -> Result<(), Failure> {
+        if !self.for_people() {
+            return self.document(view, true);
+        }
+        let mut table = self.table();
+        for (name, value) in view.facts(Moment::now()) {
+            if !value.is_empty() {
+                table.add_row(vec![self.head(name), Cell::new(escape(&value))]);
+            }
+        }
+        self.lines(&table)
+    }
+
+    /// A list.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn list<V: Row>(&self, views: &[V]) -> Result<(), Failure> {
+        if !self.for_people() {
+            return self.document(&views, true);
+        }
+        if views.is_empty() {
+            return self.write("nothing found\n");
+        }
+        let now = Moment::now();
+        let mut table = self.table();
+        table.set_header(V::HEAD.iter().map(|head| self.head(&head.to_uppercase())));
+        for view in views {
+            table.add_row(view.cells(now).iter().map(|cell| Cell::new(escape(cell))));
+        }
+        self.lines(&table)
+    }
+
+    /// One item of a stream: a line of JSON, a YAML document, or for people
+    /// the cells joined by two spaces.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn item<V: Row>(&self, view: &V) -> Result<(), Failure> {
+        match self.form {
+            Form::Table => {
+                let cells: Vec<String> = view.cells(Moment::now()).iter().map(|cell| escape(cell)).collect();
+                self.write(&format!("{}\n", cells.join("  ")))
+            }
+            Form::Json | Form::Yaml => self.document(view, false),
+        }
+    }
+
+    /// A line for people; programs do not get it.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn say(&self, line: &str) -> Result<(), Failure> {
+        if self.for_people() { self.write(&format!("{}\n", escape(line))) } else { Ok(()) }
+    }
+
+    /// Text exactly as it is, whatever the form.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn write(&self, text: &str) -> Result<(), Failure> {
+        let mut sink = self.sink.borrow_mut();
+        let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+        written.map_err(|error| Failure::failed(format!("cannot write the answer: {error}")))
+    }
+
+    /// A JSON or YAML document.
+    fn document<V: Serialize>(&self, view: &V, pretty: bool) -> Result<(), Failure> {
+        let refuse = |_| Failure::failed("the answer cannot be written in this form");
+        let text = match self.form {
+            Form::Table | Form::Json if pretty => {
+                escape_json(&serde_json::to_string_pretty(view).map_err(refuse)?) + "\n"
+            }
+            Form::Table | Form::Json => escape_json(&serde_json::to_string(view).map_err(refuse)?) + "\n",
+            Form::Yaml => yaml(view, pretty)?,
+        };
+        self.write(&text)
+    }
+
+    fn head(&self, name: &str) -> Cell {
+        let cell = Cell::new(name);
+        if self.look.color { cell.add_attribute(Attribute::Bold) } else { cell }
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        if self.look.terminal {
+            table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        } else {
+            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+        }
+        table
+    }
+
+    fn lines(&self, table: &Table) -> Result<(), Failure> {
+        let mut text = String::new();
+        for line in table.lines() {
+            text.push_str(if self.look.terminal { line.as_str() } else { line.trim() });
+            text.push('\n');
+        }
+        self.write(&text)
+    }
+}
+
+fn yaml<V: Serialize>(view: &V, only: bool) -> Result<String, Failure> {
+    let refuse = || Failure::failed("the answer cannot be written in this form");
+    let mut value = serde_json::to_value(view).map_err(|_| refuse())?;
+    disarm(&mut value);
+    let text = serde_yaml_ng::to_string(&value).map_err(|_| refuse())?;
+    Ok(if only { text } else { format!("---\n{text}") })
+}
+
+/// Escapes every string in place: YAML lets direction marks through.
+fn disarm(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = escape_lines(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(disarm),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(disarm),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// A sink that tests read.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(super) struct Page(std::rc::Rc<RefCell<Vec<u8>>>);
+
+#[cfg(test)]
+impl Page {
+    /// What was written so far.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).unwrap()
+    }
+
+    /// An output onto this page.
+    pub(super) fn output(&self, form: Form) -> Output {
+        Output::new(form, Look { terminal: false, color: false }, Box::new(self.clone()))
+    }
+}
+
+#[cfg(test)]
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Word {
+        word: &'static str,
+        other: Option<&'static str>,
+    }
+
+    impl Row for Word {
+        const HEAD: &'static [&'static str] = &["word", "other"];
+
+        fn cells(&self, _: Moment) -> Vec<String> {
+            vec![self.word.to_owned(), self.other.unwrap_or("-").to_owned()]
+        }
+    }
+
+    impl Record for Word {
+        fn facts(&self, _: Moment) -> Facts {
+            vec![("word", self.word.to_owned()), ("other", String::new())]
+        }
+    }
+
+    const WORDS: [Word; 2] = [Word { word: "a\u{1b}[2Jb", other: None }, Word { word: "long word", other: Some("x") }];
+
+    #[test]
+    fn a_list_for_a_pipe_is_plain_and_escaped() {
+        let page = Page::default();
+        page.output(Form::Table).list(&WORDS).unwrap();
+        assert_eq!(page.text(), "WORD           OTHER\na\\u{1b}[2Jb   -\nlong word      x\n");
+    }
+
+    #[test]
+    fn an_empty_list_says_so_to_people_and_is_empty_for_programs() {
+        let page = Page::default();
+        page.output(Form::Table).list::<Word>(&[]).unwrap();
+        page.output(Form::Json).list::<Word>(&[]).unwrap();
+        assert_eq!(page.text(), "nothing found\n[]\n");
+    }
+
+    #[test]
+    fn a_record_leaves_out_empty_facts() {
+        let page = Page::default();
+        page.output(Form::Table).record(&WORDS[1]).unwrap();
+        assert_eq!(page.text(), "word   long word\n");
+    }
+
+    #[test]
+    fn streams_are_one_document_an_item() {
+        let page = Page::default();
+        page.output(Form::Json).item(&WORDS[1]).unwrap();
+        page.output(Form::Yaml).item(&WORDS[1]).unwrap();
+        assert_eq!(page.text(), "{\"word\":\"long word\",\"other\":\"x\"}\n---\nword: long word\nother: x\n");
+    }
+
+    #[test]
+    fn yaml_is_escaped_too() {
+        let page = Page::default();
+        page.output(Form::Yaml).record(&Word { word: "\u{202e}x", other: None }).unwrap();
+        assert_eq!(page.text(), "word: \\u{202e}x\nother: null\n");
+    }
+
+    #[test]
+    fn people_alone_get_remarks() {
+        let page = Page::default();
+        page.output(Form::Json).say("done").unwrap();
+        page.output(Form::Table).say("done\u{7}").unwrap();
+        assert_eq!(page.text(), "done\\u{7}\n");
+    }
+}

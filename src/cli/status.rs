@@ -1,0 +1,71 @@
+//! `valetkey status`: how the daemon is.
+//!
+//! Owns the view of `OperatorService.GetStatus`. It shows no paths and no keys.
+
+use serde::Serialize;
+
+use crate::proto;
+
+use super::failure::Failure;
+use super::moment::{self, Moment};
+use super::output::{Facts, Record};
+use super::session::Session;
+
+/// How the daemon is.
+#[derive(Debug, Serialize)]
+pub(super) struct StatusView {
+    /// The version of the daemon.
+    version: String,
+    /// When it started.
+    started_at: Option<Moment>,
+    /// The store's revision.
+    revision: u64,
+    /// The ledger's last number.
+    ledger_seq: u64,
+    /// The ledger can be written.
+    ledger_writable: bool,
+    /// The backend and its version.
+    store: String,
+    /// The schema's version.
+    schema_version: u32,
+    /// Minted credentials in memory.
+    cached_credentials: u64,
+}
+
+impl From<proto::GetStatusResponse> for StatusView {
+    fn from(status: proto::GetStatusResponse) -> Self {
+        Self {
+            version: status.version,
+            started_at: Moment::from_proto(status.started_at.as_ref()),
+            revision: status.revision,
+            ledger_seq: status.ledger_seq,
+            ledger_writable: status.ledger_writable,
+            store: status.store,
+            schema_version: status.schema_version,
+            cached_credentials: status.cached_credentials,
+        }
+    }
+}
+
+impl Record for StatusView {
+    fn facts(&self, now: Moment) -> Facts {
+        let ledger = if self.ledger_writable { "writable" } else { "NOT WRITABLE: sensitive calls are refused" };
+        vec![
+            ("version", self.version.clone()),
+            ("started", moment::words(self.started_at, now)),
+            ("store", format!("{}, schema {}, revision {}", self.store, self.schema_version, self.revision)),
+            ("ledger", format!("{ledger}, last line {}", self.ledger_seq)),
+            ("cached credentials", self.cached_credentials.to_string()),
+        ]
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn run(session: &Session) -> Result<(), Failure> {
+    let ask = proto::GetStatusRequest {};
+    let status = session.call(ask, async |ask| session.operator().get_status(ask).await).await?;
+    session.output.record(&StatusView::from(status))
+}

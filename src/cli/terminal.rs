@@ -1,0 +1,138 @@
+//! The keyboard and standard input of whoever runs the command.
+//!
+//! Owns prompts and the reading of standard input. It never echoes what is
+//! asked as hidden, and never asks when nobody sits there.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use zeroize::Zeroizing;
+
+/// Longest answer to a visible prompt, in bytes.
+const ANSWER_MAX: u64 = 64 * 1024;
+
+/// Who can be asked.
+pub(super) trait Terminal {
+    /// Somebody sits there and can be asked.
+    fn interactive(&self) -> bool;
+
+    /// Asks for one visible line.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    fn ask(&self, label: &str) -> io::Result<String>;
+
+    /// Asks for one line that is not shown.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    fn ask_hidden(&self, label: &str) -> io::Result<Zeroizing<String>>;
+
+    /// All of standard input, at most `bytes_max`.
+    ///
+    /// # Errors
+    /// When it cannot be read or is longer.
+    fn standard_input(&self, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>>;
+}
+
+/// The terminal of this process.
+pub(super) struct OwnTerminal;
+
+impl Terminal for OwnTerminal {
+    fn interactive(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    fn ask(&self, label: &str) -> io::Result<String> {
+        // Standard output belongs to the answer of the command.
+        let mut prompt = io::stderr().lock();
+        write!(prompt, "{label}: ")?;
+        prompt.flush()?;
+        let mut line = String::new();
+        io::stdin().lock().take(ANSWER_MAX).read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    fn ask_hidden(&self, label: &str) -> io::Result<Zeroizing<String>> {
+        rpassword::prompt_password(format!("{label}: ")).map(Zeroizing::new)
+    }
+
+    fn standard_input(&self, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        read_bounded(io::stdin().lock(), bytes_max)
+    }
+}
+
+/// Everything of `source`, if it is at most `bytes_max`.
+///
+/// # Errors
+/// When it cannot be read or is longer.
+pub(super) fn read_bounded(source: impl io::Read, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    source.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {bytes_max} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// A terminal for tests: what it answers is written down before.
+#[cfg(test)]
+pub(super) struct ScriptedTerminal {
+    /// Somebody sits there.
+    pub(super) interactive: bool,
+    /// Answers, first asked first.
+    pub(super) answers: std::cell::RefCell<std::collections::VecDeque<String>>,
+    /// Standard input.
+    pub(super) input: Vec<u8>,
+    /// What was asked.
+    pub(super) asked: std::cell::RefCell<Vec<String>>,
+}
+
+#[cfg(test)]
+impl ScriptedTerminal {
+    /// Nobody there, this on standard input.
+    pub(super) fn piped(input: &[u8]) -> Self {
+        Self { interactive: false, answers: Default::default(), input: input.to_vec(), asked: Default::default() }
+    }
+
+    /// Somebody who answers this.
+    pub(super) fn answering(answers: &[&str]) -> Self {
+        let answers = answers.iter().map(|a| (*a).to_owned()).collect();
+        let answers = std::cell::RefCell::new(answers);
+        Self { interactive: true, answers, input: Vec::new(), asked: Default::default() }
+    }
+
+    fn answer(&self, label: &str) -> io::Result<String> {
+        self.asked.borrow_mut().push(label.to_owned());
+        self.answers.borrow_mut().pop_front().ok_or_else(|| io::Error::other("nothing more is written down"))
+    }
+}
+
+#[cfg(test)]
+impl Terminal for ScriptedTerminal {
+    fn interactive(&self) -> bool {
+        self.interactive
+    }
+
+    fn ask(&self, label: &str) -> io::Result<String> {
+        self.answer(label)
+    }
+
+    fn ask_hidden(&self, label: &str) -> io::Result<Zeroizing<String>> {
+        self.answer(label).map(Zeroizing::new)
+    }
+
+    fn standard_input(&self, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        read_bounded(self.input.as_slice(), bytes_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_stops_at_the_bound() {
+        assert_eq!(read_bounded(&[7_u8; 8][..], 8).unwrap().len(), 8);
+        assert!(read_bounded(&[7_u8; 9][..], 8).is_err());
+    }
+}
