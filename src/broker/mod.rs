@@ -15,6 +15,8 @@ mod credentials;
 mod detach;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod gate;
 mod lookup;
 mod once;
