@@ -68,6 +68,7 @@ pub mod authn;
 pub mod authz;
 pub mod broker;
 pub mod cli;
+pub mod config;
 pub mod connectors;
 pub mod domain;
 pub mod manual;
