@@ -179,7 +179,7 @@ pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use clap::Parser;
 
@@ -200,7 +200,7 @@ mod tests {
     fn current() -> proto::Connector {
         proto::Connector {
             etag: "7".to_owned(),
-            labels: HashMap::from([("team".to_owned(), "ml".to_owned()), ("tier".to_owned(), "one".to_owned())]),
+            labels: BTreeMap::from([("team".to_owned(), "ml".to_owned()), ("tier".to_owned(), "one".to_owned())]),
             settings: r#"{"auth_method":"iam-role","role_arn":"a","region":"b"}"#.to_owned(),
             mint_policy: Some(proto::MintPolicy { ttl_max_seconds: 3600, shared: true, ..Default::default() }),
             ..Default::default()
@@ -213,7 +213,7 @@ mod tests {
         let line = args(&["--ttl-max", "30m", "--shared=false", "--label", "tier=two", "--remove-label", "team"]);
         let paths = lay_over(&mut ask, line, current());
         assert_eq!(paths, ["labels", "mint_policy"]);
-        assert_eq!(ask.labels, HashMap::from([("tier".to_owned(), "two".to_owned())]));
+        assert_eq!(ask.labels, BTreeMap::from([("tier".to_owned(), "two".to_owned())]));
         let policy = ask.mint_policy.unwrap();
         assert_eq!((policy.ttl_max_seconds, policy.shared, policy.access_max), (1800, false, 0));
         assert_eq!(ask.etag, "7");
