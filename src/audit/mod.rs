@@ -5,14 +5,18 @@
 //! intent is durable, and by nothing else. Lines are built by typed code from
 //! an allow-list of fields: no request is ever logged and redacted.
 
+pub mod aggregate;
 pub mod chain;
 pub mod entry;
 pub mod journal;
 pub mod ledger;
 pub mod line;
+pub mod verify;
 
+pub use aggregate::Aggregator;
 pub use chain::{Hash, StoredLine};
 pub use entry::OpenEntry;
 pub use journal::{Journal, JournalError};
 pub use ledger::Ledger;
 pub use line::{Detail, Line, LineFilter, LineKind, Outcome, Reason, Seq, Subject};
+pub use verify::{BadLine, Columns, ExpectedHead, Fault, RawLine, Verified, Verifier};

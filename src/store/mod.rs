@@ -4,13 +4,21 @@
 //! carry the version they expect. A monotonic [`Revision`] orders all changes
 //! to connectors, components, bindings, principals and tokens.
 
+#[cfg(test)]
+pub mod conformance;
 pub mod error;
+pub mod limits;
 pub mod nouns;
+pub mod recovery;
+pub mod sqlite;
 pub mod tx;
 
 pub use error::StoreError;
+pub use limits::TOKENS_MAX;
 pub use nouns::{
     AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, Keks, Principals,
     Projects, Requests, Stacks, Store, StoreFacts, Tokens, Transactions,
 };
+pub use recovery::close_open_intents;
+pub use sqlite::{OpenError, SqliteOptions, SqliteStore};
 pub use tx::{Committed, Guard, Remembered, Revision, Tx, Write};

@@ -1,0 +1,46 @@
+//! The read pool: threads with a read-only connection each.
+//!
+//! A task that reads never waits for a place in the queue; beyond its bound
+//! it is told so.
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::open_error::OpenError;
+use super::queue::{Queue, Taken};
+
+/// What a reader does with its connection.
+pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// How long a reader sleeps at most; only so that the wait has an end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts one thread for each connection.
+pub(super) fn start(
+    connections: Vec<Connection>,
+    queue: &Arc<Queue<Read>>,
+) -> Result<Vec<JoinHandle<()>>, std::io::Error> {
+    let one = |connection: Connection| {
+        let queue = Arc::clone(queue);
+        Builder::new().name("store-reader".to_owned()).spawn(move || run(&connection, &queue))
+    };
+    connections.into_iter().map(one).collect()
+}
+
+fn run(connection: &Connection, queue: &Queue<Read>) {
+    loop {
+        match queue.take(1, PATIENCE) {
+            Taken::Some(reads) => reads.into_iter().for_each(|read| read(connection)),
+            Taken::Idle => {}
+            Taken::Closed => return,
+        }
+    }
+}
+
+/// Opens the connections of the pool.
+pub(super) fn open(path: &std::path::Path, count: usize) -> Result<Vec<Connection>, OpenError> {
+    (0..count.max(1)).map(|_| super::open::open_reader(path)).collect()
+}

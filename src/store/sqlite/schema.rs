@@ -1,0 +1,96 @@
+//! The migrations, and whether a database has the tables of its version.
+//!
+//! A migration that was released is never edited: its digest is written here.
+
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+
+/// `vkdb`, in the header of the file.
+pub(super) const APPLICATION_ID: i32 = 0x766b_6462;
+/// The newest version.
+pub(super) const VERSION: u32 = 1;
+
+/// From version n to n + 1, and the digest of the schema that results.
+struct Migration {
+    sql: &'static str,
+    digest: &'static str,
+}
+
+const MIGRATIONS: [Migration; VERSION as usize] =
+    [Migration { sql: include_str!("migrations/0001_initial.sql"), digest: "2547a045253aa0f6894f217c4d12a92e5a1338551a6a9338e99f3a8c84aee2dd" }];
+
+pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings the schema to the newest version; each migration is a transaction.
+pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let from = version(connection)?;
+    for (at, migration) in MIGRATIONS.iter().enumerate().skip(from as usize) {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(migration.sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(at + 1).unwrap_or(i64::MAX))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Whether the tables, indexes and triggers are those of `version`.
+pub(super) fn unaltered(connection: &Connection, version: u32) -> rusqlite::Result<bool> {
+    let expected = (version as usize).checked_sub(1).and_then(|at| MIGRATIONS.get(at));
+    let Some(expected) = expected else { return Ok(false) };
+    Ok(digest(connection)? == expected.digest)
+}
+
+/// SHA-256 over what the schema table says, in order of names, with the white
+/// space of the statements folded.
+fn digest(connection: &Connection) -> rusqlite::Result<String> {
+    const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name";
+    let mut statement = connection.prepare(SCHEMA)?;
+    let mut rows = statement.query([])?;
+    let mut hash = Sha256::new();
+    while let Some(row) = rows.next()? {
+        for column in 0..4 {
+            let text: String = row.get(column)?;
+            let folded: Vec<&str> = text.split_whitespace().collect();
+            hash.update(folded.join(" "));
+            hash.update([0]);
+        }
+    }
+    Ok(hex::encode(hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migrations_give_the_schema_that_was_released() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection).unwrap();
+        assert_eq!(version(&connection).unwrap(), VERSION);
+        assert_eq!(digest(&connection).unwrap(), MIGRATIONS.last().unwrap().digest);
+    }
+
+    #[test]
+    fn one_more_column_or_a_dropped_trigger_is_noticed() {
+        for alteration in [
+            "DROP TRIGGER ledger_is_never_deleted",
+            "ALTER TABLE tokens ADD COLUMN extra TEXT",
+            "CREATE VIEW v AS SELECT 1",
+            "DROP INDEX bindings_of_owners",
+        ] {
+            let connection = Connection::open_in_memory().unwrap();
+            migrate(&connection).unwrap();
+            assert!(unaltered(&connection, VERSION).unwrap());
+            connection.execute_batch(alteration).unwrap();
+            assert!(!unaltered(&connection, VERSION).unwrap(), "{alteration}");
+            assert!(!unaltered(&connection, 0).unwrap());
+        }
+    }
+}

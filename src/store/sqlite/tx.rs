@@ -1,0 +1,150 @@
+//! Applies one transaction inside the savepoint that the writer opened.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::audit::Seq;
+use crate::domain::{Component, Principal, Timestamp};
+use crate::store::limits::{LINES_MAX, WRITES_MAX};
+use crate::store::{Guard, Remembered, Revision, StoreError, Tx, Write};
+
+use super::chain::{Chain, EncodedLine};
+use super::failure::Failure;
+use super::work::Work;
+use super::{bindings, changes, components, connectors, issuances, keks, named, principals, projects, requests};
+use super::{stacks, tokens};
+
+/// A transaction whose lines have their stored form, made by the task that
+/// wants it committed.
+pub(super) struct EncodedTx {
+    guards: Vec<Guard>,
+    writes: Vec<Write>,
+    lines: Vec<EncodedLine>,
+    remember: Option<Remembered>,
+}
+
+/// What a transaction did.
+pub(super) struct Applied {
+    pub(super) lines: Vec<Seq>,
+    /// It has a revision.
+    pub(super) changed: bool,
+    /// It deleted a sealed secret.
+    pub(super) shred: bool,
+}
+
+impl EncodedTx {
+    pub(super) fn of(tx: Tx) -> Result<Self, StoreError> {
+        if tx.writes.len() > WRITES_MAX {
+            return Err(StoreError::TooMany { limit: u32::try_from(WRITES_MAX).unwrap_or(u32::MAX) });
+        }
+        if tx.lines.len() > LINES_MAX {
+            return Err(StoreError::TooMany { limit: u32::try_from(LINES_MAX).unwrap_or(u32::MAX) });
+        }
+        if tx.lines.is_empty() {
+            return Err(StoreError::Corrupt { what: "a transaction without a ledger line" });
+        }
+        let lines = tx.lines.iter().map(EncodedLine::of).collect::<Result<_, _>>()?;
+        Ok(Self { guards: tx.guards, writes: tx.writes, lines, remember: tx.remember })
+    }
+
+    /// It only takes power away: written even from the reserve.
+    pub(super) fn takes_away(&self) -> bool {
+        let takes_away = |write: &Write| match write {
+            Write::DeleteConnector { .. }
+            | Write::DeleteComponent { .. }
+            | Write::DeleteStack { .. }
+            | Write::DeletePrincipal { .. }
+            | Write::DeleteToken { .. }
+            | Write::DeleteBinding { .. }
+            | Write::EndIssuance { .. } => true,
+            Write::InsertProject(_)
+            | Write::InsertKek(_)
+            | Write::InsertConnector { .. }
+            | Write::UpdateConnector { .. }
+            | Write::InsertComponent(_)
+            | Write::UpdateComponent { .. }
+            | Write::InsertStack(_)
+            | Write::UpdateStack { .. }
+            | Write::InsertPrincipal(_)
+            | Write::InsertToken(_)
+            | Write::InsertBinding(_)
+            | Write::InsertIssuance(_) => false,
+        };
+        !self.writes.is_empty() && self.writes.iter().all(takes_away)
+    }
+
+    pub(super) fn apply(
+        &self,
+        database: &Connection,
+        chain: &mut Chain,
+        now: Timestamp,
+        records_max: u32,
+        next: Revision,
+    ) -> Result<Applied, Failure> {
+        let mut work = Work::new(database, now, records_max, next);
+        if let Some(wanted) = &self.remember {
+            requests::check_unused(&work, wanted)?;
+        }
+        for guard in &self.guards {
+            check(&work, guard)?;
+        }
+        for write in &self.writes {
+            carry_out(&mut work, write)?;
+        }
+        for project in &work.owners_gone {
+            bindings::check_owner(&work, *project)?;
+        }
+        if let Some(answer) = &self.remember {
+            requests::remember(&work, answer)?;
+        }
+        changes::insert(database, next, &work.changes)?;
+        let lines = self.lines.iter().map(|line| chain.append(database, line)).collect::<Result<_, _>>()?;
+        Ok(Applied { lines, changed: !work.changes.is_empty(), shred: work.shred })
+    }
+}
+
+fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
+    const VERSION: &str = "SELECT version FROM connectors WHERE project = ?1 AND id = ?2";
+    match guard {
+        Guard::ConnectorAt { project, id, version } => {
+            let bound = params![project.as_bytes(), id.as_bytes()];
+            let found: Option<i64> =
+                work.database.prepare_cached(VERSION)?.query_row(bound, |row| row.get(0)).optional()?;
+            let found = found.ok_or(StoreError::NotFound)?;
+            if super::columns::unsigned(found) == version.0 { Ok(()) } else { Err(StoreError::Stale.into()) }
+        }
+        Guard::PrincipalExists { project, id } => {
+            named::find::<Principal>(work.database, *project, id.as_bytes())?;
+            Ok(())
+        }
+        Guard::ComponentExists { project, id } => {
+            named::find::<Component>(work.database, *project, id.as_bytes())?;
+            Ok(())
+        }
+    }
+}
+
+fn carry_out(work: &mut Work<'_>, write: &Write) -> Result<(), Failure> {
+    match write {
+        Write::InsertProject(project) => projects::insert(work, project),
+        Write::InsertKek(kek) => keks::insert(work, kek),
+        Write::InsertConnector { connector, sealed } => connectors::insert(work, connector, sealed),
+        Write::UpdateConnector { connector, expected, sealed } => {
+            connectors::update(work, connector, *expected, sealed.as_ref())
+        }
+        Write::DeleteConnector { project, id, expected } => connectors::delete(work, *project, *id, *expected),
+        Write::InsertComponent(component) => components::insert(work, component),
+        Write::UpdateComponent { component, expected } => components::update(work, component, *expected),
+        Write::DeleteComponent { project, id, expected } => components::delete(work, *project, *id, *expected),
+        Write::InsertStack(stack) => stacks::insert(work, stack),
+        Write::UpdateStack { stack, expected } => stacks::update(work, stack, *expected),
+        Write::DeleteStack { project, id, expected } => stacks::delete(work, *project, *id, *expected),
+        Write::InsertPrincipal(principal) => principals::insert(work, principal),
+        Write::DeletePrincipal { project, id } => principals::delete(work, *project, *id),
+        Write::InsertToken(token) => tokens::insert(work, token),
+        Write::DeleteToken { project, id } => tokens::delete(work, *project, id),
+        Write::InsertBinding(binding) => bindings::insert(work, binding),
+        Write::DeleteBinding { project, id } => bindings::delete(work, *project, *id),
+        Write::InsertIssuance(issuance) => issuances::insert(work, issuance),
+        Write::EndIssuance { project, id, state, ended_at } => issuances::end(work, *project, *id, *state, *ended_at),
+    }
+}

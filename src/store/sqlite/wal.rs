@@ -1,0 +1,79 @@
+//! The write-ahead log: when it is brought into the database, and when it is
+//! emptied.
+//!
+//! A deleted secret stays readable in the log until it is truncated; what is
+//! deleted in the database is overwritten there by `secure_delete`.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// Pages of 4 KiB after which the log is brought in: 16 MiB.
+const PASSIVE_PAGES: i64 = 4096;
+/// Pages after which readers are waited for, so that it starts anew: 64 MiB.
+const TRUNCATE_PAGES: i64 = 16 * 1024;
+/// How many groups pass between two looks at its size. At most 256 small
+/// lines each, so that it grows by few MiB between.
+const GROUPS_BETWEEN_LOOKS: u32 = 16;
+/// How long the writer waits for readers. Ours end in milliseconds; an
+/// offline verifier may take long, and is tried again later.
+const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE_ELSE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Wal {
+    groups: u32,
+    /// A sealed secret was deleted, and the log may still hold it.
+    shred_due: bool,
+}
+
+struct Status {
+    busy: bool,
+    pages: i64,
+}
+
+impl Wal {
+    /// A sealed secret is deleted in the transaction that just committed.
+    pub(super) const fn shred(&mut self) {
+        self.shred_due = true;
+    }
+
+    /// After each group, and whenever nothing is to be done.
+    ///
+    /// # Errors
+    /// When the database cannot be brought up to date: its disk fails.
+    pub(super) fn tend(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.shred_due {
+            return self.truncate(connection);
+        }
+        self.groups += 1;
+        if self.groups < GROUPS_BETWEEN_LOOKS {
+            return Ok(());
+        }
+        self.groups = 0;
+        let pages = run(connection, "PRAGMA wal_checkpoint(NOOP)")?.pages;
+        if pages > TRUNCATE_PAGES {
+            self.truncate(connection)
+        } else if pages > PASSIVE_PAGES {
+            run(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|_| ())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Empties the log; stays due while a reader is in the way.
+    pub(super) fn truncate(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.busy_timeout(PATIENCE)?;
+        let status = run(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+        connection.busy_timeout(PATIENCE_ELSE)?;
+        if !status?.busy {
+            self.shred_due = false;
+        }
+        Ok(())
+    }
+}
+
+fn run(connection: &Connection, checkpoint: &'static str) -> rusqlite::Result<Status> {
+    let mut statement = connection.prepare_cached(checkpoint)?;
+    statement.query_row([], |row| Ok(Status { busy: row.get::<_, i64>(0)? != 0, pages: row.get(1)? }))
+}

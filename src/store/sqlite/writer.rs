@@ -1,0 +1,277 @@
+//! The one writer: a thread that takes what waits, writes it as one group
+//! with one fsync, and only then answers everybody.
+//!
+//! A transaction that is refused rolls back alone. A full disk rolls the
+//! group back and lets reads go on. An I/O error is final: nothing is written
+//! after it, and the daemon is told to exit.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::audit::{Line, LineKind, Outcome, Reason, Seq};
+use crate::store::{Committed, Revision, StoreError};
+
+use super::chain::{Chain, EncodedLine, Head};
+use super::failure::Failure;
+use super::options::SqliteOptions;
+use super::queue::{Queue, Taken};
+use super::reserve::Reserve;
+use super::tx::{Applied, EncodedTx};
+use super::wal::Wal;
+use super::{Shared, requests};
+
+/// How long the writer waits for work before it looks after the files.
+const TICK: Duration = Duration::from_secs(1);
+/// How many groups pass between two purges of forgotten answers.
+const GROUPS_BETWEEN_PURGES: u64 = 1024;
+/// The method and reason of the line that says that the disk is full.
+const DISK_FULL_METHOD: &str = "daemon/store";
+const DISK_FULL: &str = "DISK_FULL";
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What waits to be written. Whoever waits for the answer may go away: the
+/// job is done all the same.
+pub(super) enum Job {
+    Append { line: EncodedLine, answer: Answer<Seq> },
+    Commit { tx: Box<EncodedTx>, answer: Answer<Committed> },
+}
+
+/// What became of a job before the group commits.
+enum Done {
+    Line(Seq),
+    Tx(Committed),
+}
+
+type Outcomes = Vec<Result<Done, StoreError>>;
+
+pub(super) struct Writer {
+    pub(super) database: Connection,
+    pub(super) queue: Arc<Queue<Job>>,
+    pub(super) chain: Chain,
+    pub(super) revision: Revision,
+    pub(super) reserve: Reserve,
+    pub(super) options: SqliteOptions,
+    pub(super) shared: Arc<Shared>,
+    pub(super) wal: Wal,
+    pub(super) groups: u64,
+    /// Held for as long as anything may be written.
+    pub(super) _lock: File,
+}
+
+/// Nobody waits for a writer that is gone, however it went.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        self.shared.writable.store(false, Ordering::Release);
+    }
+}
+
+impl Writer {
+    pub(super) fn run(mut self) {
+        loop {
+            let done = match self.queue.take(self.options.batch_max.max(1), TICK) {
+                Taken::Some(jobs) => self.write_group(jobs),
+                Taken::Idle => self.tend(),
+                Taken::Closed => break,
+            };
+            if let Err(cause) = done {
+                self.stop_for_good(cause);
+                return;
+            }
+        }
+        // The next start finds everything in the database itself.
+        let _ = self.wal.truncate(&self.database);
+    }
+
+    fn stop_for_good(&self, cause: &'static str) {
+        self.shared.writable.store(false, Ordering::Release);
+        self.queue.abandon();
+        (self.options.on_fatal)(cause);
+    }
+
+    fn write_group(&mut self, jobs: Vec<Job>) -> Result<(), &'static str> {
+        let jobs = if self.reserve.held() || self.reserve.restore() { jobs } else { only_what_takes_away(jobs) };
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let (head, revision) = (self.chain.head(), self.revision);
+        match self.commit_group(&jobs) {
+            Ok(outcomes) => {
+                self.publish(head, revision);
+                answer(jobs, outcomes);
+                self.tend()
+            }
+            Err(Failure::Fatal(cause)) => Err(cause),
+            Err(failure) => {
+                if let (Failure::Unwritable(cause), true) = (&failure, self.shared.writable.load(Ordering::Acquire)) {
+                    tracing::error!(cause, "the store refuses writes until this is over; reads go on");
+                }
+                self.roll_back(head, revision)?;
+                self.shared.writable.store(false, Ordering::Release);
+                refuse(jobs, &StoreError::Unwritable);
+                self.free_reserve()
+            }
+        }
+    }
+
+    /// Everything of the group in one transaction; nothing is acknowledged
+    /// before this returns.
+    fn commit_group(&mut self, jobs: &[Job]) -> Result<Outcomes, Failure> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let outcomes = jobs.iter().map(|job| self.attempt(job)).collect::<Result<Outcomes, Failure>>()?;
+        self.chain.flush_times(&self.database)?;
+        self.groups += 1;
+        if self.groups.is_multiple_of(GROUPS_BETWEEN_PURGES) {
+            requests::purge(&self.database, self.options.clock.now())?;
+        }
+        // An error here is never tried again: after a failed fsync a second
+        // COMMIT could succeed without anything on disk.
+        self.execute("COMMIT")?;
+        Ok(outcomes)
+    }
+
+    /// The inner error is this job's own; the outer one is the whole group's.
+    fn attempt(&mut self, job: &Job) -> Result<Result<Done, StoreError>, Failure> {
+        let outcome = match job {
+            // One line needs no savepoint: it is refused before it writes.
+            Job::Append { line, .. } => self.chain.append(&self.database, line).map(Done::Line),
+            Job::Commit { tx, .. } => self.attempt_tx(tx).map(Done::Tx),
+        };
+        match outcome {
+            Ok(done) => Ok(Ok(done)),
+            Err(Failure::Refused(error)) => Ok(Err(error)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn attempt_tx(&mut self, tx: &EncodedTx) -> Result<Committed, Failure> {
+        let head = self.chain.head();
+        let next = Revision(self.revision.0 + 1);
+        self.execute("SAVEPOINT one")?;
+        let now = self.options.clock.now();
+        match tx.apply(&self.database, &mut self.chain, now, self.options.records_max, next) {
+            Ok(Applied { lines, changed, shred }) => {
+                self.execute("RELEASE one")?;
+                if changed {
+                    self.revision = next;
+                }
+                if shred {
+                    self.wal.shred();
+                }
+                Ok(Committed { revision: self.revision, lines })
+            }
+            Err(Failure::Refused(error)) => {
+                self.execute("ROLLBACK TO one")?;
+                self.execute("RELEASE one")?;
+                self.chain.rewind(head);
+                Err(error.into())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Seen by whoever watches before anybody is answered.
+    fn publish(&self, head: Head, revision: Revision) {
+        if self.revision != revision {
+            self.shared.revision.send_replace(self.revision);
+        }
+        let last = self.chain.head().seq;
+        if last != head.seq {
+            self.shared.lines.send_replace(last);
+        }
+        self.shared.writable.store(true, Ordering::Release);
+    }
+
+    fn roll_back(&mut self, head: Head, revision: Revision) -> Result<(), &'static str> {
+        // SQLite may have rolled back by itself.
+        if !self.database.is_autocommit() && self.execute("ROLLBACK").is_err() {
+            return Err("a transaction does not roll back");
+        }
+        self.chain.rewind(head);
+        self.revision = revision;
+        Ok(())
+    }
+
+    /// The first time the disk is full: frees the reserve, and writes into it
+    /// that this happened.
+    fn free_reserve(&mut self) -> Result<(), &'static str> {
+        if !self.reserve.held() {
+            return Ok(());
+        }
+        self.reserve.release();
+        let mut line = Line::about(DISK_FULL_METHOD, LineKind::Single, Outcome::Failed);
+        line.at = self.options.clock.now();
+        line.reason = Reason::new(DISK_FULL);
+        let (head, revision) = (self.chain.head(), self.revision);
+        match self.write_line(&line) {
+            Ok(()) => {
+                self.shared.lines.send_replace(self.chain.head().seq);
+                Ok(())
+            }
+            Err(Failure::Fatal(cause)) => Err(cause),
+            // Somebody else took the room. Nothing sensitive goes on anyway.
+            Err(Failure::Refused(_) | Failure::Unwritable(_)) => self.roll_back(head, revision),
+        }
+    }
+
+    fn write_line(&mut self, line: &Line) -> Result<(), Failure> {
+        let line = EncodedLine::of(line)?;
+        self.execute("BEGIN IMMEDIATE")?;
+        self.chain.append(&self.database, &line)?;
+        self.chain.flush_times(&self.database)?;
+        self.execute("COMMIT")
+    }
+
+    /// Looks after the log. A full disk is told by the next write.
+    fn tend(&mut self) -> Result<(), &'static str> {
+        match self.wal.tend(&self.database).map_err(Failure::from) {
+            Ok(()) | Err(Failure::Refused(_) | Failure::Unwritable(_)) => Ok(()),
+            Err(Failure::Fatal(cause)) => Err(cause),
+        }
+    }
+
+    fn execute(&self, sql: &'static str) -> Result<(), Failure> {
+        self.database.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
+
+/// Refuses the rest at once: the room that is left is for these.
+fn only_what_takes_away(jobs: Vec<Job>) -> Vec<Job> {
+    let takes_away = |job: &Job| match job {
+        Job::Append { .. } => false,
+        Job::Commit { tx, .. } => tx.takes_away(),
+    };
+    let (kept, refused): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(takes_away);
+    refuse(refused, &StoreError::Unwritable);
+    kept
+}
+
+/// Whoever went away is not told.
+fn refuse(jobs: Vec<Job>, error: &StoreError) {
+    for job in jobs {
+        match job {
+            Job::Append { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Job::Commit { answer, .. } => drop(answer.send(Err(error.clone()))),
+        }
+    }
+}
+
+fn answer(jobs: Vec<Job>, outcomes: Outcomes) {
+    for (job, outcome) in jobs.into_iter().zip(outcomes) {
+        match (job, outcome) {
+            (Job::Append { answer, .. }, Ok(Done::Line(seq))) => drop(answer.send(Ok(seq))),
+            (Job::Commit { answer, .. }, Ok(Done::Tx(committed))) => drop(answer.send(Ok(committed))),
+            (Job::Append { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
+            (Job::Commit { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
+            // `attempt` gives each job its own kind.
+            (Job::Append { .. }, Ok(Done::Tx(_))) | (Job::Commit { .. }, Ok(Done::Line(_))) => {}
+        }
+    }
+}
