@@ -8,4 +8,5 @@ pub mod caller;
 pub mod connectors;
 pub mod convert;
 pub mod credentials;
+pub mod layers;
 pub mod status;

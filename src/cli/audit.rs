@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::moment::{Moment, When, parse_when};
 use super::output::Row;
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{given, labels_in_words, or_dash, sorted};
+use super::pairs::{given, labels_in_words, or_dash};
 use super::session::Session;
 
 /// What to do with the ledger.
@@ -143,7 +143,7 @@ impl From<proto::AuditLine> for AuditLineView {
             expires_at: Moment::from_proto(line.expires_at.as_ref()),
             source: given(line.source),
             count: line.count,
-            details: sorted(line.details),
+            details: line.details,
             hash: line.hash,
         }
     }

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record, Row};
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{Access, Pair, access_in_words, given, labels_in_words, labels_of, or_dash, parse_pair, sorted};
+use super::pairs::{Access, Pair, access_in_words, given, labels_in_words, labels_of, or_dash, parse_pair};
 use super::session::{Session, request_id};
 
 /// What to do with components.
@@ -200,7 +200,7 @@ impl From<proto::Component> for ComponentView {
             },
             link: component.link.map(link),
             description: given(component.description),
-            labels: sorted(component.labels),
+            labels: component.labels,
             created_by: given(component.created_by),
             created_at: Moment::from_proto(component.created_at.as_ref()),
             updated_at: Moment::from_proto(component.updated_at.as_ref()),

@@ -3,7 +3,7 @@
 //! Owns labels and `--set`. Secrets never come this way: `secrets` takes them,
 //! and refuses a value on the command line.
 
-use std::collections::{BTreeMap, BTreeMap};
+use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 
@@ -32,11 +32,6 @@ pub(super) fn parse_pair(text: &str) -> Result<Pair, String> {
 /// The labels of a message.
 pub(super) fn labels_of(pairs: &[Pair]) -> BTreeMap<String, String> {
     pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect()
-}
-
-/// Labels in a steady order.
-pub(super) fn sorted(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    labels.into_iter().collect()
 }
 
 /// Labels in a table.

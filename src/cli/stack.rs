@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record, Row};
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{Pair, given, labels_in_words, labels_of, parse_pair, sorted};
+use super::pairs::{Pair, given, labels_in_words, labels_of, parse_pair};
 use super::session::{Session, request_id};
 
 /// What to do with stacks.
@@ -138,7 +138,7 @@ impl From<proto::Stack> for StackView {
             name: stack.name,
             components: stack.components.into_iter().map(component).collect(),
             description: given(stack.description),
-            labels: sorted(stack.labels),
+            labels: stack.labels,
             created_by: given(stack.created_by),
             created_at: Moment::from_proto(stack.created_at.as_ref()),
             updated_at: Moment::from_proto(stack.updated_at.as_ref()),

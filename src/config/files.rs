@@ -111,7 +111,8 @@ pub fn write_new_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn prompted(confirm: bool) -> Result<SecretText, ConfigError> {
-    let asked = |prompt: &str| rpassword::prompt_password(prompt).map_err(|source| unreadable(Path::new("/dev/tty"), source));
+    let asked =
+        |prompt: &str| rpassword::prompt_password(prompt).map_err(|source| unreadable(Path::new("/dev/tty"), source));
     let first = Zeroizing::new(asked("Passphrase of the root key: ")?);
     if confirm && *first != *Zeroizing::new(asked("The same again: ")?) {
         return Err(ConfigError::key("passphrase", "the two are not the same"));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::moment::{self, Moment};
 use crate::cli::output::{Facts, Record, Row};
-use crate::cli::pairs::{access_in_words, given, labels_in_words, or_dash, sorted};
+use crate::cli::pairs::{access_in_words, given, labels_in_words, or_dash};
 use crate::proto;
 
 /// A connector, without its secret.
@@ -125,7 +125,7 @@ impl From<proto::Connector> for ConnectorView {
             resource_type: given(connector.resource_type),
             resource_id: given(connector.resource_id),
             description: given(connector.description),
-            labels: sorted(connector.labels),
+            labels: connector.labels,
             secret_fields_set: connector.secret_fields_set,
             secret_version: connector.secret_version,
             secret_fingerprint: given(connector.secret_fingerprint),

@@ -16,8 +16,10 @@ struct Migration {
     digest: &'static str,
 }
 
-const MIGRATIONS: [Migration; VERSION as usize] =
-    [Migration { sql: include_str!("migrations/0001_initial.sql"), digest: "2547a045253aa0f6894f217c4d12a92e5a1338551a6a9338e99f3a8c84aee2dd" }];
+const MIGRATIONS: [Migration; VERSION as usize] = [Migration {
+    sql: include_str!("migrations/0001_initial.sql"),
+    digest: "2547a045253aa0f6894f217c4d12a92e5a1338551a6a9338e99f3a8c84aee2dd",
+}];
 
 pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
