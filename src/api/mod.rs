@@ -12,6 +12,7 @@ pub mod connector_types;
 pub mod connectors;
 pub mod convert;
 pub mod credentials;
+pub mod layers;
 pub mod operator;
 pub mod stacks;
 pub mod status;
