@@ -181,19 +181,28 @@ impl Output {
 
 fn yaml<V: Serialize>(view: &V, only: bool) -> Result<String, Failure> {
     let refuse = || Failure::failed("the answer cannot be written in this form");
-    let mut value = serde_json::to_value(view).map_err(|_| refuse())?;
+    let mut value = serde_yaml_ng::to_value(view).map_err(|_| refuse())?;
     disarm(&mut value);
     let text = serde_yaml_ng::to_string(&value).map_err(|_| refuse())?;
     Ok(if only { text } else { format!("---\n{text}") })
 }
 
-/// Escapes every string in place: YAML lets direction marks through.
-fn disarm(value: &mut serde_json::Value) {
+/// Escapes every string in place, keys too: YAML lets direction marks through.
+fn disarm(value: &mut serde_yaml_ng::Value) {
+    use serde_yaml_ng::Value;
     match value {
-        serde_json::Value::String(text) => *text = escape_lines(text),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(disarm),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(disarm),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+        Value::String(text) => *text = escape_lines(text),
+        Value::Sequence(items) => items.iter_mut().for_each(disarm),
+        Value::Mapping(fields) => {
+            let fields_before = std::mem::take(fields);
+            for (mut key, mut value) in fields_before {
+                disarm(&mut key);
+                disarm(&mut value);
+                fields.insert(key, value);
+            }
+        }
+        Value::Tagged(tagged) => disarm(&mut tagged.value),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -256,7 +265,7 @@ mod tests {
     fn a_list_for_a_pipe_is_plain_and_escaped() {
         let page = Page::default();
         page.output(Form::Table).list(&WORDS).unwrap();
-        assert_eq!(page.text(), "WORD           OTHER\na\\u{1b}[2Jb   -\nlong word      x\n");
+        assert_eq!(page.text(), "WORD         OTHER\na\\u{1b}[2Jb  -\nlong word    x\n");
     }
 
     #[test]
@@ -271,7 +280,7 @@ mod tests {
     fn a_record_leaves_out_empty_facts() {
         let page = Page::default();
         page.output(Form::Table).record(&WORDS[1]).unwrap();
-        assert_eq!(page.text(), "word   long word\n");
+        assert_eq!(page.text(), "word  long word\n");
     }
 
     #[test]
