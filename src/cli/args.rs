@@ -83,7 +83,8 @@ pub(super) struct Global {
     pub(super) timeout: Duration,
 }
 
-/// `NO_COLOR` counts when it is not empty, whatever it says.
+/// `NO_COLOR` counts when it is not empty; `false` is what clap itself puts in
+/// when neither flag nor variable is there.
 fn set_when_not_empty(text: &str) -> Result<bool, String> {
     Ok(!text.is_empty() && text != "false")
 }
@@ -105,6 +106,18 @@ Examples:
   valetkey serve --config valetkey.toml
   valetkey serve --data-dir /srv/valetkey --listen 0.0.0.0:7443")]
     Serve(ServeArgs),
+    #[command(flatten)]
+    Remote(RemoteNoun),
+    /// The ledger: who asked for what, and what became of it
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Print a completion script for a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// What a command is about that a daemon does.
+#[derive(Subcommand)]
+pub(super) enum RemoteNoun {
     /// Say how the daemon is
     #[command(after_help = "\
 Example:
@@ -150,14 +163,9 @@ Example:
     /// What you may do
     #[command(subcommand)]
     Access(access::Verb),
-    /// The ledger: who asked for what, and what became of it
-    #[command(subcommand)]
-    Audit(audit::Verb),
     /// The keys that seal source credentials
     #[command(subcommand)]
     Key(key::Verb),
-    /// Print a completion script for a shell
-    Completion(completion::CompletionArgs),
 }
 
 /// What keeps the root key.
@@ -274,10 +282,8 @@ mod tests {
     fn init_makes_the_named_projects() {
         let projects = |arguments: &[&str]| {
             let line = CommandLine::try_parse_from(["valetkey", "init"].iter().chain(arguments)).unwrap();
-            match line.noun {
-                Noun::Init(args) => args.projects,
-                _ => panic!("not init"),
-            }
+            let Noun::Init(args) = line.noun else { panic!("not init") };
+            args.projects
         };
         assert_eq!(projects(&["--project", "a", "--project", "b"]), ["a", "b"]);
         assert_eq!(projects(&[]), ["default"]);

@@ -123,6 +123,18 @@ impl Output {
         }
     }
 
+    /// Says that `verb` (`deleted`, `revoked`) was done to a thing: programs
+    /// get an object with the verb as its key.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn done(&self, verb: &str, noun: &str, name: &str) -> Result<(), Failure> {
+        if self.for_people() {
+            return self.say(&format!("{verb} {noun} {name}"));
+        }
+        self.document(&std::collections::BTreeMap::from([(verb, name)]), true)
+    }
+
     /// A line for people; programs do not get it.
     ///
     /// # Errors
@@ -296,6 +308,14 @@ mod tests {
         let page = Page::default();
         page.output(Form::Yaml).record(&Word { word: "\u{202e}x", other: None }).unwrap();
         assert_eq!(page.text(), "word: \\u{202e}x\nother: null\n");
+    }
+
+    #[test]
+    fn what_was_done_is_said_to_people_and_programs() {
+        let page = Page::default();
+        page.output(Form::Table).done("deleted", "stack", "prod").unwrap();
+        page.output(Form::Yaml).done("deleted", "stack", "prod").unwrap();
+        assert_eq!(page.text(), "deleted stack prod\ndeleted: prod\n");
     }
 
     #[test]

@@ -233,8 +233,9 @@ async fn run_at(address: &str, arguments: &[&str], input: &[u8]) -> (String, Res
     line.global.token = Some("vk1_user_canary".to_owned());
     let page = Page::default();
     let terminal = Box::new(ScriptedTerminal::piped(input));
+    let super::Noun::Remote(noun) = line.noun else { panic!("no daemon does this") };
     let ended = match Session::open(&line.global, page.output(line.global.output), terminal).await {
-        Ok(session) => super::dispatch(&session, line.noun).await,
+        Ok(session) => super::dispatch(&session, noun).await,
         Err(failure) => Err(failure),
     };
     (page.text(), ended)
