@@ -4,10 +4,12 @@
 //! that run here and not in a daemon (`init`, `serve`, `audit verify`). It
 //! holds no secret but the token of the environment. It never decides.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use zeroize::Zeroizing;
 
 use super::moment::parse_length;
 use super::output::Form;
@@ -56,8 +58,8 @@ pub(super) struct Global {
     #[arg(long, global = true, env = "VALETKEY_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
     /// Only here to read the environment: on the command line it is refused.
-    #[arg(long, global = true, env = "VALETKEY_TOKEN", hide_env_values = true, hide = true)]
-    pub(super) token: Option<String>,
+    #[arg(long, global = true, env = "VALETKEY_TOKEN", hide_env_values = true, hide = true, value_parser = parse_token)]
+    pub(super) token: Option<TokenText>,
     /// The CA certificate of the daemon, PEM
     #[arg(long, global = true, env = "VALETKEY_CA_CERT", hide_env_values = true, value_name = "FILE")]
     pub(super) ca_cert: Option<PathBuf>,
@@ -81,6 +83,14 @@ pub(super) struct Global {
     /// How long one call may take
     #[arg(long, global = true, value_name = "LENGTH", default_value = "30s", value_parser = parse_length)]
     pub(super) timeout: Duration,
+}
+
+/// A token, wiped when dropped. No Debug: it holds the token.
+#[derive(Clone)]
+pub(super) struct TokenText(pub(super) Zeroizing<String>);
+
+fn parse_token(text: &str) -> Result<TokenText, Infallible> {
+    Ok(TokenText(Zeroizing::new(text.to_owned())))
 }
 
 /// `NO_COLOR` counts when it is not empty; `false` is what clap itself puts in

@@ -252,7 +252,7 @@ fn ca_certificate(global: &Global) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 fn bearer(global: &Global) -> Result<Bearer, Failure> {
     let token = match (&global.token, &global.token_file) {
-        (Some(token), _) => Zeroizing::new(token.clone()),
+        (Some(token), _) => token.0.clone(),
         (None, Some(path)) => token_in_file(path)?,
         (None, None) => {
             return Err(Failure::usage("no token to say who you are").hint(

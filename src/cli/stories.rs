@@ -230,7 +230,7 @@ async fn run_at(address: &str, arguments: &[&str], input: &[u8]) -> (String, Res
     let matches = <super::CommandLine as clap::CommandFactory>::command()
         .get_matches_from(start.iter().chain(arguments).map(|a| (*a).to_owned()));
     let mut line = super::CommandLine::from_arg_matches(&matches).unwrap();
-    line.global.token = Some("vk1_user_canary".to_owned());
+    line.global.token = Some(super::args::TokenText("vk1_user_canary".to_owned().into()));
     let page = Page::default();
     let terminal = Box::new(ScriptedTerminal::piped(input));
     let super::Noun::Remote(noun) = line.noun else { panic!("no daemon does this") };
