@@ -54,7 +54,7 @@ fn without_refused(script: &str) -> String {
     let mut kept = String::with_capacity(script.len());
     for line in script.lines() {
         let own = |option: &&str| line.contains(&format!("'--{option}=")) || line.contains(&format!(" -l {option} "));
-        if ENVIRONMENT_ONLY.iter().any(|option| own(option)) {
+        if ENVIRONMENT_ONLY.iter().any(own) {
             continue;
         }
         let words = ENVIRONMENT_ONLY.iter().fold(line.to_owned(), |l, option| l.replace(&format!("--{option} "), ""));

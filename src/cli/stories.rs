@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::FromArgMatches as _;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -219,6 +219,31 @@ async fn serve(script: &Arc<Script>) -> String {
     format!("http://{address}")
 }
 
+/// A CA and a certificate of 127.0.0.1 that it signed: CA, certificate, key.
+fn authority() -> (String, String, String) {
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &rcgen::Issuer::from_params(&ca, &ca_key)).unwrap();
+    (ca_pem, leaf.pem(), key.serialize_pem())
+}
+
+/// A daemon on loopback that speaks TLS, with its address.
+#[allow(clippy::disallowed_methods, reason = "the server of a test runs beside it and ends with its runtime")]
+async fn serve_tls(certificate: &str, key: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+    let server = Server::builder().tls_config(tls).unwrap();
+    let mut server = server;
+    let server = server.add_service(CredentialServiceServer::new(Fake(Arc::default())));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    format!("https://{address}")
+}
+
 /// Runs a command against that daemon; gives what it printed and how it ended.
 async fn run(script: &Arc<Script>, arguments: &[&str], input: &[u8]) -> (String, Result<(), Failure>) {
     let address = serve(script).await;
@@ -380,6 +405,24 @@ async fn nobody_at_the_address_ends_with_5_and_says_what_to_check() {
     assert!(failure.message.contains(&address));
     let hint = failure.hint.unwrap();
     assert!(hint.contains("VALETKEY_CA_CERT") && hint.contains("valetkey serve"));
+}
+
+#[tokio::test]
+async fn the_daemon_is_known_by_its_ca_alone() {
+    let (ca, certificate, key) = authority();
+    let address = serve_tls(&certificate, &key).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (right, wrong) = (folder.path().join("right.pem"), folder.path().join("wrong.pem"));
+    std::fs::write(&right, ca).unwrap();
+    std::fs::write(&wrong, authority().0).unwrap();
+    let mint =
+        |file: &std::path::Path| ["mint", "--component", "a", "--ca-cert", file.to_str().unwrap()].map(str::to_owned);
+    let right = mint(&right);
+    run_at(&address, &right.each_ref().map(String::as_str), b"").await.1.unwrap();
+    let wrong = mint(&wrong);
+    let failure = run_at(&address, &wrong.each_ref().map(String::as_str), b"").await.1.unwrap_err();
+    assert_eq!(failure.kind, Kind::Unavailable);
+    assert!(failure.message.contains("certificate"), "{}", failure.message);
 }
 
 #[test]
