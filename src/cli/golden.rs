@@ -1,7 +1,7 @@
 //! What a person reviews as a table: the help of every command and the JSON of
 //! every view. `VALETKEY_BLESS=1` writes the files anew.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory as _};
@@ -20,8 +20,8 @@ fn s(text: &str) -> String {
     text.to_owned()
 }
 
-fn labels() -> HashMap<String, String> {
-    HashMap::from([(s("team"), s("ml")), (s("tier"), s("gold"))])
+fn labels() -> BTreeMap<String, String> {
+    BTreeMap::from([(s("team"), s("ml")), (s("tier"), s("gold"))])
 }
 
 #[allow(clippy::disallowed_methods, reason = "only config reads the environment; this is a switch of the tests")]
@@ -336,7 +336,7 @@ fn views_of_the_daemon_are_stable() {
         outcome: s("denied"),
         reason: s("GRANT_MISSING"),
         count: 1,
-        details: HashMap::from([(s("ttl"), s("3600"))]),
+        details: BTreeMap::from([(s("ttl"), s("3600"))]),
         hash: s("9f86d081"),
         ..Default::default()
     };
