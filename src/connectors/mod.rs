@@ -4,9 +4,14 @@
 //! its cloud is asked. It sees plaintext in its `upstream.rs` only, lent for
 //! one call.
 
+pub mod aws;
 pub mod catalog;
+#[cfg(test)]
+mod conformance;
 pub mod description;
 pub mod erased;
+#[cfg(test)]
+mod paper;
 pub mod typed;
 pub mod upstream_error;
 
@@ -15,3 +20,17 @@ pub use description::{AccessMeaning, MethodDescription, ResourceDescription, Sec
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
 pub use typed::{Ask, ConnectorType, ListAsk, Upstream, Verified};
 pub use upstream_error::UpstreamError;
+
+use crate::domain::AuthMethodName;
+
+/// Parses hostile settings as every type and method would; for fuzzing. True
+/// when one of them took the bytes.
+pub fn fuzz_settings(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let methods = CATALOG.iter().flat_map(|kind| kind.description().methods.iter().map(move |method| (kind, method)));
+    methods
+        .filter_map(|(kind, method)| Some((kind, AuthMethodName::parse(method.name).ok()?)))
+        .any(|(kind, method)| kind.parse_settings(&method, text).is_ok() || kind.stored_settings(text).is_ok())
+}

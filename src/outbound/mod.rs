@@ -1,7 +1,32 @@
 //! The one way out to clouds: address rules on every connect, deadlines, size
 //! caps, no redirects, one shared HTTP client.
+//!
+//! SDKs and hand-signed calls share [`Outbound::http_client`], and every
+//! request of either passes the same connector: nothing goes around it. It
+//! must never put a cloud's body, a URL or a header into an error or a log.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+
+mod address;
+mod bounded;
+mod call;
+mod endpoint;
+mod error;
+mod implicit;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+pub use call::{BODY_BYTES_MAX, Call, Response};
+pub use error::OutboundError;
+pub use implicit::{ImplicitIdentities, ImplicitIdentity};
+
+use bounded::BoundedClient;
+use endpoint::Endpoints;
 
 /// What the server's config says about going out.
 #[derive(Debug, Clone)]
@@ -23,18 +48,55 @@ pub struct OutboundRules {
 /// The way out.
 pub struct Outbound {
     rules: OutboundRules,
+    endpoints: Arc<Endpoints>,
+    connector: SharedHttpConnector,
+    implicit: Option<Arc<dyn ImplicitIdentities>>,
 }
 
 impl Outbound {
-    /// A way out under these rules.
+    /// A way out under these rules; reads the system's root certificates.
+    ///
+    /// # Errors
+    /// [`OutboundError::Rules`] names the rule that does not parse.
+    pub fn new(rules: OutboundRules) -> Result<Self, OutboundError> {
+        let endpoints = Arc::new(Endpoints::new(&rules.allowed_endpoints)?);
+        let connector = bounded::connector(&rules, Arc::clone(&endpoints))?;
+        Ok(Self { rules, endpoints, connector, implicit: None })
+    }
+
+    /// The same way out, with the identities that `implicit` connectors may
+    /// borrow; only those named by [`OutboundRules::implicit_identities`] are.
     #[must_use]
-    pub fn new(rules: OutboundRules) -> Self {
-        Self { rules }
+    pub fn with_implicit(mut self, identities: Arc<dyn ImplicitIdentities>) -> Self {
+        self.implicit = Some(identities);
+        self
     }
 
     /// The rules.
     #[must_use]
     pub const fn rules(&self) -> &OutboundRules {
         &self.rules
+    }
+
+    /// Checks an endpoint (`scheme://host[:port]`) before anything is stored
+    /// or sent; connects are checked again by themselves.
+    ///
+    /// # Errors
+    /// [`OutboundError::AddressRefused`].
+    pub fn check_endpoint(&self, endpoint: &str) -> Result<(), OutboundError> {
+        self.endpoints.check(endpoint)
+    }
+
+    /// The client for an SDK. Bounded and checked like [`Outbound::call`].
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(BoundedClient(self.connector.clone()))
+    }
+
+    /// The implicit identity with this name, if the config allows it.
+    #[must_use]
+    pub fn implicit(&self, name: &str) -> Option<ImplicitIdentity> {
+        let allowed = self.rules.implicit_identities.iter().any(|allowed| allowed == name);
+        if allowed { self.implicit.as_ref().and_then(|port| port.identity(name)) } else { None }
     }
 }

@@ -1,0 +1,179 @@
+//! The AWS workshop: sessions narrowed by session policies, ECR logins and EKS
+//! tokens, from any of AWS's ways to authenticate.
+//!
+//! `ids`, `grants`, `policy` and `scope` decide, purely; the `upstream*` files
+//! ask. Source credentials are plaintext in `upstream.rs` alone. A session
+//! must never be wider than its scope: what cannot be narrowed is refused, or
+//! said to be passthrough.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::connectors::{Ask, ConnectorType, ListAsk, TypeDescription, Upstream, UpstreamError, Verified};
+use crate::domain::{
+    Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted, Reach, ResourceId,
+    ResourceTypeName, Timestamp, Ttl, TtlRange,
+};
+use crate::sealing::SourceCredential;
+
+mod attribution;
+mod description;
+mod errors;
+#[cfg(test)]
+mod fake;
+mod glob;
+mod grants;
+mod ids;
+mod place;
+mod policy;
+pub mod profile;
+mod scope;
+mod settings;
+mod settings_check;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod upstream_ecr;
+mod upstream_eks;
+mod upstream_s3;
+mod upstream_signed;
+mod upstream_sts;
+mod upstream_verify;
+
+pub use scope::Scope;
+pub use settings::Settings;
+
+use description::{DESCRIPTION, LONGEST, range};
+use ids::Target;
+use settings::Way;
+
+/// The connector type `aws`.
+pub struct Aws;
+
+#[async_trait]
+impl ConnectorType for Aws {
+    type Settings = Settings;
+    type Scope = Scope;
+
+    fn description(&self) -> &'static TypeDescription {
+        &DESCRIPTION
+    }
+
+    fn check(&self, settings: &Settings) -> Result<(), FieldErrors> {
+        settings_check::check(settings)
+    }
+
+    fn complete(&self, settings: Settings, entropy: &dyn Entropy) -> Result<Settings, FieldErrors> {
+        settings_check::complete(settings, entropy)
+    }
+
+    fn check_secret(
+        &self,
+        settings: &Settings,
+        secret: &SourceCredential,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), FieldErrors> {
+        settings_check::check_secret(settings, secret, expires_at, now)
+    }
+
+    fn destination(&self, settings: &Settings) -> Vec<u8> {
+        settings.place().encode()
+    }
+
+    fn ttl_range(&self, settings: &Settings) -> TtlRange {
+        match settings.way() {
+            Way::Role(way) => range(900, way.duration_max.min(3600), way.duration_max),
+            Way::Key => range(900, 3600, LONGEST),
+            Way::Session | Way::Federation => range(900, 43_200, LONGEST),
+            Way::HandedIn => range(1, LONGEST, LONGEST),
+        }
+    }
+
+    fn canonical(
+        &self,
+        settings: &Settings,
+        resource_type: &ResourceTypeName,
+        raw: Option<&str>,
+    ) -> Result<ResourceId, FieldError> {
+        ids::canonical(settings, resource_type, raw)
+    }
+
+    fn contains(&self, resource_type: &ResourceTypeName, outer: &ResourceId, inner: &ResourceId) -> bool {
+        ids::contains(resource_type, outer, inner)
+    }
+
+    fn narrow(&self, settings: &Settings, ask: &Ask) -> Result<Scope, FieldError> {
+        scope::narrow(settings, ask)
+    }
+
+    fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
+        scope::enforced(settings, scope)
+    }
+
+    fn passthrough(
+        &self,
+        settings: &Settings,
+        scope: &Scope,
+        secret_expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let limit = now.plus(Duration::from_secs(u64::from(LONGEST)));
+        let long_lived = secret_expires_at.is_none_or(|end| end > limit);
+        let leaves = matches!(scope.target(), Some(Target::Generic { .. }) | None);
+        settings.way() == Way::HandedIn && (scope.unscoped(settings) || (leaves && long_lived))
+    }
+
+    async fn verify(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+        focus: &ListAsk,
+    ) -> Result<Verified, UpstreamError> {
+        upstream_verify::verify(upstream, settings, secret, focus).await
+    }
+
+    async fn list_resources(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+        ask: &ListAsk,
+    ) -> Result<Vec<Reach>, UpstreamError> {
+        upstream_verify::list(upstream, settings, secret, ask).await
+    }
+
+    async fn mint(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+        secret_expires_at: Option<Timestamp>,
+        scope: &Scope,
+        ttl: Ttl,
+        attribution: &Attribution,
+    ) -> Result<Minted, UpstreamError> {
+        let passthrough = self.passthrough(settings, scope, secret_expires_at, upstream.clock.now());
+        let mint = upstream::Mint { upstream, settings, secret, secret_expires_at, scope, ttl };
+        mint.run(attribution, passthrough).await
+    }
+
+    /// STS takes no session back; only a role's sessions all together can be
+    /// cut off, and that is the account owner's decision.
+    async fn revoke(
+        &self,
+        _: &Upstream,
+        _: &Settings,
+        _: &SourceCredential,
+        _: &Issuance,
+    ) -> Result<bool, UpstreamError> {
+        Ok(false)
+    }
+
+    #[allow(clippy::expect_used, reason = "the six names are literals, each parsed by a test")]
+    fn auth_method(&self, settings: &Settings) -> AuthMethodName {
+        AuthMethodName::parse(settings.method()).expect("the name of an auth method is a word")
+    }
+}

@@ -1,0 +1,95 @@
+//! S3: which buckets there are.
+
+use aws_credential_types::Credentials;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use crate::connectors::{Upstream, UpstreamError};
+
+use super::errors::Doing;
+use super::place::{Place, Service};
+use super::upstream_signed::{Plain, send};
+
+/// XML events of one answer: those of 10,000 buckets, the most of a page.
+const EVENTS_MAX: usize = 200_000;
+
+const LISTING: Doing = Doing {
+    permissions: &["s3:ListAllMyBuckets"],
+    remedy: "allow s3:ListAllMyBuckets on * to the role or user, or fix the connector to one bucket",
+};
+
+/// One page of bucket names, and where the next begins. Implementations
+/// without pages ignore the limit and give all.
+pub async fn buckets(
+    upstream: &Upstream,
+    place: &Place<'_>,
+    credentials: &Credentials,
+    limit: usize,
+    page: Option<&str>,
+) -> Result<(Vec<String>, Option<String>), UpstreamError> {
+    // The query is sorted: S3 signs it as it is.
+    let mut url = format!("{}/?", place.endpoint(Service::S3));
+    if let Some(page) = page {
+        url.push_str("continuation-token=");
+        url.extend(utf8_percent_encode(page, NON_ALPHANUMERIC));
+        url.push('&');
+    }
+    url.push_str(&format!("max-buckets={}", limit.max(1)));
+    let plain = Plain { method: "GET", url, headers: Vec::new(), body: String::new() };
+    let answer = send(upstream, place, Service::S3, credentials, &plain, LISTING).await?;
+    names(answer.body()).ok_or(UpstreamError::BadAnswer { what: "not a list of buckets" })
+}
+
+/// The names and the continuation token of a `ListAllMyBucketsResult`.
+fn names(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
+    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
+    let (mut path, mut names, mut next) = (Vec::<String>::new(), Vec::new(), None);
+    for _ in 0..EVENTS_MAX {
+        match reader.read_event().ok()? {
+            Event::Start(tag) => path.push(tag.local_name().as_ref().to_owned()),
+            Event::End(_) => drop(path.pop()),
+            Event::Text(text) => {
+                let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+                match steps.as_slice() {
+                    ["ListAllMyBucketsResult", "Buckets", "Bucket", "Name"] => {
+                        names.push(text.to_string());
+                    }
+                    ["ListAllMyBucketsResult", "ContinuationToken"] => next = Some(text.to_string()),
+                    [first, ..] if *first != "ListAllMyBucketsResult" => return None,
+                    _ => {}
+                }
+            }
+            Event::Empty(tag) if path.is_empty() && tag.local_name().as_ref() != "ListAllMyBucketsResult" => {
+                return None;
+            }
+            Event::Eof => return path.is_empty().then_some((names, next)),
+            Event::Empty(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::GeneralRef(_) => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_buckets_is_read_and_a_page_is_not() {
+        let list = b"<?xml version=\"1.0\"?><ListAllMyBucketsResult xmlns=\"http://s3\"><Owner><ID>x</ID><DisplayName>Name</DisplayName></Owner>\
+            <Buckets><Bucket><CreationDate>d</CreationDate><Name>a-b</Name></Bucket><Bucket><Name>c.d</Name></Bucket></Buckets>\
+            <ContinuationToken>t</ContinuationToken></ListAllMyBucketsResult>";
+        assert_eq!(names(list), Some((vec!["a-b".to_owned(), "c.d".to_owned()], Some("t".to_owned()))));
+        let none = b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
+        assert_eq!(names(none), Some((Vec::new(), None)));
+        for bad in [b"<html><body>hello</body></html>".as_slice(), b"<ListAllMyBucketsResult><Buckets>", b"<html/>"] {
+            assert_eq!(names(bad), None);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The connector that every request passes, an SDK's or our own: it checks the
+//! address, keeps the deadline, and reads the body up to the cap.
+//!
+//! Redirects are answers like any other: nothing here follows them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::call::BODY_BYTES_MAX;
+use super::endpoint::Endpoints;
+use super::error::OutboundError;
+use super::resolve::CheckedResolver;
+use super::{OutboundRules, tls};
+
+/// Idle connections kept for each host: as many as a burst of mints needs.
+const IDLE_PER_HOST_MAX: usize = 32;
+/// Below the idle limit of AWS's load balancers.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// The connector under these rules.
+pub(super) fn connector(
+    rules: &OutboundRules,
+    endpoints: Arc<Endpoints>,
+) -> Result<SharedHttpConnector, OutboundError> {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(rules.connect_timeout)
+        .read_timeout(rules.call_timeout)
+        .build();
+    let context = tls::context(rules.extra_roots_pem.as_deref())?;
+    let inner = Connector::builder()
+        .connector_settings(settings)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .tls_provider(tls::provider())
+        .tls_context(context)
+        .build_with_resolver(CheckedResolver::new(Arc::clone(&endpoints)));
+    let inner = SharedHttpConnector::new(inner);
+    Ok(SharedHttpConnector::new(BoundedConnector { inner, endpoints, deadline: rules.call_timeout }))
+}
+
+/// Gives every SDK the same connector, so that all share its connections.
+pub(super) struct BoundedClient(pub(super) SharedHttpConnector);
+
+impl HttpClient for BoundedClient {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for BoundedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoundedClient")
+    }
+}
+
+struct BoundedConnector {
+    inner: SharedHttpConnector,
+    endpoints: Arc<Endpoints>,
+    deadline: Duration,
+}
+
+impl HttpConnector for BoundedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if let Err(refused) = self.endpoints.check_request(request.uri()) {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(refused.into())));
+        }
+        let (inner, deadline) = (self.inner.clone(), self.deadline);
+        HttpConnectorFuture::new(async move {
+            let answer = tokio::time::timeout(deadline, exchange(&inner, request)).await;
+            answer.unwrap_or_else(|_| Err(ConnectorError::timeout(OutboundError::TimedOut.into())))
+        })
+    }
+}
+
+impl fmt::Debug for BoundedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoundedConnector")
+    }
+}
+
+async fn exchange(inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let mut response = inner.call(request).await?;
+    let body = Limited::new(response.take_body(), BODY_BYTES_MAX).collect().await.map_err(broken)?;
+    *response.body_mut() = SdkBody::from(body.to_bytes());
+    Ok(response)
+}
+
+fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> ConnectorError {
+    if error.is::<LengthLimitError>() {
+        ConnectorError::other(OutboundError::TooLong.into(), None)
+    } else {
+        ConnectorError::io(OutboundError::Unreachable.into())
+    }
+}
+
+/// What became of a request, whatever the layers in between wrapped it in.
+pub(super) fn cause(error: &ConnectorError) -> OutboundError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = source {
+        if let Some(ours) = cause.downcast_ref::<OutboundError>() {
+            return *ours;
+        }
+        source = cause.source();
+    }
+    if error.is_timeout() { OutboundError::TimedOut } else { OutboundError::Unreachable }
+}

@@ -1,0 +1,82 @@
+//! A call that a connector type has signed by hand.
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use zeroize::Zeroizing;
+
+use super::Outbound;
+use super::bounded::cause;
+use super::error::OutboundError;
+
+/// The longest answer that is read, in bytes.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The longest wait that a cloud may ask for and be believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// A request, signed and ready. No Debug: its headers authorize.
+pub struct Call {
+    /// For example `GET`.
+    pub method: &'static str,
+    /// The whole URL.
+    pub url: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// May be empty.
+    pub body: Vec<u8>,
+}
+
+/// An answer. No Debug: its body may be a credential; it is wiped on drop.
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long the cloud asks to wait.
+    pub retry_after: Option<Duration>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Response {
+    /// The body, at most [`BODY_BYTES_MAX`] bytes. Hostile input.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Outbound {
+    /// Makes one call, with no retry and following no redirect.
+    ///
+    /// # Errors
+    /// Any [`OutboundError`] but `Rules`; an HTTP error status is an answer.
+    pub async fn call(&self, call: Call) -> Result<Response, OutboundError> {
+        let request = request(call).ok_or(OutboundError::Malformed)?;
+        let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
+        let retry_after = answer.headers().get("retry-after").and_then(seconds);
+        let body = Zeroizing::new(answer.body().bytes().unwrap_or_default().to_vec());
+        Ok(Response { status: answer.status().as_u16(), retry_after, body })
+    }
+
+    /// Why an SDK's request got no answer.
+    #[must_use]
+    pub fn cause(&self, error: &ConnectorError) -> OutboundError {
+        cause(error)
+    }
+}
+
+fn request(call: Call) -> Option<HttpRequest> {
+    let mut builder = http::Request::builder().method(call.method).uri(call.url);
+    for (name, value) in call.headers {
+        let mut value = http::HeaderValue::from_str(&value).ok()?;
+        value.set_sensitive(true);
+        builder = builder.header(name, value);
+    }
+    builder.body(SdkBody::from(call.body)).ok()?.try_into().ok()
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let asked = Duration::from_secs(text.trim().parse().ok()?);
+    Some(asked.min(RETRY_AFTER_MAX))
+}

@@ -1,0 +1,178 @@
+//! Which endpoints may be called at all: the clouds' own API hosts over https,
+//! and exactly those the server's config names. An IP address is only ever
+//! allowed by the config.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::error::OutboundError;
+
+/// The AWS services that connectors call. Not any host below amazonaws.com:
+/// API gateways, buckets and load balancers there belong to anybody.
+const AWS_SERVICES: &[&str] = &["sts", "sts-fips", "s3", "s3-fips", "eks", "fips.eks", "api.ecr", "ecr-fips"];
+/// The domains of the partitions aws and aws-us-gov, and of aws-cn.
+const AWS_DOMAINS: &[&str] = &[".amazonaws.com.cn", ".amazonaws.com"];
+/// The longest name of DNS.
+const HOST_LENGTH_MAX: usize = 253;
+
+/// `scheme://host:port`, normalised.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Origin {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+/// The endpoints that may be called.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    allowed: BTreeSet<Origin>,
+    // Invariant: the hosts of `allowed`; the resolver sees hosts only.
+    hosts: BTreeSet<String>,
+}
+
+impl Endpoints {
+    /// Parses the config's list.
+    pub(super) fn new(allowed: &[String]) -> Result<Self, OutboundError> {
+        let allowed: BTreeSet<Origin> = allowed
+            .iter()
+            .map(|text| {
+                endpoint(text).ok_or(OutboundError::Rules("allowed_endpoints: each must be scheme://host[:port]"))
+            })
+            .collect::<Result<_, _>>()?;
+        let hosts = allowed.iter().map(|origin| origin.host.clone()).collect();
+        Ok(Self { allowed, hosts })
+    }
+
+    /// Checks `scheme://host[:port]`.
+    pub(super) fn check(&self, text: &str) -> Result<(), OutboundError> {
+        self.check_origin(endpoint(text))
+    }
+
+    /// Checks the URL of a request.
+    pub(super) fn check_request(&self, url: &str) -> Result<(), OutboundError> {
+        self.check_origin(Url::parse(url).ok().as_ref().and_then(origin))
+    }
+
+    /// Whether the config names this host, so that it may be anywhere.
+    pub(super) fn names_host(&self, host: &str) -> bool {
+        self.hosts.contains(&host.to_ascii_lowercase())
+    }
+
+    fn check_origin(&self, origin: Option<Origin>) -> Result<(), OutboundError> {
+        let origin = origin.ok_or(OutboundError::AddressRefused)?;
+        if self.allowed.contains(&origin) || cloud(&origin) { Ok(()) } else { Err(OutboundError::AddressRefused) }
+    }
+}
+
+fn endpoint(text: &str) -> Option<Origin> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !text.contains(['@', '\\']);
+    if bare { origin(&url) } else { None }
+}
+
+fn origin(url: &Url) -> Option<Origin> {
+    let https = match url.scheme() {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    let host = url.host_str()?.to_ascii_lowercase();
+    // One name has one spelling: a trailing dot would be a second.
+    let fits = !host.is_empty() && host.len() <= HOST_LENGTH_MAX && !host.ends_with('.');
+    if fits { Some(Origin { https, host, port: url.port_or_known_default()? }) } else { None }
+}
+
+/// `SERVICE.REGION.DOMAIN`, or the global `sts.amazonaws.com`.
+fn cloud(origin: &Origin) -> bool {
+    let Some(name) = AWS_DOMAINS.iter().find_map(|domain| origin.host.strip_suffix(domain)) else {
+        return false;
+    };
+    let regional = AWS_SERVICES
+        .iter()
+        .any(|service| name.strip_prefix(service).and_then(|rest| rest.strip_prefix('.')).is_some_and(region));
+    origin.https && origin.port == 443 && (regional || name == "sts")
+}
+
+/// `us-east-1`, `us-gov-west-1`: letters, then one digit; never a dot.
+fn region(text: &str) -> bool {
+    let mut parts = text.split('-').rev();
+    let number = parts.next().is_some_and(|part| part.len() == 1 && part.bytes().all(|b| b.is_ascii_digit()));
+    let words: Vec<&str> = parts.collect();
+    let letters = words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
+    number && letters && (2..=4).contains(&words.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints() -> Endpoints {
+        Endpoints::new(&["http://127.0.0.1:8333".to_owned(), "https://s3.internal.example".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn api_hosts_of_the_cloud_are_allowed_over_https_only() {
+        for text in [
+            "https://sts.us-east-1.amazonaws.com",
+            "https://sts.amazonaws.com",
+            "https://s3.eu-west-3.amazonaws.com/",
+            "https://api.ecr.us-gov-west-1.amazonaws.com",
+            "https://eks.cn-north-1.amazonaws.com.cn",
+            "https://sts.us-east-1.amazonaws.com:443",
+        ] {
+            assert_eq!(endpoints().check(text), Ok(()), "{text}");
+        }
+        for text in [
+            "http://sts.us-east-1.amazonaws.com",
+            "https://sts.us-east-1.amazonaws.com:8443",
+            "https://evil.execute-api.us-east-1.amazonaws.com",
+            "https://evil.s3.us-east-1.amazonaws.com",
+            "https://evil.sts.us-east-1.amazonaws.com",
+            "https://ec2-1-2-3-4.compute-1.amazonaws.com",
+            "https://sts.us-east-1.amazonaws.com.evil.example",
+            "https://sts.us-east-1.evilamazonaws.com",
+            "https://amazonaws.com",
+        ] {
+            assert_eq!(endpoints().check(text), Err(OutboundError::AddressRefused), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_endpoints_must_be_named_exactly() {
+        for text in ["http://127.0.0.1:8333", "http://127.0.0.1:8333/", "https://S3.internal.example:443"] {
+            assert_eq!(endpoints().check(text), Ok(()), "{text}");
+        }
+        for text in [
+            "https://127.0.0.1:8333",
+            "http://127.0.0.1:8334",
+            "http://127.0.0.1",
+            "http://localhost:8333",
+            "http://127.1:8334",
+            "http://s3.internal.example",
+            "https://s3.internal.example.",
+            "https://user@s3.internal.example",
+            "https://s3.internal.example/path",
+            "https://s3.internal.example?x",
+            "http://169.254.169.254",
+            "http://[::1]:8333",
+            "file:///etc/passwd",
+            "gopher://127.0.0.1:8333",
+            "s3.internal.example",
+            "",
+        ] {
+            assert_eq!(endpoints().check(text), Err(OutboundError::AddressRefused), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_no_endpoint_is_refused_at_start() {
+        for text in ["127.0.0.1:80", "http://h/path", "http://u:p@h", "ftp://h"] {
+            assert!(Endpoints::new(&[text.to_owned()]).is_err(), "{text}");
+        }
+    }
+}

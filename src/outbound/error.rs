@@ -1,0 +1,33 @@
+//! Why a call gave nothing, in our own words. Holds no body, URL or header.
+
+use std::fmt;
+
+/// Why a call gave nothing. Named by what the caller can do.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundError {
+    /// A rule of the config does not parse: fix the config.
+    #[error("[outbound] {0}")]
+    Rules(&'static str),
+    /// The rules do not allow this address: name it in the config, or another.
+    #[error("the address is not allowed")]
+    AddressRefused,
+    /// No connection, or it broke: try again.
+    #[error("the cloud cannot be reached")]
+    Unreachable,
+    /// No full answer in time: try again.
+    #[error("the cloud did not answer in time")]
+    TimedOut,
+    /// The answer is longer than [`super::BODY_BYTES_MAX`].
+    #[error("the cloud's answer is too long")]
+    TooLong,
+    /// The request cannot be sent as it is; a fault of ours.
+    #[error("the request cannot be sent")]
+    Malformed,
+}
+
+// SDKs demand Debug of what travels inside their errors.
+impl fmt::Debug for OutboundError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

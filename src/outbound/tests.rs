@@ -1,0 +1,179 @@
+//! Hostile servers on loopback (SECURITY J9): each ends in a bounded error of
+//! ours, and none gets a second request out of us.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const TIGHT: Duration = Duration::from_millis(400);
+
+struct Hostile {
+    url: String,
+    requests: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy)]
+enum Manner {
+    Answers(&'static str),
+    Floods(&'static str),
+    Trickles,
+    Stalls,
+    Closes,
+}
+
+async fn hostile(manner: Manner) -> Hostile {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(serve(stream, manner));
+        }
+    });
+    Hostile { url, requests }
+}
+
+async fn serve(mut stream: TcpStream, manner: Manner) {
+    let mut heard = [0; 4096];
+    let _ = stream.read(&mut heard).await;
+    match manner {
+        Manner::Answers(text) => {
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+        Manner::Floods(head) => {
+            let _ = stream.write_all(head.as_bytes()).await;
+            while stream.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
+        }
+        Manner::Trickles => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Manner::Stalls => std::future::pending().await,
+        Manner::Closes => {}
+    }
+}
+
+fn outbound(allowed: &str, call_timeout: Duration) -> Outbound {
+    Outbound::new(OutboundRules {
+        allowed_endpoints: vec![allowed.to_owned()],
+        extra_roots_pem: None,
+        connect_timeout: call_timeout,
+        call_timeout,
+        implicit_identities: vec!["ml".to_owned()],
+    })
+    .unwrap()
+}
+
+fn get(url: &str) -> Call {
+    Call { method: "GET", url: format!("{url}/path"), headers: Vec::new(), body: Vec::new() }
+}
+
+async fn refused_as(manner: Manner, expected: OutboundError) {
+    let server = hostile(manner).await;
+    let started = Instant::now();
+    let error = outbound(&server.url, TIGHT).call(get(&server.url)).await.err();
+    assert_eq!(error, Some(expected));
+    assert!(started.elapsed() < Duration::from_secs(5), "must be bounded");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_left_at_the_deadline() {
+    refused_as(Manner::Stalls, OutboundError::TimedOut).await;
+}
+
+#[tokio::test]
+async fn a_server_that_trickles_is_left_at_the_deadline() {
+    refused_as(Manner::Trickles, OutboundError::TimedOut).await;
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_at_the_cap() {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    let server = hostile(Manner::Floods(head)).await;
+    let error = outbound(&server.url, Duration::from_secs(20)).call(get(&server.url)).await.err();
+    assert_eq!(error, Some(OutboundError::TooLong));
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_as_huge_is_cut_at_the_cap() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n";
+    let server = hostile(Manner::Floods(head)).await;
+    let error = outbound(&server.url, Duration::from_secs(20)).call(get(&server.url)).await.err();
+    assert_eq!(error, Some(OutboundError::TooLong));
+}
+
+#[tokio::test]
+async fn a_body_shorter_than_announced_is_no_answer() {
+    refused_as(Manner::Answers("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort"), OutboundError::Unreachable).await;
+}
+
+#[tokio::test]
+async fn a_connection_closed_at_once_is_no_answer() {
+    refused_as(Manner::Closes, OutboundError::Unreachable).await;
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_no_answer() {
+    refused_as(Manner::Answers("220 mail.example ESMTP\r\n"), OutboundError::Unreachable).await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    let target = hostile(Manner::Answers("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
+    let text: &'static str =
+        Box::leak(format!("HTTP/1.1 307 X\r\nlocation: {}/\r\ncontent-length: 0\r\n\r\n", target.url).into_boxed_str());
+    let server = hostile(Manner::Answers(text)).await;
+    let answer = outbound(&server.url, TIGHT).call(get(&server.url)).await.ok().unwrap();
+    assert_eq!(answer.status, 307);
+    assert_eq!(target.requests.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_allowed_sees_no_connection() {
+    let server = hostile(Manner::Stalls).await;
+    let error = outbound("http://127.0.0.1:1", TIGHT).call(get(&server.url)).await.err();
+    assert_eq!(error, Some(OutboundError::AddressRefused));
+    assert_eq!(server.requests.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_answer_carries_its_status_body_and_bounded_wait() {
+    let text = "HTTP/1.1 429 Slow\r\nretry-after: 999999\r\ncontent-length: 2\r\n\r\nok";
+    let server = hostile(Manner::Answers(text)).await;
+    let answer = outbound(&server.url, TIGHT).call(get(&server.url)).await.ok().unwrap();
+    assert_eq!((answer.status, answer.body()), (429, b"ok".as_slice()));
+    assert_eq!(answer.retry_after, Some(Duration::from_secs(300)));
+}
+
+#[test]
+fn extra_roots_that_do_not_parse_are_refused_at_start() {
+    for pem in ["", "junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        let rules =
+            OutboundRules { extra_roots_pem: Some(pem.to_owned()), ..outbound("http://h", TIGHT).rules.clone() };
+        assert!(matches!(Outbound::new(rules).err(), Some(OutboundError::Rules(_))), "{pem}");
+    }
+}
+
+#[test]
+fn an_implicit_identity_needs_the_config_and_the_machine() {
+    struct Any;
+    impl ImplicitIdentities for Any {
+        fn identity(&self, _: &str) -> Option<ImplicitIdentity> {
+            let text = || crate::domain::SecretText::new("x".to_owned());
+            Some(ImplicitIdentity { access_key_id: text(), secret_access_key: text(), session_token: None })
+        }
+    }
+    assert!(outbound("http://h", TIGHT).implicit("ml").is_none());
+    let wired = outbound("http://h", TIGHT).with_implicit(Arc::new(Any));
+    assert!(wired.implicit("ml").is_some());
+    assert!(wired.implicit("other").is_none());
+}
