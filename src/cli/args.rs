@@ -274,10 +274,8 @@ mod tests {
     fn init_makes_the_named_projects() {
         let projects = |arguments: &[&str]| {
             let line = CommandLine::try_parse_from(["valetkey", "init"].iter().chain(arguments)).unwrap();
-            match line.noun {
-                Noun::Init(args) => args.projects,
-                _ => panic!("not init"),
-            }
+            let Noun::Init(args) = line.noun else { panic!("not init") };
+            args.projects
         };
         assert_eq!(projects(&["--project", "a", "--project", "b"]), ["a", "b"]);
         assert_eq!(projects(&[]), ["default"]);

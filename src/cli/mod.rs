@@ -85,7 +85,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, local: &Local) -> Exit
         Noun::Init(args) => (local.init)(args),
         Noun::Serve(args) => (local.serve)(args),
         Noun::Audit(audit::Verb::Verify(args)) => (local.audit_verify)(args),
-        noun => remote(&global, noun),
+        noun @ (Noun::Status
+        | Noun::Whoami
+        | Noun::ConnectorType(_)
+        | Noun::Connector(_)
+        | Noun::Component(_)
+        | Noun::Stack(_)
+        | Noun::Mint(_)
+        | Noun::Issuance(_)
+        | Noun::User(_)
+        | Noun::ServiceAccount(_)
+        | Noun::Token(_)
+        | Noun::Role(_)
+        | Noun::Binding(_)
+        | Noun::Access(_)
+        | Noun::Audit(_)
+        | Noun::Key(_)
+        | Noun::Completion(_)) => remote(&global, noun),
     }
 }
 

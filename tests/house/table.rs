@@ -74,7 +74,7 @@ pub const ROOMS: &[Room] = &[
             ("domain", All),
             ("broker", All),
             ("authn", All),
-            ("authz", Only(&["Permission", "METHOD_RULES", "MethodRule"])),
+            ("authz", Only(&["Permission", "METHOD_RULES", "MethodRule", "rule_of"])),
             // It takes the secret out of the request at once; that it never looks inside is for plaintext.rs.
             ("sealing", Only(&["Plaintext", "SourceCredential"])),
             ("proto", All),
