@@ -270,8 +270,8 @@ impl<'de> Deserialize<'de> for Policy {
 
 impl Policy {
     fn given(value: serde_json::Value) -> Result<Self, &'static str> {
-        let value = if let serde_json::Value::String(text) = &value {
-            serde_json::from_str(text).map_err(|_| NOT_A_POLICY)?
+        let value = if let serde_json::Value::String(text) = value {
+            serde_json::from_str(&text).map_err(|_| NOT_A_POLICY)?
         } else {
             value
         };
