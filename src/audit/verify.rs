@@ -247,6 +247,8 @@ mod tests {
         ledger(&vec![LineKind::Single; count])
     }
 
+    type Alteration = fn(&mut RawLine);
+
     fn fault(rows: Vec<RawLine>) -> (u64, Fault) {
         let bad = verify(rows, None).unwrap_err();
         (bad.seq.0, bad.fault)
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn one_flipped_bit_of_any_field_is_named() {
-        let cases: [(fn(&mut RawLine), Fault); 8] = [
+        let cases: [(Alteration, Fault); 8] = [
             (|row| row.body[20] ^= 1, Fault::HashDiffers),
             (|row| row.hash[0] ^= 1, Fault::HashDiffers),
             (|row| row.hash.clear(), Fault::HashDiffers),

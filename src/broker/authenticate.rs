@@ -142,8 +142,5 @@ const NOBODY: BrokerError = BrokerError::Unauthenticated;
 
 /// An unknown token is answered as a wrong secret is.
 fn nobody_or(error: &StoreError) -> BrokerError {
-    match error {
-        StoreError::NotFound => NOBODY,
-        error => BrokerError::of("caller", error),
-    }
+    if *error == StoreError::NotFound { NOBODY } else { BrokerError::of("caller", error) }
 }

@@ -1,7 +1,8 @@
 //! The catalog of connector types, as each describes itself.
 
 use crate::authz::Permission;
-use crate::connectors::{CATALOG, TypeDescription, find};
+use crate::connectors::{CATALOG, find};
+pub use crate::connectors::{MethodDescription, ResourceDescription, TypeDescription};
 
 use super::{Broker, BrokerError, Call};
 

@@ -91,6 +91,11 @@ impl Broker {
         name
     }
 
+    /// A connector's name, for a reply; the id when there is none any more.
+    pub async fn connector_name(&self, call: &super::Call, id: ConnectorId) -> String {
+        self.connector(call.project(), id).await.map_or_else(|_| id.to_string(), |found| found.name.to_string())
+    }
+
     /// A connector by id.
     pub(super) async fn connector(&self, project: ProjectId, id: ConnectorId) -> Result<Arc<Connector>, StoreError> {
         self.find_connector(project, &id.to_string()).await

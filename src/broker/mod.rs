@@ -15,6 +15,8 @@ mod credentials;
 mod detach;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod gate;
 mod lookup;
 mod once;
@@ -26,10 +28,11 @@ pub use access::{
     Mintable, NewBinding, NewPrincipal, NewToken, NewTokenSecret, RoleSeen, TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX,
     TokenSeen, WishedTarget,
 };
-pub use audit::{LineAsk, Tailed};
+pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed};
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};
+pub use connector_types::{MethodDescription, ResourceDescription, TypeDescription};
 pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
 pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
 pub use error::BrokerError;

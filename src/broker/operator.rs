@@ -29,8 +29,8 @@ pub struct DaemonStatus {
 pub struct ProjectKey {
     /// The key.
     pub id: KekId,
-    /// What it may be used for.
-    pub state: KekState,
+    /// `active`, `decrypt-only` or `destroyed`.
+    pub state: &'static str,
     /// When it was made.
     pub created_at: Timestamp,
     /// How many values the project's keys seal.
@@ -84,7 +84,7 @@ impl Broker {
         let own = stored.into_iter().filter(|kek| kek.project == call.project());
         let key = |kek: crate::sealing::WrappedKek| ProjectKey {
             id: kek.id,
-            state: kek.state,
+            state: state_of(kek.state),
             created_at: kek.created_at,
             sealed_values,
         };
@@ -94,5 +94,13 @@ impl Broker {
             algorithm: ALGORITHM,
             keys: own.map(key).collect(),
         })
+    }
+}
+
+const fn state_of(state: KekState) -> &'static str {
+    match state {
+        KekState::Active => "active",
+        KekState::DecryptOnly => "decrypt-only",
+        KekState::Destroyed => "destroyed",
     }
 }

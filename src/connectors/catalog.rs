@@ -9,5 +9,10 @@ pub static CATALOG: &[&dyn AnyConnectorType] = &[&Aws];
 /// The connector type with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static dyn AnyConnectorType> {
+    // Tests of other rooms need a type without a cloud; it is in no list.
+    #[cfg(test)]
+    if name == "paper" {
+        return Some(&super::paper::Paper);
+    }
     CATALOG.iter().copied().find(|t| t.description().name == name)
 }

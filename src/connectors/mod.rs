@@ -10,6 +10,8 @@ pub mod catalog;
 mod conformance;
 pub mod description;
 pub mod erased;
+#[cfg(test)]
+mod paper;
 pub mod typed;
 pub mod upstream_error;
 

@@ -174,6 +174,7 @@ fn close_intent(connection: &Connection, intent: Seq) -> Result<(), Failure> {
 fn taken(error: rusqlite::Error) -> Failure {
     match Failure::from(error) {
         Failure::Refused(_) => Failure::Fatal("the ledger has a line where the next is due"),
-        other => other,
+        Failure::Unwritable(cause) => Failure::Unwritable(cause),
+        Failure::Fatal(cause) => Failure::Fatal(cause),
     }
 }

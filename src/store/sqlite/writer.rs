@@ -114,8 +114,9 @@ impl Writer {
                 }
                 self.roll_back(head, revision)?;
                 self.shared.writable.store(false, Ordering::Release);
+                let freed = self.free_reserve();
                 refuse(jobs, &StoreError::Unwritable);
-                self.free_reserve()
+                freed
             }
         }
     }
@@ -123,6 +124,8 @@ impl Writer {
     /// Everything of the group in one transaction; nothing is acknowledged
     /// before this returns.
     fn commit_group(&mut self, jobs: &[Job]) -> Result<Outcomes, Failure> {
+        #[cfg(test)]
+        self.shared.limit_pages(&self.database);
         self.execute("BEGIN IMMEDIATE")?;
         let outcomes = jobs.iter().map(|job| self.attempt(job)).collect::<Result<Outcomes, Failure>>()?;
         self.chain.flush_times(&self.database)?;

@@ -1,0 +1,40 @@
+//! How the daemon is, to proto.
+
+use crate::broker::{Call, DaemonStatus, KeyReport};
+use crate::proto;
+
+use super::types::timestamp_out;
+
+/// How the daemon is, to send.
+#[must_use]
+pub fn status(status: DaemonStatus) -> proto::GetStatusResponse {
+    proto::GetStatusResponse {
+        version: status.version.to_owned(),
+        started_at: Some(timestamp_out(status.started_at)),
+        revision: status.revision,
+        ledger_seq: status.ledger_seq,
+        store: status.store.backend,
+        schema_version: status.store.schema_version,
+        cached_credentials: status.cached_credentials,
+        ledger_writable: status.store.writable,
+    }
+}
+
+/// Which keys there are, to send.
+#[must_use]
+pub fn keys(call: &Call, report: KeyReport) -> proto::GetKeyStatusResponse {
+    let project = call.caller.project.name.to_string();
+    let key = |key: crate::broker::ProjectKey| proto::ProjectKey {
+        id: key.id.to_string(),
+        project: project.clone(),
+        state: key.state.to_owned(),
+        created_at: Some(timestamp_out(key.created_at)),
+        sealed_values: key.sealed_values,
+    };
+    proto::GetKeyStatusResponse {
+        root_provider: report.root_provider.to_owned(),
+        algorithm: report.algorithm.to_owned(),
+        root_key_id: report.root_key_id,
+        keys: report.keys.into_iter().map(key).collect(),
+    }
+}

@@ -1,0 +1,62 @@
+//! OperatorService: decode, one call of the broker, encode.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::broker::{Broker, BrokerError, Call};
+use crate::proto;
+use crate::proto::operator_service_server::OperatorService;
+
+use super::convert::operator as convert;
+use super::convert::request::{opened, reply};
+
+/// The handlers of OperatorService.
+pub struct OperatorHandlers {
+    broker: Arc<Broker>,
+}
+
+impl OperatorHandlers {
+    /// Handlers that call `broker`.
+    #[must_use]
+    pub const fn new(broker: Arc<Broker>) -> Self {
+        Self { broker }
+    }
+
+    async fn status(
+        &self,
+        call: &Call,
+        _body: proto::GetStatusRequest,
+    ) -> Result<proto::GetStatusResponse, BrokerError> {
+        Ok(convert::status(self.broker.daemon_status(call).await?))
+    }
+
+    async fn keys(
+        &self,
+        call: &Call,
+        _body: proto::GetKeyStatusRequest,
+    ) -> Result<proto::GetKeyStatusResponse, BrokerError> {
+        Ok(convert::keys(call, self.broker.key_status(call).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl OperatorService for OperatorHandlers {
+    async fn get_status(
+        &self,
+        request: Request<proto::GetStatusRequest>,
+    ) -> Result<Response<proto::GetStatusResponse>, Status> {
+        let (call, body) = opened(request)?;
+        let answer = self.status(&call, body).await;
+        reply(&call, answer)
+    }
+
+    async fn get_key_status(
+        &self,
+        request: Request<proto::GetKeyStatusRequest>,
+    ) -> Result<Response<proto::GetKeyStatusResponse>, Status> {
+        let (call, body) = opened(request)?;
+        let answer = self.keys(&call, body).await;
+        reply(&call, answer)
+    }
+}

@@ -1,0 +1,173 @@
+//! A connector type of tests: a cloud of paper, with shelves and boxes in
+//! them. Compiled for tests only; its mints are random words.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
+use super::{Ask, ConnectorType, ListAsk, TypeDescription, Upstream, UpstreamError, Verified};
+use crate::domain::{
+    Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
+    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretText, Timestamp, Ttl, TtlRange,
+};
+use crate::sealing::SourceCredential;
+
+const TTL: TtlRange = TtlRange { min: Ttl::seconds(60), default: Ttl::seconds(3600), max: Ttl::seconds(7200) };
+
+static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription {
+    name: "paper",
+    summary: "a cloud of paper",
+    methods: vec![MethodDescription {
+        name: "stamp",
+        summary: "a stamp",
+        ttl: TTL,
+        settings_schema: "{}".to_owned(),
+        secrets: vec![SecretFieldDescription { name: "stamp", summary: "the stamp", required: true }],
+    }],
+    resources: ["paper-shelf", "paper-ream"].map(resource).to_vec(),
+});
+
+fn resource(name: &'static str) -> ResourceDescription {
+    let access = AccessMeaning { read: "look", write: "write", admin: "burn" };
+    ResourceDescription { name, summary: "a shelf", id_form: "paper://SHELF[/BOX]", many: true, access }
+}
+
+/// The type.
+pub struct Paper;
+
+/// Its settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaperSettings {
+    auth_method: String,
+    /// Where the stamp is sent.
+    #[serde(default)]
+    endpoint: String,
+}
+
+#[async_trait]
+impl ConnectorType for Paper {
+    type Settings = PaperSettings;
+    type Scope = String;
+
+    fn description(&self) -> &'static TypeDescription {
+        &DESCRIPTION
+    }
+
+    fn check(&self, _: &PaperSettings) -> Result<(), FieldErrors> {
+        Ok(())
+    }
+
+    fn complete(&self, settings: PaperSettings, _: &dyn Entropy) -> Result<PaperSettings, FieldErrors> {
+        Ok(settings)
+    }
+
+    fn check_secret(
+        &self,
+        _: &PaperSettings,
+        _: &SourceCredential,
+        _: Option<Timestamp>,
+        _: Timestamp,
+    ) -> Result<(), FieldErrors> {
+        Ok(())
+    }
+
+    fn destination(&self, settings: &PaperSettings) -> Vec<u8> {
+        settings.endpoint.clone().into_bytes()
+    }
+
+    fn ttl_range(&self, _: &PaperSettings) -> TtlRange {
+        TTL
+    }
+
+    fn canonical(&self, _: &PaperSettings, _: &ResourceTypeName, raw: Option<&str>) -> Result<ResourceId, FieldError> {
+        let raw = raw.ok_or_else(|| FieldError::new("resource_id", "name a shelf"))?;
+        let path = raw.strip_prefix("paper://").unwrap_or(raw).trim_end_matches('/');
+        let fits = path.split('/').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
+        if fits {
+            ResourceId::canonical(format!("paper://{path}"))
+        } else {
+            Err(FieldError::new("resource_id", "paper://SHELF[/BOX]"))
+        }
+    }
+
+    fn contains(&self, _: &ResourceTypeName, outer: &ResourceId, inner: &ResourceId) -> bool {
+        inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    fn narrow(&self, _: &PaperSettings, ask: &Ask) -> Result<String, FieldError> {
+        Ok(format!("{} {}", ask.resource, ask.access))
+    }
+
+    fn enforced(&self, _: &PaperSettings, scope: &String) -> EnforcedScope {
+        EnforcedScope { words: scope.clone(), downscope: Downscope::Prefix }
+    }
+
+    fn passthrough(&self, _: &PaperSettings, _: &String, _: Option<Timestamp>, _: Timestamp) -> bool {
+        false
+    }
+
+    async fn verify(
+        &self,
+        _: &Upstream,
+        _: &PaperSettings,
+        _: &SourceCredential,
+        _: &ListAsk,
+    ) -> Result<Verified, UpstreamError> {
+        Ok(Verified { identity: "the postmaster".to_owned(), reach: Vec::new() })
+    }
+
+    async fn list_resources(
+        &self,
+        _: &Upstream,
+        _: &PaperSettings,
+        _: &SourceCredential,
+        _: &ListAsk,
+    ) -> Result<Vec<Reach>, UpstreamError> {
+        Ok(Vec::new())
+    }
+
+    async fn mint(
+        &self,
+        upstream: &Upstream,
+        settings: &PaperSettings,
+        _: &SourceCredential,
+        _: Option<Timestamp>,
+        scope: &String,
+        ttl: Ttl,
+        attribution: &Attribution,
+    ) -> Result<Minted, UpstreamError> {
+        let mut word = [0; 16];
+        upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
+        Ok(Minted {
+            shape: MintedShape::Bearer {
+                token: SecretText::new(hex::encode(word)),
+                endpoint: None,
+                certificate_authority: None,
+            },
+            expires_at: upstream.clock.now().plus(Duration::from_secs(ttl.as_seconds().into())),
+            enforced: self.enforced(settings, scope),
+            revocable: Revocable::No,
+            attribution: attribution.session_name(),
+            passthrough: false,
+        })
+    }
+
+    async fn revoke(
+        &self,
+        _: &Upstream,
+        _: &PaperSettings,
+        _: &SourceCredential,
+        _: &Issuance,
+    ) -> Result<bool, UpstreamError> {
+        Ok(false)
+    }
+
+    fn auth_method(&self, _: &PaperSettings) -> AuthMethodName {
+        AuthMethodName::parse("stamp").unwrap()
+    }
+}
