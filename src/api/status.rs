@@ -157,7 +157,9 @@ fn metadata(error: &BrokerError) -> HashMap<String, String> {
         BrokerError::NotFound { noun } => vec![("noun", (*noun).to_owned())],
         BrokerError::Upstream(error) => upstream_metadata(error),
         BrokerError::Unauthenticated => vec![("hint", "present a valid token as `authorization: Bearer`".to_owned())],
-        BrokerError::DataLoss { .. } => vec![("hint", "an operator must restore it or hand the secret in again".to_owned())],
+        BrokerError::DataLoss { .. } => {
+            vec![("hint", "an operator must restore it or hand the secret in again".to_owned())]
+        }
         BrokerError::Invalid(_)
         | BrokerError::Exhausted { .. }
         | BrokerError::Unavailable { .. }

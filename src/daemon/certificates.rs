@@ -58,7 +58,12 @@ fn key() -> Result<KeyPair, DaemonError> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(refused)
 }
 
-fn params(names: &[String], common_name: &str, now: Timestamp, life: Duration) -> Result<CertificateParams, DaemonError> {
+fn params(
+    names: &[String],
+    common_name: &str,
+    now: Timestamp,
+    life: Duration,
+) -> Result<CertificateParams, DaemonError> {
     let mut params = CertificateParams::new(names.to_vec()).map_err(refused)?;
     let since_epoch = Duration::from_secs(u64::try_from(now.seconds()).unwrap_or_default());
     let now = date_time_ymd(1970, 1, 1) + since_epoch;

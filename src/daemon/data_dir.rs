@@ -95,9 +95,9 @@ impl DataDir {
         if self.store().exists() {
             return Err(self.refused("was initialised before; nothing was changed"));
         }
-        match fs::read_dir(&self.0) {
-            Ok(mut entries) if entries.next().is_some() => Err(self.refused("is not empty; name another one")),
-            Ok(_) => Ok(()),
+        match fs::read_dir(&self.0).map(Iterator::count) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(self.refused("is not empty; name another one")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(DaemonError::file(format!("{} cannot be looked at", self.0.display()))(source)),
         }

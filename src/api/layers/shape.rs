@@ -6,8 +6,8 @@
 //! gate is keyed on the method found here, never on what the client sent.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, TE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -220,7 +220,9 @@ mod tests {
 
     const PATH: &str = "/valetkey.v1.AccessService/WhoAmI";
 
-    fn checked(change: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Result<&'static str, Misshape> {
+    fn checked(
+        change: impl FnOnce(http::request::Builder) -> http::request::Builder,
+    ) -> Result<&'static str, Misshape> {
         let builder = Request::builder().version(Version::HTTP_2).method(Method::POST).uri(PATH);
         let parts = change(builder).body(()).unwrap().into_parts().0;
         check(&parts).map(|method| method.path).map_err(|(misshape, _)| misshape)
@@ -272,7 +274,9 @@ mod tests {
 
     #[test]
     fn e5_binary_metadata_must_be_base64() {
-        for (value, fits) in [("AAEC", true), ("AAE", true), ("AAE=", true), ("AA,AAE=", true), ("***", false), ("A", false)] {
+        for (value, fits) in
+            [("AAEC", true), ("AAE", true), ("AAE=", true), ("AA,AAE=", true), ("***", false), ("A", false)]
+        {
             assert_eq!(checked(|b| grpc(b).header("x-bin", value)).is_ok(), fits, "{value}");
         }
     }

@@ -17,7 +17,9 @@ pub(super) struct Panicked {
 /// Runs `work` to its end even when the caller goes away: a change that has
 /// begun is finished and written down (SECURITY.md case G1).
 #[allow(clippy::disallowed_methods)]
-pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Panicked> {
+pub(super) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Panicked> {
     match tokio::spawn(caught(work)).await {
         Ok(done) => done,
         // Only the end of the runtime cancels it: nobody is answered then.

@@ -60,8 +60,7 @@ mod tests {
     #[test]
     fn f1_the_oldest_stranger_gives_way_and_whoever_authenticated_stays() {
         let strangers = Arc::new(Strangers::default());
-        let all: Vec<_> =
-            (0..3).map(|_| Arc::new(Connection::new([127, 0, 0, 1].into(), String::new()))).collect();
+        let all: Vec<_> = (0..3).map(|_| Arc::new(Connection::new([127, 0, 0, 1].into(), String::new()))).collect();
         let entries: Vec<_> = all.iter().map(|connection| strangers.enter(Arc::clone(connection))).collect();
         all[0].trust();
         strangers.cut_oldest();
