@@ -79,6 +79,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod daemon;
 pub mod domain;
 pub mod manual;
 pub mod outbound;
