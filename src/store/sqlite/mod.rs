@@ -5,6 +5,7 @@
 //! deleted is overwritten.
 
 mod bindings;
+mod blocks;
 mod chain;
 mod changes;
 mod columns;

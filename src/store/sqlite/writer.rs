@@ -128,7 +128,6 @@ impl Writer {
         self.shared.limit_pages(&self.database);
         self.execute("BEGIN IMMEDIATE")?;
         let outcomes = jobs.iter().map(|job| self.attempt(job)).collect::<Result<Outcomes, Failure>>()?;
-        self.chain.flush_times(&self.database)?;
         self.groups += 1;
         if self.groups.is_multiple_of(GROUPS_BETWEEN_PURGES) {
             requests::purge(&self.database, self.options.clock.now())?;
@@ -172,7 +171,7 @@ impl Writer {
             Err(Failure::Refused(error)) => {
                 self.execute("ROLLBACK TO one")?;
                 self.execute("RELEASE one")?;
-                self.chain.rewind(head);
+                self.chain.rewind(&self.database, head)?;
                 Err(error.into())
             }
             Err(failure) => Err(failure),
@@ -196,9 +195,8 @@ impl Writer {
         if !self.database.is_autocommit() && self.execute("ROLLBACK").is_err() {
             return Err("a transaction does not roll back");
         }
-        self.chain.rewind(head);
         self.revision = revision;
-        Ok(())
+        self.chain.rewind(&self.database, head).map_err(|_| "the ledger cannot be read")
     }
 
     /// The first time the disk is full: frees the reserve, and writes into it
@@ -227,7 +225,6 @@ impl Writer {
         let line = EncodedLine::of(line)?;
         self.execute("BEGIN IMMEDIATE")?;
         self.chain.append(&self.database, &line)?;
-        self.chain.flush_times(&self.database)?;
         self.execute("COMMIT")
     }
 
