@@ -87,10 +87,14 @@ pub(super) async fn open_intents_are_closed_as_unknown_in_batches(world: World) 
 }
 
 pub(super) async fn a_follower_sees_every_line_of_its_project_once(world: World) {
-    for number in 0..700 {
+    let numbered = |number: &u64| {
         let mut line = line(&format!("/m{number}"));
-        line.project = Some(if number % 3 == 0 { world.there } else { world.here });
-        world.store.append(line).await.unwrap();
+        line.project = Some(if number.is_multiple_of(3) { world.there } else { world.here });
+        line
+    };
+    for some in (0..700).collect::<Vec<_>>().chunks(100) {
+        let lines = some.iter().map(numbered).collect();
+        world.store.commit(Tx { lines, ..Tx::default() }).await.unwrap();
     }
     let mut seen = Vec::new();
     let mut after = Seq(0);
