@@ -155,7 +155,7 @@ impl Way {
         let base = format!("valetkey mint --connector {} --resource-type {kind}", self.connector.name);
         match fixed {
             Some(id) => format!("{base} --resource-id '{}'", id.as_str().replace('\'', r"'\''")),
-            None => format!("{base} --resource-id ID"),
+            None => format!("{base} --resource ID"),
         }
     }
 }
