@@ -1,1 +1,3 @@
+//! The floor, the mint and what lies between: a bench of whole processes over TLS.
+
 fn main() {}

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use valetkey::cli::{self, Local};
+use valetkey::daemon;
 
 /// Wipes memory when it is freed, also in crates that are not ours.
 #[global_allocator]
@@ -14,12 +15,6 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_all
 fn main() -> ExitCode {
     // It fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let local = Local { init: not_built_in, serve: not_built_in, audit_verify: not_built_in };
+    let local = Local { init: daemon::init, serve: daemon::serve, audit_verify: daemon::audit_verify };
     cli::run(std::env::args_os(), &local)
-}
-
-/// Where `daemon::{init, serve, audit_verify}` go.
-fn not_built_in<A>(_: A) -> ExitCode {
-    eprintln!("error: this binary is the client alone");
-    ExitCode::FAILURE
 }

@@ -85,6 +85,8 @@ pub enum Fault {
     TailMissing,
     /// The row cannot be read at all.
     Unreadable,
+    /// The index that listings use is not what the lines up to this one give.
+    IndexDiffers,
 }
 
 impl fmt::Display for Fault {
@@ -99,6 +101,7 @@ impl fmt::Display for Fault {
             Self::HeadDiffers => "it is not the line that the expected head names",
             Self::TailMissing => "the ledger ends before it, and the expected head is not reached",
             Self::Unreadable => "it cannot be read",
+            Self::IndexDiffers => "the index of the lines up to it was altered: listings may hide some",
         })
     }
 }
@@ -247,6 +250,8 @@ mod tests {
         ledger(&vec![LineKind::Single; count])
     }
 
+    type Alteration = fn(&mut RawLine);
+
     fn fault(rows: Vec<RawLine>) -> (u64, Fault) {
         let bad = verify(rows, None).unwrap_err();
         (bad.seq.0, bad.fault)
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn one_flipped_bit_of_any_field_is_named() {
-        let cases: [(fn(&mut RawLine), Fault); 8] = [
+        let cases: [(Alteration, Fault); 8] = [
             (|row| row.body[20] ^= 1, Fault::HashDiffers),
             (|row| row.hash[0] ^= 1, Fault::HashDiffers),
             (|row| row.hash.clear(), Fault::HashDiffers),

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use crate::domain::SecretText;
 
 /// A config is a page; a megabyte of it is a mistake.
 const CONFIG_BYTES_MAX: u64 = 256 * 1024;
@@ -35,6 +34,7 @@ pub(super) fn config_text(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// The variables whose name begins with `prefix`.
+#[allow(clippy::disallowed_methods, reason = "this room is the reader of the environment")]
 pub(super) fn environment(prefix: &str) -> Result<Vec<(String, String)>, ConfigError> {
     let mut found = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -84,20 +84,28 @@ pub fn extra_roots(path: &Path) -> Result<Option<String>, ConfigError> {
     read_text(&mut opened(path)?, path, PEM_BYTES_MAX).map(Some)
 }
 
+/// Where temporary files go.
+#[must_use]
+pub fn temporary_dir() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// The passphrase: from the named file, the file that
 /// `VALETKEY_PASSPHRASE_FILE` names, or a hidden prompt; never from the
 /// command line or a variable's value, where others may read it.
 ///
 /// # Errors
 /// When the file cannot be read or is not private, or nobody answers.
-pub fn passphrase(named: Option<&Path>, confirm: bool) -> Result<SecretText, ConfigError> {
+pub fn passphrase(named: Option<&Path>, confirm: bool) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let path = named.map(Path::to_owned).or_else(|| variable_os(PASSPHRASE_VARIABLE).map(PathBuf::from));
     let Some(path) = path else { return prompted(confirm) };
     let mut file = opened(&path)?;
     check_private(&file, &path)?;
-    let text = read_text(&mut file, &path, PASSPHRASE_BYTES_MAX)?;
-    let text = Zeroizing::new(text);
-    Ok(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    let mut text = read_bytes(&mut file, &path, PASSPHRASE_BYTES_MAX)?;
+    while text.last().is_some_and(|last| matches!(last, b'\r' | b'\n')) {
+        text.pop();
+    }
+    Ok(text)
 }
 
 /// Writes a file that is new and readable by its owner alone, durably.
@@ -110,16 +118,17 @@ pub fn write_new_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn prompted(confirm: bool) -> Result<SecretText, ConfigError> {
+fn prompted(confirm: bool) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let asked =
         |prompt: &str| rpassword::prompt_password(prompt).map_err(|source| unreadable(Path::new("/dev/tty"), source));
     let first = Zeroizing::new(asked("Passphrase of the root key: ")?);
     if confirm && *first != *Zeroizing::new(asked("The same again: ")?) {
         return Err(ConfigError::key("passphrase", "the two are not the same"));
     }
-    Ok(SecretText::new(first.as_str().to_owned()))
+    Ok(Zeroizing::new(first.as_bytes().to_vec()))
 }
 
+#[allow(clippy::disallowed_methods, reason = "this room is the reader of the environment")]
 fn variable_os(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

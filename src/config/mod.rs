@@ -19,7 +19,7 @@ use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use files::{data_dir, extra_roots, passphrase, pem_file, write_new_private_file};
+pub use files::{data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
 pub use span::Span;
 
 /// What overrides begin with; two underscores, so that no other variable fits.

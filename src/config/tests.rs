@@ -98,7 +98,7 @@ fn a_passphrase_file_is_private_and_loses_only_its_line_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("passphrase");
     write_new_private_file(&path, b" correct horse \n").unwrap();
-    assert_eq!(passphrase(Some(&path), true).unwrap().reveal(), " correct horse ");
+    assert_eq!(passphrase(Some(&path), true).unwrap().as_slice(), b" correct horse ");
     assert!(write_new_private_file(&path, b"again").is_err());
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(passphrase(Some(&path), true), Err(ConfigError::Exposed { .. })));

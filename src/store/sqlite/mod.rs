@@ -5,6 +5,7 @@
 //! deleted is overwritten.
 
 mod bindings;
+mod blocks;
 mod chain;
 mod changes;
 mod columns;
@@ -66,6 +67,8 @@ struct Shared {
     revision: watch::Sender<Revision>,
     lines: watch::Sender<Seq>,
     writable: AtomicBool,
+    #[cfg(test)]
+    pages_max: tests::PagesMax,
 }
 
 /// A store in one SQLite file. Stops when it is dropped; what was accepted
@@ -122,6 +125,8 @@ impl SqliteStore {
             revision: watch::Sender::new(revision),
             lines: watch::Sender::new(chain.head().seq),
             writable: AtomicBool::new(true),
+            #[cfg(test)]
+            pages_max: tests::PagesMax::default(),
         });
         let writes = Arc::new(Queue::new(options.write_queue_max));
         let reads = Arc::new(Queue::new(options.read_queue_max));

@@ -114,8 +114,9 @@ impl Writer {
                 }
                 self.roll_back(head, revision)?;
                 self.shared.writable.store(false, Ordering::Release);
+                let freed = self.free_reserve();
                 refuse(jobs, &StoreError::Unwritable);
-                self.free_reserve()
+                freed
             }
         }
     }
@@ -123,9 +124,10 @@ impl Writer {
     /// Everything of the group in one transaction; nothing is acknowledged
     /// before this returns.
     fn commit_group(&mut self, jobs: &[Job]) -> Result<Outcomes, Failure> {
+        #[cfg(test)]
+        self.shared.limit_pages(&self.database);
         self.execute("BEGIN IMMEDIATE")?;
         let outcomes = jobs.iter().map(|job| self.attempt(job)).collect::<Result<Outcomes, Failure>>()?;
-        self.chain.flush_times(&self.database)?;
         self.groups += 1;
         if self.groups.is_multiple_of(GROUPS_BETWEEN_PURGES) {
             requests::purge(&self.database, self.options.clock.now())?;
@@ -169,7 +171,7 @@ impl Writer {
             Err(Failure::Refused(error)) => {
                 self.execute("ROLLBACK TO one")?;
                 self.execute("RELEASE one")?;
-                self.chain.rewind(head);
+                self.chain.rewind(&self.database, head)?;
                 Err(error.into())
             }
             Err(failure) => Err(failure),
@@ -193,9 +195,8 @@ impl Writer {
         if !self.database.is_autocommit() && self.execute("ROLLBACK").is_err() {
             return Err("a transaction does not roll back");
         }
-        self.chain.rewind(head);
         self.revision = revision;
-        Ok(())
+        self.chain.rewind(&self.database, head).map_err(|_| "the ledger cannot be read")
     }
 
     /// The first time the disk is full: frees the reserve, and writes into it
@@ -224,7 +225,6 @@ impl Writer {
         let line = EncodedLine::of(line)?;
         self.execute("BEGIN IMMEDIATE")?;
         self.chain.append(&self.database, &line)?;
-        self.chain.flush_times(&self.database)?;
         self.execute("COMMIT")
     }
 

@@ -1,0 +1,65 @@
+//! A line for every call that has none when it ends; a flood of refused calls
+//! is counted, never silent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::broker::{Aggregator, Line, LineKind, Outcome, Reason};
+use crate::broker::{BrokerError, Call, CallRecord};
+
+use super::porter::Porter;
+
+/// Writes and counts lines.
+pub(super) struct Lines {
+    porter: Arc<dyn Porter>,
+    flood: Mutex<Aggregator>,
+    // Invariant: at most what one `take` of the aggregator gives.
+    unwritten: tokio::sync::Mutex<Vec<Line>>,
+}
+
+impl Lines {
+    pub(super) fn new(porter: Arc<dyn Porter>) -> Self {
+        Self { porter, flood: Mutex::default(), unwritten: tokio::sync::Mutex::default() }
+    }
+
+    /// A line about a call, or a count of it when there are too many such.
+    pub(super) async fn write(
+        &self,
+        record: &CallRecord,
+        call: Option<&Call>,
+        outcome: Outcome,
+        reason: &str,
+        now: Duration,
+    ) -> Result<(), BrokerError> {
+        let single = match outcome {
+            Outcome::Denied | Outcome::Malformed | Outcome::Throttled => {
+                let line = Line {
+                    project: call.map(Call::project),
+                    reason: Reason::new(reason),
+                    ..Line::about(record.method, LineKind::Single, outcome)
+                };
+                self.flood().offer(line, now).is_some()
+            }
+            Outcome::Ok | Outcome::Failed | Outcome::Pending | Outcome::Unknown => true,
+        };
+        if single { self.porter.line_of(record, call, outcome, reason).await } else { Ok(()) }
+    }
+
+    /// Writes the counts whose window is over, or all of them. What cannot be
+    /// written is kept for the next time.
+    pub(super) async fn flush(&self, now: Duration, all: bool) -> Result<(), BrokerError> {
+        let mut unwritten = self.unwritten.lock().await;
+        if unwritten.is_empty() {
+            *unwritten = if all { self.flood().take_all() } else { self.flood().take(now) };
+        }
+        while let Some(line) = unwritten.last() {
+            self.porter.write_counted(vec![line.clone()]).await?;
+            unwritten.pop();
+        }
+        Ok(())
+    }
+
+    fn flood(&self) -> std::sync::MutexGuard<'_, Aggregator> {
+        self.flood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

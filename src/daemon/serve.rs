@@ -1,0 +1,304 @@
+//! `valetkey serve`: wires the rooms, serves, and ends in order.
+//!
+//! The order matters: the process is hardened before a secret is read; open
+//! intents are closed before anything opens one; the ledger knows of the start
+//! and its config before anybody is served; the store closes last.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::server::HealthReporter;
+
+use crate::api::layers::{Door, DoorLimits};
+use crate::audit::{Ledger, Line, LineKind, Outcome};
+use crate::authz::{METHOD_RULES, check_rules};
+use crate::broker::{Broker, Parts};
+use crate::config::{self, Config};
+use crate::connectors::Upstream;
+use crate::domain::{Clock, Entropy};
+use crate::outbound::{Outbound, OutboundRules};
+use crate::sealing::{Keyring, RootKey};
+use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, close_open_intents};
+use crate::telemetry::Chain;
+
+use super::data_dir::DataDir;
+use super::error::DaemonError;
+use super::listener::{Certificates, ConnectionLimits, Listener};
+use super::signals::{Signal, Signals};
+use super::system::{SystemClock, SystemEntropy};
+use super::upkeep;
+
+/// What to serve.
+pub(super) struct Plan {
+    pub(super) config: Config,
+    pub(super) data_dir: DataDir,
+    pub(super) passphrase_file: Option<PathBuf>,
+}
+
+/// Called once connections are accepted.
+pub(super) type OnReady<'a> = dyn Fn(SocketAddr) -> std::io::Result<()> + 'a;
+
+/// What lives as long as the daemon.
+pub(super) struct House {
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) ledger: Ledger,
+    pub(super) door: Arc<Door>,
+    pub(super) listener: Arc<Listener>,
+    pub(super) certificates: Arc<Certificates>,
+    pub(super) clock: Arc<dyn Clock>,
+    health: HealthReporter,
+    stop: watch::Sender<bool>,
+    drain_timeout: Duration,
+}
+
+impl Plan {
+    /// Serves until a signal says otherwise.
+    pub(super) fn carry_out(&self, on_ready: &OnReady<'_>) -> Result<(), DaemonError> {
+        check_rules(METHOD_RULES).map_err(DaemonError::Refused)?;
+        self.data_dir.check()?;
+        let runtime = super::runtime::of(self.config.server.worker_threads)?;
+        let served = runtime.block_on(self.serve(on_ready));
+        // Whatever still runs was given its time.
+        runtime.shutdown_timeout(Duration::ZERO);
+        served
+    }
+
+    async fn serve(&self, on_ready: &OnReady<'_>) -> Result<(), DaemonError> {
+        let mut signals = Signals::listen()?;
+        let house = self.house().await?;
+        let listen = self.config.server.listen;
+        let socket =
+            TcpListener::bind(listen).await.map_err(DaemonError::file(format!("cannot listen on {listen}")))?;
+        let address = socket.local_addr().map_err(DaemonError::file("the socket has no address"))?;
+        house.write_line("daemon/start", &self.digest()).await?;
+        let (listening, upkeep) = upkeep::start(&house, socket);
+        tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
+        on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
+        loop {
+            match signals.next().await {
+                Signal::Reload => house.reload_certificates(),
+                Signal::Stop => break,
+            }
+        }
+        house.drain(&mut signals).await;
+        listening.abort();
+        upkeep.abort();
+        house.close(&self.digest()).await;
+        Ok(())
+    }
+
+    async fn house(&self) -> Result<House, DaemonError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let certificates = self.certificates(&*clock)?;
+        let store = Arc::new(self.store(&clock)?);
+        let (root, root_provider) = self.root_key()?;
+        let root_key_id = root.id();
+        let keyring = Keyring::load(root, &store.keks().await?, Arc::clone(&clock), Arc::clone(&entropy))?;
+        let ledger = Ledger::new(Arc::clone(&store) as _, Arc::clone(&clock));
+        let closed = close_open_intents(&*store, &ledger).await?;
+        if closed > 0 {
+            tracing::warn!(closed, "closed intents that the last run left open, as unknown");
+        }
+        let outbound = Arc::new(self.outbound()?);
+        let broker = Arc::new(Broker::new(Parts {
+            store: Arc::clone(&store) as _,
+            keyring: Arc::new(keyring),
+            ledger: ledger.clone(),
+            upstream: Upstream { outbound, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
+            clock: Arc::clone(&clock),
+            entropy,
+            root_provider,
+            root_key_id,
+        }));
+        let (stop, stopping) = watch::channel(false);
+        let (health, health_service) = health().await;
+        let mut routes = crate::api::routes(&broker).add_service(health_service);
+        if self.config.server.reflection {
+            routes = routes.add_service(reflection()?);
+        }
+        let door = Arc::new(Door::new(broker, routes, &self.door_limits(), stopping.clone()));
+        let tls = TlsAcceptor::from(certificates.server_config()?);
+        let limits = self.connection_limits();
+        let connections_max = self.config.server.connections_max;
+        let listener = Arc::new(Listener::new(Arc::clone(&door), tls, limits, connections_max, stopping));
+        let drain_timeout = self.config.server.drain_timeout.0;
+        Ok(House { store, ledger, door, listener, certificates, clock, health, stop, drain_timeout })
+    }
+
+    fn store(&self, clock: &Arc<dyn Clock>) -> Result<SqliteStore, DaemonError> {
+        let on_fatal = Arc::new(|what: &'static str| {
+            tracing::error!(what, "the store failed for good; the next start recovers what was acknowledged");
+            std::process::exit(super::EXIT_FATAL);
+        });
+        let mut options = SqliteOptions::new(Arc::clone(clock), on_fatal);
+        options.readers = self.config.store.readers;
+        SqliteStore::open(&self.data_dir.store(), options).map_err(|error| self.not_opened(error))
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm)] // every other cause is said as it is
+    fn not_opened(&self, error: OpenError) -> DaemonError {
+        match error {
+            OpenError::InUse { .. } => DaemonError::DataDir {
+                path: self.data_dir.path().to_owned(),
+                problem: "is in use by another daemon; stop that one first".to_owned(),
+            },
+            error => error.into(),
+        }
+    }
+
+    /// The provider is the one that `init` left a file of.
+    fn root_key(&self) -> Result<(RootKey, &'static str), DaemonError> {
+        let params = self.data_dir.passphrase();
+        if params.exists() {
+            let passphrase = config::passphrase(self.passphrase_file.as_deref(), false)?;
+            return Ok((RootKey::from_passphrase(&params, &passphrase)?, "passphrase"));
+        }
+        Ok((RootKey::from_file(&self.data_dir.root_key())?, "file"))
+    }
+
+    fn certificates(&self, clock: &dyn Clock) -> Result<Arc<Certificates>, DaemonError> {
+        let or = |path: &PathBuf, made: PathBuf| if path.as_os_str().is_empty() { made } else { path.clone() };
+        let server = &self.config.server;
+        let certificate = or(&server.tls_certificate, self.data_dir.server_certificate());
+        let key = or(&server.tls_key, self.data_dir.server_key());
+        Certificates::load(certificate, key, clock.now())
+    }
+
+    fn outbound(&self) -> Result<Outbound, DaemonError> {
+        let outbound = &self.config.outbound;
+        let rules = OutboundRules {
+            allowed_endpoints: outbound.allowed_endpoints.clone(),
+            extra_roots_pem: config::extra_roots(&outbound.extra_roots)?,
+            connect_timeout: outbound.connect_timeout.0,
+            call_timeout: outbound.call_timeout.0,
+            implicit_identities: outbound.implicit_identities.clone(),
+        };
+        Outbound::new(rules).map_err(|error| DaemonError::Refused(format!("[outbound]: {}", Chain(&error))))
+    }
+
+    fn door_limits(&self) -> DoorLimits {
+        // The config has checked that none is 0.
+        let rate = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        let limits = &self.config.limits;
+        DoorLimits {
+            requests_max: self.config.server.requests_max,
+            request_timeout_max: self.config.server.request_timeout_max.0,
+            failed_authentications_per_minute: rate(limits.failed_authentications_per_minute),
+            calls_per_second: rate(limits.calls_per_second),
+            calls_burst: rate(limits.calls_burst),
+        }
+    }
+
+    fn connection_limits(&self) -> ConnectionLimits {
+        let server = &self.config.server;
+        ConnectionLimits {
+            handshake: server.handshake_timeout.0,
+            first_request: server.first_request_timeout.0,
+            idle: server.idle_timeout.0,
+            age: server.connection_age_max.0,
+            drain: server.drain_timeout.0,
+        }
+    }
+
+    /// Equal for equal configs: the ledger shows when one was changed.
+    fn digest(&self) -> String {
+        // The config is made of strings, numbers and booleans: it serializes.
+        hex::encode(Sha256::digest(serde_json::to_vec(&self.config).unwrap_or_default()))
+    }
+}
+
+impl House {
+    /// Reads the certificate again; a bad one is an alarm, not an end.
+    pub(super) fn reload_certificates(&self) {
+        use super::listener::Reloaded;
+        match self.certificates.reload(self.clock.now()) {
+            Ok(Reloaded::Changed) => tracing::info!("serving the new certificate"),
+            Ok(Reloaded::Unchanged) => {}
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the new certificate is no good; the old one goes on serving");
+            }
+        }
+    }
+
+    /// Ends what goes on: within the drain timeout, or at once on another
+    /// signal.
+    async fn drain(&self, signals: &mut Signals) {
+        tracing::info!(timeout = ?self.drain_timeout, "stopping");
+        self.set_health(ServingStatus::NotServing).await;
+        self.stop.send_replace(true);
+        let all = async {
+            self.listener.ended().await;
+            self.door.idle().await;
+        };
+        let again = async { while signals.next().await != Signal::Stop {} };
+        tokio::select! {
+            () = all => {}
+            () = tokio::time::sleep(self.drain_timeout) => tracing::warn!("the drain timeout is over; cutting what is left"),
+            () = again => tracing::warn!("signalled again; cutting what is left"),
+        }
+    }
+
+    async fn close(self, digest: &str) {
+        if self.door.flush(true).await.is_err() || self.write_line("daemon/stop", digest).await.is_err() {
+            tracing::warn!("the last lines of the ledger could not be written");
+        }
+        let store = Arc::clone(&self.store);
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::warn!("the store did not close; the next start recovers");
+        }
+        tracing::info!("stopped");
+    }
+
+    async fn set_health(&self, status: ServingStatus) {
+        for service in services() {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+
+    async fn write_line(&self, act: &'static str, digest: &str) -> Result<(), DaemonError> {
+        let line = Line::about(act, LineKind::Single, Outcome::Ok)
+            .with_detail("version", env!("CARGO_PKG_VERSION"))
+            .with_detail("config", digest);
+        self.ledger.write(line).await.map(drop).map_err(|error| DaemonError::Store(error.into()))
+    }
+}
+
+/// The whole server, and each service by name.
+fn services() -> Vec<&'static str> {
+    let mut services = vec![""];
+    for rule in METHOD_RULES {
+        let service = rule.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        if !services.contains(&service) {
+            services.push(service);
+        }
+    }
+    services
+}
+
+async fn health() -> (HealthReporter, HealthServer<impl Health>) {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    for name in services() {
+        reporter.set_service_status(name, ServingStatus::Serving).await;
+    }
+    (reporter, service)
+}
+
+fn reflection() -> Result<
+    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
+    DaemonError,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(crate::proto::DESCRIPTORS)
+        .build_v1()
+        .map_err(|_| DaemonError::Refused("the descriptors of reflection do not load".to_owned()))
+}

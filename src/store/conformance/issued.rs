@@ -1,0 +1,90 @@
+//! Issuances and keys.
+
+use crate::domain::{ConnectorId, IssuanceState, PrincipalId, Timestamp};
+use crate::store::{IssuanceFilter, StoreError, Tx, Write};
+
+use super::fixtures::{NOW, World, bytes, first, issuance, kek, line};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW.seconds() + seconds)
+}
+
+pub(super) async fn issuances_are_listed_newest_first_under_every_filter(world: World) {
+    let source = |number: u64| ConnectorId::from_bytes(bytes(0xb1, number));
+    let person = |number: u64| PrincipalId::from_bytes(bytes(0xb2, number));
+    let mut all = Vec::new();
+    for number in 0..60_u64 {
+        let mut record = issuance(world.here, number, source(number % 3), person(number % 4));
+        // Ties in time, and some that are over at 100 s.
+        record.issued_at = at(i64::try_from(number / 5).unwrap());
+        record.expires_at = at(if number % 2 == 0 { 100 } else { 101 });
+        all.push(record);
+    }
+    let writes = all.iter().cloned().map(Write::InsertIssuance).collect();
+    world.store.commit(Tx { writes, lines: vec![line("/fill")], ..Tx::default() }).await.unwrap();
+    all.sort_by_key(|record| std::cmp::Reverse((record.issued_at, record.id)));
+    for (connector, principal, active_at) in [
+        (None, None, None),
+        (Some(source(1)), None, None),
+        (None, Some(person(2)), None),
+        (Some(source(1)), Some(person(2)), None),
+        (None, None, Some(at(100))),
+        (Some(source(0)), None, Some(at(100))),
+        (None, Some(person(1)), Some(at(100))),
+        (None, None, Some(at(101))),
+    ] {
+        let filter = IssuanceFilter { connector, principal, active_at };
+        let wanted: Vec<_> = all
+            .iter()
+            .filter(|record| {
+                connector.is_none_or(|id| record.connector == id)
+                    && principal.is_none_or(|id| record.principal == id)
+                    && active_at.is_none_or(|time| record.expires_at > time)
+            })
+            .cloned()
+            .collect();
+        let mut found = Vec::new();
+        let mut page = first(4);
+        loop {
+            let one = world.store.issuances(world.here, &filter, &page).await.unwrap();
+            found.extend(one.items);
+            page.after = one.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, wanted, "{filter:?}");
+    }
+}
+
+pub(super) async fn an_ended_issuance_is_not_active_and_revoked_is_final(world: World) {
+    let made = world.furnish(world.here).await;
+    let id = made.issuance.id;
+    let end = async |state, seconds| {
+        let write = Write::EndIssuance { project: world.here, id, state, ended_at: at(seconds) };
+        world.write(write).await.unwrap();
+        world.store.issuance(world.here, id).await.unwrap()
+    };
+    let active = IssuanceFilter { active_at: Some(NOW), ..IssuanceFilter::default() };
+    assert_eq!(world.store.issuances(world.here, &active, &first(9)).await.unwrap().items.len(), 1);
+    let withdrawn = end(IssuanceState::Withdrawn, 1).await;
+    assert_eq!((withdrawn.state, withdrawn.ended_at), (IssuanceState::Withdrawn, Some(at(1))));
+    assert!(world.store.issuances(world.here, &active, &first(9)).await.unwrap().items.is_empty());
+    assert_eq!(end(IssuanceState::Revoked, 2).await.state, IssuanceState::Revoked);
+    let still = end(IssuanceState::Withdrawn, 3).await;
+    assert_eq!((still.state, still.ended_at), (IssuanceState::Revoked, Some(at(2))));
+}
+
+pub(super) async fn keys_are_kept_and_sealed_values_counted(world: World) {
+    let (one, two) = (kek(world.here, 1), kek(world.there, 1));
+    world.write(Write::InsertKek(one.clone())).await.unwrap();
+    world.write(Write::InsertKek(two.clone())).await.unwrap();
+    assert_eq!(world.store.keks().await, Ok(vec![one, two]));
+    let nowhere = kek(crate::domain::ProjectId::from_bytes([0x77; 16]), 1);
+    assert_eq!(world.write(Write::InsertKek(nowhere)).await, Err(StoreError::NotFound));
+    world.furnish(world.here).await;
+    assert_eq!(
+        (world.store.sealed_values(world.here).await, world.store.sealed_values(world.there).await),
+        (Ok(2), Ok(0))
+    );
+}
