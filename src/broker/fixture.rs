@@ -144,6 +144,17 @@ impl House {
         self.maker().connector(project, name, change).await
     }
 
+    /// The same, whose stamp is sent to `endpoint`.
+    pub(super) async fn connector_at(
+        &self,
+        project: &Project,
+        name: &str,
+        endpoint: &str,
+        change: impl FnOnce(&mut Connector),
+    ) -> Connector {
+        self.maker().connector_at(project, name, endpoint, change).await
+    }
+
     /// A component that needs a shelf, linked when a link is given.
     pub(super) async fn component(&self, project: &Project, name: &str, link: Option<ComponentLink>) -> Component {
         self.maker().component(project, name, link).await
@@ -236,10 +247,20 @@ impl Maker {
     }
 
     async fn connector(&self, project: &Project, named: &str, change: impl FnOnce(&mut Connector)) -> Connector {
+        self.connector_at(project, named, "", change).await
+    }
+
+    async fn connector_at(
+        &self,
+        project: &Project,
+        named: &str,
+        endpoint: &str,
+        change: impl FnOnce(&mut Connector),
+    ) -> Connector {
         let now = self.clock.now();
         let kind = find("paper").unwrap();
         let method = AuthMethodName::parse("stamp").unwrap();
-        let settings = kind.parse_settings(&method, "{}").unwrap();
+        let settings = kind.parse_settings(&method, &format!(r#"{{"endpoint":"{endpoint}"}}"#)).unwrap();
         let mut connector = Connector {
             id: ConnectorId::random(&System).unwrap(),
             project: project.id,
