@@ -14,6 +14,7 @@ pub mod convert;
 pub mod credentials;
 pub mod layers;
 pub mod operator;
+pub mod routes;
 pub mod stacks;
 pub mod status;
 

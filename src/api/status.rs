@@ -12,9 +12,9 @@ use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::audit::Outcome;
 use crate::broker::BrokerError;
-use crate::connectors::UpstreamError;
+use crate::broker::Outcome;
+use crate::broker::UpstreamError;
 
 /// The domain of every reason code.
 const DOMAIN: &str = "valetkey";

@@ -85,6 +85,8 @@ pub enum Fault {
     TailMissing,
     /// The row cannot be read at all.
     Unreadable,
+    /// The index that listings use is not what the lines up to this one give.
+    IndexDiffers,
 }
 
 impl fmt::Display for Fault {
@@ -99,6 +101,7 @@ impl fmt::Display for Fault {
             Self::HeadDiffers => "it is not the line that the expected head names",
             Self::TailMissing => "the ledger ends before it, and the expected head is not reached",
             Self::Unreadable => "it cannot be read",
+            Self::IndexDiffers => "the index of the lines up to it was altered: listings may hide some",
         })
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Says nothing of who may give: that is `bindings.create` and [`super::decide`].
 
-use crate::domain::{Binding, Principal};
+use crate::domain::{Binding, BindingTarget, ComponentId, Principal, Timestamp};
 
-use super::roles::takes_effect;
+use super::permission::Permission;
+use super::policy::Subject;
+use super::roles::{permissions_of, takes_effect};
 
 /// Why a binding cannot be given, whoever gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,4 +48,17 @@ pub fn may_grant(creator: &Principal, binding: &Binding) -> Result<(), GrantRefu
     } else {
         Ok(())
     }
+}
+
+/// Whether `subject` mints through `component` by a grant on that component.
+/// Such a holder may not choose what the component is linked to: a platform
+/// engineer with a grant on one component would reach every connector by it.
+#[must_use]
+pub fn mints_through(subject: &Subject, component: ComponentId, now: Timestamp) -> bool {
+    subject.bindings.iter().any(|binding| {
+        binding.principal == subject.principal.id
+            && binding.target == BindingTarget::Component(component)
+            && binding.conditions.expires_at.is_none_or(|end| end > now)
+            && permissions_of(binding.role).contains(&Permission::CredentialsMint)
+    })
 }

@@ -10,7 +10,7 @@ pub mod permit;
 pub mod policy;
 pub mod roles;
 
-pub use grant::{GrantRefusal, may_grant};
+pub use grant::{GrantRefusal, may_grant, mints_through};
 pub use method_rule::{METHOD_RULES, MethodRule, check_rules, rule_of};
 pub use permission::Permission;
 pub use permit::{Limits, Permit};

@@ -144,3 +144,7 @@ const NOBODY: BrokerError = BrokerError::Unauthenticated;
 fn nobody_or(error: &StoreError) -> BrokerError {
     if *error == StoreError::NotFound { NOBODY } else { BrokerError::of("caller", error) }
 }
+
+#[cfg(test)]
+#[path = "authenticate_tests.rs"]
+mod tests;

@@ -29,6 +29,10 @@ pub use access::{
     TokenSeen, WishedTarget,
 };
 pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed};
+// What callers of the broker must name: the door writes a line for each call
+// that has none, and words every error.
+pub use crate::audit::{Aggregator, Line, Reason};
+pub use crate::connectors::UpstreamError;
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};

@@ -4,10 +4,12 @@
 //! that run here and not in a daemon (`init`, `serve`, `audit verify`). It
 //! holds no secret but the token of the environment. It never decides.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use zeroize::Zeroizing;
 
 use super::moment::parse_length;
 use super::output::Form;
@@ -56,8 +58,8 @@ pub(super) struct Global {
     #[arg(long, global = true, env = "VALETKEY_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
     /// Only here to read the environment: on the command line it is refused.
-    #[arg(long, global = true, env = "VALETKEY_TOKEN", hide_env_values = true, hide = true)]
-    pub(super) token: Option<String>,
+    #[arg(long, global = true, env = "VALETKEY_TOKEN", hide_env_values = true, hide = true, value_parser = parse_token)]
+    pub(super) token: Option<TokenText>,
     /// The CA certificate of the daemon, PEM
     #[arg(long, global = true, env = "VALETKEY_CA_CERT", hide_env_values = true, value_name = "FILE")]
     pub(super) ca_cert: Option<PathBuf>,
@@ -83,7 +85,16 @@ pub(super) struct Global {
     pub(super) timeout: Duration,
 }
 
-/// `NO_COLOR` counts when it is not empty, whatever it says.
+/// A token, wiped when dropped. No Debug: it holds the token.
+#[derive(Clone)]
+pub(super) struct TokenText(pub(super) Zeroizing<String>);
+
+fn parse_token(text: &str) -> Result<TokenText, Infallible> {
+    Ok(TokenText(Zeroizing::new(text.to_owned())))
+}
+
+/// `NO_COLOR` counts when it is not empty; `false` is what clap itself puts in
+/// when neither flag nor variable is there.
 fn set_when_not_empty(text: &str) -> Result<bool, String> {
     Ok(!text.is_empty() && text != "false")
 }
@@ -105,6 +116,18 @@ Examples:
   valetkey serve --config valetkey.toml
   valetkey serve --data-dir /srv/valetkey --listen 0.0.0.0:7443")]
     Serve(ServeArgs),
+    #[command(flatten)]
+    Remote(RemoteNoun),
+    /// The ledger: who asked for what, and what became of it
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Print a completion script for a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// What a command is about that a daemon does.
+#[derive(Subcommand)]
+pub(super) enum RemoteNoun {
     /// Say how the daemon is
     #[command(after_help = "\
 Example:
@@ -150,14 +173,9 @@ Example:
     /// What you may do
     #[command(subcommand)]
     Access(access::Verb),
-    /// The ledger: who asked for what, and what became of it
-    #[command(subcommand)]
-    Audit(audit::Verb),
     /// The keys that seal source credentials
     #[command(subcommand)]
     Key(key::Verb),
-    /// Print a completion script for a shell
-    Completion(completion::CompletionArgs),
 }
 
 /// What keeps the root key.
@@ -274,10 +292,8 @@ mod tests {
     fn init_makes_the_named_projects() {
         let projects = |arguments: &[&str]| {
             let line = CommandLine::try_parse_from(["valetkey", "init"].iter().chain(arguments)).unwrap();
-            match line.noun {
-                Noun::Init(args) => args.projects,
-                _ => panic!("not init"),
-            }
+            let Noun::Init(args) = line.noun else { panic!("not init") };
+            args.projects
         };
         assert_eq!(projects(&["--project", "a", "--project", "b"]), ["a", "b"]);
         assert_eq!(projects(&[]), ["default"]);

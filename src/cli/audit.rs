@@ -21,6 +21,19 @@ use super::session::Session;
 /// What to do with the ledger.
 #[derive(Subcommand)]
 pub(super) enum Verb {
+    #[command(flatten)]
+    Remote(RemoteVerb),
+    /// Check the whole ledger in a data directory; needs no daemon
+    #[command(after_help = "\
+Examples:
+  valetkey audit verify --data-dir /srv/valetkey
+  valetkey audit verify --expect-head 1200:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    Verify(VerifyArgs),
+}
+
+/// What a daemon does with its ledger.
+#[derive(Subcommand)]
+pub(super) enum RemoteVerb {
     /// List lines, newest first
     #[command(after_help = "\
 Examples:
@@ -33,12 +46,6 @@ Examples:
   valetkey audit tail
   valetkey audit tail --after 1200 -o json")]
     Tail(TailArgs),
-    /// Check the whole ledger in a data directory; needs no daemon
-    #[command(after_help = "\
-Examples:
-  valetkey audit verify --data-dir /srv/valetkey
-  valetkey audit verify --expect-head 1200:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    Verify(VerifyArgs),
 }
 
 /// Which lines to list.
@@ -186,11 +193,18 @@ impl Row for AuditLineView {
     }
 }
 
-/// Runs `audit list`.
+/// Runs the command.
 ///
 /// # Errors
 /// What the daemon answered.
-pub(super) async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, verb: RemoteVerb) -> Result<(), Failure> {
+    match verb {
+        RemoteVerb::List(args) => list(session, args).await,
+        RemoteVerb::Tail(args) => tail(session, args).await,
+    }
+}
+
+async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
     let now = Moment::now();
     let since = args.since.map(|when| when.moment(now)).transpose()?;
     let until = args.until.map(|when| when.moment(now)).transpose()?;
@@ -212,11 +226,8 @@ pub(super) async fn list(session: &Session, args: ListArgs) -> Result<(), Failur
     session.output.list(&lines.into_iter().map(AuditLineView::from).collect::<Vec<_>>())
 }
 
-/// Runs `audit tail`: until the daemon ends the stream or the process ends.
-///
-/// # Errors
-/// What the daemon answered.
-pub(super) async fn tail(session: &Session, args: TailArgs) -> Result<(), Failure> {
+/// Goes on until the daemon ends the stream or the process ends.
+async fn tail(session: &Session, args: TailArgs) -> Result<(), Failure> {
     let ask = proto::TailAuditLinesRequest { project: session.project.clone(), after_seq: args.after };
     let mut lines = session.audit().tail_audit_lines(ask).await?.into_inner();
     while let Some(answer) = lines.message().await? {

@@ -243,5 +243,5 @@ async fn delete(session: &Session, args: DeleteArgs) -> Result<(), Failure> {
         request_id: request_id(),
     };
     session.call(ask, async |ask| session.access().delete_binding(ask).await).await?;
-    session.output.say(&format!("deleted binding {}", args.id))
+    session.output.done("deleted", "binding", &args.id)
 }

@@ -44,8 +44,29 @@ pub(super) fn run(output: &Output, args: &CompletionArgs) -> Result<(), Failure>
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut CommandLine::command(), "valetkey", &mut script);
-    output.write(&String::from_utf8_lossy(&script))
+    output.write(&without_refused(&String::from_utf8_lossy(&script)))
 }
+
+/// The script without the options that only read the environment: the
+/// generators offer hidden options too, as words (bash) or as lines of their
+/// own (zsh, fish).
+fn without_refused(script: &str) -> String {
+    let mut kept = String::with_capacity(script.len());
+    for line in script.lines() {
+        let own = |option: &&str| line.contains(&format!("'--{option}=")) || line.contains(&format!(" -l {option} "));
+        if ENVIRONMENT_ONLY.iter().any(own) {
+            continue;
+        }
+        let words = ENVIRONMENT_ONLY.iter().fold(line.to_owned(), |l, option| l.replace(&format!("--{option} "), ""));
+        kept.push_str(&words);
+        kept.push('\n');
+    }
+    kept
+}
+
+/// Options that are there to read the environment, and refused or of no use on
+/// the command line.
+const ENVIRONMENT_ONLY: [&str; 2] = ["token", "exec-info"];
 
 #[cfg(test)]
 mod tests {
@@ -58,6 +79,10 @@ mod tests {
             let page = Page::default();
             run(&page.output(Form::Table), &CompletionArgs { shell }).unwrap();
             assert!(page.text().contains("service-account"), "{shell:?}");
+            assert!(page.text().contains("token-file"), "{shell:?}");
+            for refused in ["--token ", "--exec-info ", "--token=", "-l token "] {
+                assert!(!page.text().contains(refused), "{shell:?} offers {refused}");
+            }
         }
     }
 }

@@ -342,5 +342,5 @@ async fn delete(session: &Session, args: NameArgs) -> Result<(), Failure> {
         request_id: request_id(),
     };
     session.call(ask, async |ask| session.components().delete_component(ask).await).await?;
-    session.output.say(&format!("deleted component {}", args.component))
+    session.output.done("deleted", "component", &args.component)
 }

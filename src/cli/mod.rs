@@ -50,11 +50,11 @@ use crate::proto::PrincipalKind;
 
 pub use args::{InitArgs, LedgerHead, RootKeyProvider, ServeArgs, VerifyArgs};
 
-use args::{CommandLine, Global, Noun};
+use args::{CommandLine, Global, Noun, RemoteNoun};
 use failure::Failure;
 use output::{Form, Look, Output};
 use session::Session;
-use terminal::{OwnTerminal, Terminal};
+use terminal::OwnTerminal;
 
 /// The verbs that run on this machine and not in a daemon.
 pub struct Local {
@@ -81,11 +81,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, local: &Local) -> Exit
         }
     };
     let CommandLine { global, noun } = line;
+    let answers = Output::new(global.output, look(&global), Box::new(std::io::stdout()));
     match noun {
         Noun::Init(args) => (local.init)(args),
         Noun::Serve(args) => (local.serve)(args),
         Noun::Audit(audit::Verb::Verify(args)) => (local.audit_verify)(args),
-        noun => remote(&global, noun),
+        Noun::Audit(audit::Verb::Remote(verb)) => {
+            end(&global, remote(&global, answers, async |session| audit::run(session, verb).await))
+        }
+        Noun::Completion(args) => end(&global, completion::run(&answers, &args)),
+        Noun::Remote(noun) => end(&global, remote(&global, answers, async |session| dispatch(session, noun).await)),
     }
 }
 
@@ -110,59 +115,55 @@ fn token_on_command_line(matches: &ArgMatches) -> bool {
             .is_some_and(|(_, inner)| inner.try_contains_id("token").is_ok() && token_on_command_line(inner))
 }
 
-fn remote(global: &Global, noun: Noun) -> ExitCode {
-    let look =
-        Look { terminal: std::io::stdout().is_terminal(), color: std::io::stdout().is_terminal() && !global.no_color };
-    let output = Output::new(global.output, look, Box::new(std::io::stdout()));
-    match finish(global, noun, output, Box::new(OwnTerminal)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            match global.output {
-                Form::Json => eprint!("{}", failure.json()),
-                Form::Table | Form::Yaml => {
-                    eprint!("{}", failure.text(std::io::stderr().is_terminal() && !global.no_color));
-                }
-            }
-            ExitCode::from(failure.kind.exit_code())
-        }
-    }
+fn look(global: &Global) -> Look {
+    let terminal = std::io::stdout().is_terminal();
+    Look { terminal, color: terminal && !global.no_color }
 }
 
-fn finish(global: &Global, noun: Noun, output: Output, terminal: Box<dyn Terminal>) -> Result<(), Failure> {
-    if let Noun::Completion(args) = &noun {
-        return completion::run(&output, args);
+/// Tells a failure on standard error; gives the exit code.
+fn end(global: &Global, ended: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = ended else { return ExitCode::SUCCESS };
+    match global.output {
+        Form::Json => eprint!("{}", failure.json()),
+        Form::Table | Form::Yaml => {
+            eprint!("{}", failure.text(std::io::stderr().is_terminal() && !global.no_color));
+        }
     }
+    ExitCode::from(failure.kind.exit_code())
+}
+
+/// Connects to the daemon and does some work there.
+fn remote(
+    global: &Global,
+    answers: Output,
+    work: impl AsyncFnOnce(&Session) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let session = Session::open(global, output, terminal).await?;
-        dispatch(&session, noun).await
+        let session = Session::open(global, answers, Box::new(OwnTerminal)).await?;
+        work(&session).await
     })
 }
 
-async fn dispatch(session: &Session, noun: Noun) -> Result<(), Failure> {
+async fn dispatch(session: &Session, noun: RemoteNoun) -> Result<(), Failure> {
     match noun {
-        Noun::Status => status::run(session).await,
-        Noun::Whoami => whoami::run(session).await,
-        Noun::ConnectorType(verb) => connector_type::run(session, verb).await,
-        Noun::Connector(verb) => connector::run(session, verb).await,
-        Noun::Component(verb) => component::run(session, verb).await,
-        Noun::Stack(verb) => stack::run(session, verb).await,
-        Noun::Mint(args) => mint::run(session, args).await,
-        Noun::Issuance(verb) => issuance::run(session, verb).await,
-        Noun::User(verb) => principal::run(session, PrincipalKind::User, verb).await,
-        Noun::ServiceAccount(verb) => principal::run(session, PrincipalKind::ServiceAccount, verb).await,
-        Noun::Token(verb) => token::run(session, verb).await,
-        Noun::Role(verb) => role::run(session, verb).await,
-        Noun::Binding(verb) => binding::run(session, verb).await,
-        Noun::Access(verb) => access::run(session, verb).await,
-        Noun::Audit(audit::Verb::List(args)) => audit::list(session, args).await,
-        Noun::Audit(audit::Verb::Tail(args)) => audit::tail(session, args).await,
-        Noun::Key(verb) => key::run(session, verb).await,
-        Noun::Init(_) | Noun::Serve(_) | Noun::Completion(_) | Noun::Audit(audit::Verb::Verify(_)) => {
-            Err(Failure::failed("this command runs without a daemon"))
-        }
+        RemoteNoun::Status => status::run(session).await,
+        RemoteNoun::Whoami => whoami::run(session).await,
+        RemoteNoun::ConnectorType(verb) => connector_type::run(session, verb).await,
+        RemoteNoun::Connector(verb) => connector::run(session, verb).await,
+        RemoteNoun::Component(verb) => component::run(session, verb).await,
+        RemoteNoun::Stack(verb) => stack::run(session, verb).await,
+        RemoteNoun::Mint(args) => mint::run(session, args).await,
+        RemoteNoun::Issuance(verb) => issuance::run(session, verb).await,
+        RemoteNoun::User(verb) => principal::run(session, PrincipalKind::User, verb).await,
+        RemoteNoun::ServiceAccount(verb) => principal::run(session, PrincipalKind::ServiceAccount, verb).await,
+        RemoteNoun::Token(verb) => token::run(session, verb).await,
+        RemoteNoun::Role(verb) => role::run(session, verb).await,
+        RemoteNoun::Binding(verb) => binding::run(session, verb).await,
+        RemoteNoun::Access(verb) => access::run(session, verb).await,
+        RemoteNoun::Key(verb) => key::run(session, verb).await,
     }
 }

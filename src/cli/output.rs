@@ -123,6 +123,18 @@ impl Output {
         }
     }
 
+    /// Says that `verb` (`deleted`, `revoked`) was done to a thing: programs
+    /// get an object with the verb as its key.
+    ///
+    /// # Errors
+    /// When the reader went away.
+    pub(super) fn done(&self, verb: &str, noun: &str, name: &str) -> Result<(), Failure> {
+        if self.for_people() {
+            return self.say(&format!("{verb} {noun} {name}"));
+        }
+        self.document(&std::collections::BTreeMap::from([(verb, name)]), true)
+    }
+
     /// A line for people; programs do not get it.
     ///
     /// # Errors
@@ -181,19 +193,28 @@ impl Output {
 
 fn yaml<V: Serialize>(view: &V, only: bool) -> Result<String, Failure> {
     let refuse = || Failure::failed("the answer cannot be written in this form");
-    let mut value = serde_json::to_value(view).map_err(|_| refuse())?;
+    let mut value = serde_yaml_ng::to_value(view).map_err(|_| refuse())?;
     disarm(&mut value);
     let text = serde_yaml_ng::to_string(&value).map_err(|_| refuse())?;
     Ok(if only { text } else { format!("---\n{text}") })
 }
 
-/// Escapes every string in place: YAML lets direction marks through.
-fn disarm(value: &mut serde_json::Value) {
+/// Escapes every string in place, keys too: YAML lets direction marks through.
+fn disarm(value: &mut serde_yaml_ng::Value) {
+    use serde_yaml_ng::Value;
     match value {
-        serde_json::Value::String(text) => *text = escape_lines(text),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(disarm),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(disarm),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+        Value::String(text) => *text = escape_lines(text),
+        Value::Sequence(items) => items.iter_mut().for_each(disarm),
+        Value::Mapping(fields) => {
+            let fields_before = std::mem::take(fields);
+            for (mut key, mut value) in fields_before {
+                disarm(&mut key);
+                disarm(&mut value);
+                fields.insert(key, value);
+            }
+        }
+        Value::Tagged(tagged) => disarm(&mut tagged.value),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -256,7 +277,7 @@ mod tests {
     fn a_list_for_a_pipe_is_plain_and_escaped() {
         let page = Page::default();
         page.output(Form::Table).list(&WORDS).unwrap();
-        assert_eq!(page.text(), "WORD           OTHER\na\\u{1b}[2Jb   -\nlong word      x\n");
+        assert_eq!(page.text(), "WORD         OTHER\na\\u{1b}[2Jb  -\nlong word    x\n");
     }
 
     #[test]
@@ -271,7 +292,7 @@ mod tests {
     fn a_record_leaves_out_empty_facts() {
         let page = Page::default();
         page.output(Form::Table).record(&WORDS[1]).unwrap();
-        assert_eq!(page.text(), "word   long word\n");
+        assert_eq!(page.text(), "word  long word\n");
     }
 
     #[test]
@@ -287,6 +308,14 @@ mod tests {
         let page = Page::default();
         page.output(Form::Yaml).record(&Word { word: "\u{202e}x", other: None }).unwrap();
         assert_eq!(page.text(), "word: \\u{202e}x\nother: null\n");
+    }
+
+    #[test]
+    fn what_was_done_is_said_to_people_and_programs() {
+        let page = Page::default();
+        page.output(Form::Table).done("deleted", "stack", "prod").unwrap();
+        page.output(Form::Yaml).done("deleted", "stack", "prod").unwrap();
+        assert_eq!(page.text(), "deleted stack prod\ndeleted: prod\n");
     }
 
     #[test]

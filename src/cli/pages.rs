@@ -49,7 +49,7 @@ pub(super) async fn gather<T>(
         let more = !next.is_empty();
         if items.len() >= limit && (more || items.len() > limit) {
             items.truncate(limit);
-            eprintln!("note: there is more than --limit {limit}");
+            eprintln!("note: there is more; this list ends at {limit}");
             return Ok(items);
         }
         if !more {

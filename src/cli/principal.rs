@@ -151,5 +151,5 @@ async fn list(session: &Session, kind: PrincipalKind, limit: &LimitArgs) -> Resu
 async fn delete(session: &Session, args: DeleteArgs) -> Result<(), Failure> {
     let ask = proto::DeletePrincipalRequest { principal: args.name.clone(), request_id: request_id() };
     session.call(ask, async |ask| session.access().delete_principal(ask).await).await?;
-    session.output.say(&format!("deleted {}, its tokens and its bindings", args.name))
+    session.output.done("deleted", "principal", &args.name)
 }

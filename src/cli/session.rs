@@ -38,6 +38,8 @@ const TRIES_MAX: u32 = 3;
 const BACKOFF: Duration = Duration::from_millis(200);
 /// A connection on loopback or in one data centre takes far less.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Between two signs of life on a quiet connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// A call shorter than this shows no progress sign.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A token is about 80 characters; a file larger than this is something else.
@@ -196,6 +198,7 @@ impl Session {
 }
 
 /// A fresh name of one change, so that a retry does it once.
+#[allow(clippy::disallowed_methods, reason = "not a secret: it only has to differ from the caller's other changes")]
 pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
@@ -216,7 +219,12 @@ fn endpoint(global: &Global) -> Result<Endpoint, Failure> {
     let wrong =
         || Failure::usage(format!("{} is no address", global.address)).hint("for example https://127.0.0.1:7443");
     let endpoint = Endpoint::from_shared(global.address.clone()).map_err(|_| wrong())?;
-    let endpoint = endpoint.connect_timeout(CONNECT_DEADLINE);
+    // A stream on a connection that died without a word would hang for ever.
+    let endpoint = endpoint
+        .connect_timeout(CONNECT_DEADLINE)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(CONNECT_DEADLINE)
+        .keep_alive_while_idle(true);
     match endpoint.uri().scheme_str() {
         Some("https") => {
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&*ca_certificate(global)?));
@@ -245,7 +253,7 @@ fn ca_certificate(global: &Global) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 fn bearer(global: &Global) -> Result<Bearer, Failure> {
     let token = match (&global.token, &global.token_file) {
-        (Some(token), _) => Zeroizing::new(token.clone()),
+        (Some(token), _) => token.0.clone(),
         (None, Some(path)) => token_in_file(path)?,
         (None, None) => {
             return Err(Failure::usage("no token to say who you are").hint(

@@ -255,5 +255,5 @@ async fn delete(session: &Session, args: NameArgs) -> Result<(), Failure> {
         request_id: request_id(),
     };
     session.call(ask, async |ask| session.stacks().delete_stack(ask).await).await?;
-    session.output.say(&format!("deleted stack {}", args.stack))
+    session.output.done("deleted", "stack", &args.stack)
 }

@@ -191,7 +191,7 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
 async fn revoke(session: &Session, args: RevokeArgs) -> Result<(), Failure> {
     let ask = proto::RevokeTokenRequest { token: args.id.clone(), request_id: request_id() };
     session.call(ask, async |ask| session.access().revoke_token(ask).await).await?;
-    session.output.say(&format!("revoked {}", args.id))
+    session.output.done("revoked", "token", &args.id)
 }
 
 #[cfg(test)]

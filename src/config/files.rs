@@ -34,6 +34,7 @@ pub(super) fn config_text(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// The variables whose name begins with `prefix`.
+#[allow(clippy::disallowed_methods, reason = "this room is the reader of the environment")]
 pub(super) fn environment(prefix: &str) -> Result<Vec<(String, String)>, ConfigError> {
     let mut found = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -127,6 +128,7 @@ fn prompted(confirm: bool) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     Ok(Zeroizing::new(first.as_bytes().to_vec()))
 }
 
+#[allow(clippy::disallowed_methods, reason = "this room is the reader of the environment")]
 fn variable_os(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -13,4 +13,6 @@
 )]
 
 mod bench_facts;
+mod coverage;
 mod rig;
+mod story_aws;

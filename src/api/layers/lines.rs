@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::audit::{Aggregator, Line, LineKind, Outcome, Reason};
+use crate::broker::{Aggregator, Line, LineKind, Outcome, Reason};
 use crate::broker::{BrokerError, Call, CallRecord};
 
 use super::porter::Porter;

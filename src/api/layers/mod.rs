@@ -29,7 +29,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service as _;
 
-use crate::audit::Outcome;
+use crate::broker::Outcome;
 use crate::broker::{BrokerError, Call, CallRecord};
 use crate::telemetry::Sampler;
 

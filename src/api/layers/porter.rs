@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::audit::{Line, Outcome};
 use crate::broker::{Broker, BrokerError, Call, CallRecord, CallerFacts};
+use crate::broker::{Line, Outcome};
 
 /// The part of the broker that the layers see.
 #[async_trait]

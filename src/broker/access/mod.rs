@@ -21,3 +21,6 @@ pub use create_token::{NewToken, NewTokenSecret, TOKEN_DAYS_DEFAULT, TOKEN_DAYS_
 pub use list_mintable::Mintable;
 pub use list_roles::RoleSeen;
 pub use list_tokens::TokenSeen;
+
+#[cfg(test)]
+mod tests;

@@ -8,3 +8,6 @@ pub use crate::audit::{LineKind, Outcome, Seq, StoredLine, Subject as LineSubjec
 pub use list_lines::LineAsk;
 pub(in crate::broker) use tail_lines::TAILS_MAX;
 pub use tail_lines::Tailed;
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
-use crate::authz::{Decision, MintWish, Permission, Question, decide};
+use crate::authz::{Decision, MintWish, Permission, Question, decide, mints_through};
 use crate::connectors::AnyConnectorType;
 use crate::domain::{
     AccessLevel, Component, ComponentLink, Connector, FieldError, Requirement, ResourceId, ResourceTypeName, Version,
@@ -97,6 +97,19 @@ impl Broker {
         let target = self.target(call, Some(connector.id), Some(component.id));
         self.permit_on(call, Permission::ComponentsConnect, target, None).await?;
         let link = meet(&component.requirement, &connector, wished)?;
+        if mints_through(&call.caller.subject, component.id, self.clock.now()) && self.writes(call, &connector) {
+            let line = Line {
+                component: Some(component.id),
+                connector: Some(connector.id),
+                ..call.line(Outcome::Denied, "SELF_GRANT")
+            };
+            self.write_line(&call.record, line).await?;
+            return Err(BrokerError::Denied {
+                code: "SELF_GRANT",
+                permission: Permission::ComponentsConnect.as_str(),
+                hint: "you mint through this component: ask another platform engineer to link it".to_owned(),
+            });
+        }
         if !self.writes(call, &connector) {
             let wish = MintWish { resource: &link.resource_id, access: link.access_max };
             self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;

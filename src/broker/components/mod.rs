@@ -10,3 +10,6 @@ mod visible;
 pub use connect::{Connect, Link};
 pub use list::ComponentFilter;
 pub use register::NewComponent;
+
+#[cfg(test)]
+mod tests;

@@ -141,12 +141,10 @@ impl Flights {
 fn failure_kept_until(error: &BrokerError, now: Timestamp) -> Option<Timestamp> {
     use crate::connectors::UpstreamError;
     let BrokerError::Upstream(error) = error else { return None };
-    let kept = match error {
-        UpstreamError::Throttled { retry_after } => retry_after.unwrap_or(FAILURE_KEPT).min(FAILURE_KEPT_MAX),
-        other if other.recoverable() => FAILURE_KEPT,
-        _ => return None,
-    };
-    Some(now.plus(kept))
+    if let UpstreamError::Throttled { retry_after } = error {
+        return Some(now.plus(retry_after.unwrap_or(FAILURE_KEPT).min(FAILURE_KEPT_MAX)));
+    }
+    error.recoverable().then(|| now.plus(FAILURE_KEPT))
 }
 
 fn overloaded() -> BrokerError {

@@ -6,3 +6,6 @@ mod register;
 mod update;
 
 pub use register::NewStack;
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ use super::session::{Session, request_id};
 
 pub(super) use view::{ConnectorView, ReachView};
 
+use view::DeletedView;
+
 /// What to do with connectors.
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -207,13 +209,11 @@ async fn delete(session: &Session, args: DeleteArgs) -> Result<(), Failure> {
         request_id: request_id(),
     };
     let answer = session.call(ask, async |ask| session.connectors().delete_connector(ask).await).await?;
-    session.output.say(&format!("deleted connector {}", args.connector))?;
-    if answer.outstanding_issuances == 0 {
-        return Ok(());
-    }
-    let until = super::moment::words(Moment::from_proto(answer.outstanding_until.as_ref()), Moment::now());
-    let alive = answer.outstanding_issuances;
-    session.output.say(&format!("{alive} credentials minted from it are still alive; the last ends {until}"))
+    session.output.record(&DeletedView {
+        deleted: args.connector,
+        outstanding_issuances: answer.outstanding_issuances,
+        outstanding_until: Moment::from_proto(answer.outstanding_until.as_ref()),
+    })
 }
 
 /// Pages of resources: 1,000 ids each, so a hundred thousand ids.

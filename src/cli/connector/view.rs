@@ -107,6 +107,17 @@ pub(in crate::cli) struct ReachView {
     remedy: Option<String>,
 }
 
+/// What a deletion left behind.
+#[derive(Debug, Serialize)]
+pub(super) struct DeletedView {
+    /// What was named.
+    pub(super) deleted: String,
+    /// Credentials minted from it that are still alive.
+    pub(super) outstanding_issuances: u32,
+    /// When the last of them ends.
+    pub(super) outstanding_until: Option<Moment>,
+}
+
 impl From<proto::Connector> for ConnectorView {
     fn from(connector: proto::Connector) -> Self {
         Self {
@@ -246,6 +257,17 @@ impl Record for ConnectorView {
         ];
         facts.extend(self.warnings.iter().map(|warning| ("warning", warning.clone())));
         facts
+    }
+}
+
+impl Record for DeletedView {
+    fn facts(&self, now: Moment) -> Facts {
+        let until = moment::words(self.outstanding_until, now);
+        let alive = match self.outstanding_issuances {
+            0 => String::new(),
+            count => format!("{count} credentials minted from it; the last ends {until}"),
+        };
+        vec![("deleted connector", self.deleted.clone()), ("still alive", alive)]
     }
 }
 

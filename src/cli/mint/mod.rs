@@ -20,9 +20,7 @@ use super::pairs::Access;
 use super::session::Session;
 
 use formats::ProgramFormat;
-use view::CredentialView;
-
-pub(super) use view::{downscope, revocable};
+pub(super) use view::{CredentialView, downscope, revocable};
 
 /// Failed tries in a row after which watching gives up.
 const WATCH_TRIES_MAX: u32 = 10;

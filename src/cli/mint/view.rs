@@ -14,7 +14,7 @@ use crate::proto::minted_credential::Shape;
 
 /// A minted credential.
 #[derive(Serialize)]
-pub(super) struct CredentialView {
+pub(in crate::cli) struct CredentialView {
     /// A UUID; what an audit line and a revoke name.
     issuance_id: String,
     /// Which of the shapes: the key of the object with the values.
@@ -49,7 +49,7 @@ pub(super) struct CredentialView {
 /// The values of a credential.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ShapeView {
+pub(in crate::cli) enum ShapeView {
     /// An AWS session.
     AwsSession {
         /// The id of the access key.

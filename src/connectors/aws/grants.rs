@@ -57,21 +57,32 @@ pub fn policy(place: &Place<'_>, target: &Target, access: AccessLevel) -> Option
         Target::Cluster { region, cluster } => cluster_statements(place, region, cluster),
         Target::Registry { account, region, repository, .. } => {
             let arn = format!("arn:{}:ecr:{region}:{account}:repository/", place.partition.as_str());
-            registry_statements(&format!("{arn}{}", repository.as_deref().unwrap_or("*")), access)
+            registry_statements(place, &format!("{arn}{}", repository.as_deref().unwrap_or("*")), access)
         }
     };
     Some(Policy::new(statements))
 }
 
 /// What is asked of a role to list what it reaches.
-pub fn listing() -> Policy {
-    Policy::new(vec![Statement::allow(LISTING, &everywhere()), Statement::deny_others(LISTING)])
+pub fn listing(place: &Place<'_>) -> Policy {
+    Policy::new(vec![Statement::allow(LISTING, &everywhere()), others(place, LISTING)])
 }
 
 /// What an intermediate session of a role chain may do.
 pub fn next_hop(role_arn: &str) -> Policy {
     let actions = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
     Policy::new(vec![Statement::allow(&actions, &[role_arn.to_owned()])])
+}
+
+/// Denies what the session is not for. Other implementations than AWS refuse
+/// a policy with NotAction or NotResource, and some let a session whose policy
+/// says nothing of STS assume roles: there, what makes rights is denied by name.
+fn others(place: &Place<'_>, actions: &[&str]) -> Statement {
+    if place.endpoint_url.is_none() {
+        Statement::deny_others(actions)
+    } else {
+        Statement::deny(&["sts:*", "iam:*"], &everywhere())
+    }
 }
 
 fn everywhere() -> Vec<String> {
@@ -147,20 +158,16 @@ fn encryption(place: &Place<'_>, arn: &str, objects: &[String], access: AccessLe
 }
 
 fn fences(place: &Place<'_>, arn: String, objects: Vec<String>) -> Vec<Statement> {
-    let mut inside = vec![arn];
-    inside.extend(objects);
-    let mut fences = Vec::new();
-    if place.endpoint_url.is_some() {
-        fences.push(Statement::deny_others(&["s3:*"]));
-    } else {
-        fences.push(Statement::deny_others(&["s3:*", "kms:Decrypt", "kms:GenerateDataKey"]));
+    let mut fences = vec![others(place, &["s3:*", "kms:Decrypt", "kms:GenerateDataKey"])];
+    if place.endpoint_url.is_none() {
+        let mut inside = vec![arn];
+        inside.extend(objects);
+        fences.push(Statement::deny_elsewhere(&["s3:*"], &inside));
         let region = [place.region.to_owned()];
         let elsewhere = Statement::deny(&["s3:*"], &everywhere());
-        // IfExists: other implementations do not know this key, and a missing
-        // key would match the negated operator.
+        // IfExists: a request without the key would match the negated operator.
         fences.push(elsewhere.when("StringNotEqualsIfExists", "aws:RequestedRegion", &region));
     }
-    fences.push(Statement::deny_elsewhere(&["s3:*"], &inside));
     if !place.plain_http() {
         let plain = Statement::deny(&["s3:*"], &everywhere());
         fences.push(plain.when("Bool", "aws:SecureTransport", &["false".to_owned()]));
@@ -173,10 +180,10 @@ fn fences(place: &Place<'_>, arn: String, objects: Vec<String>) -> Vec<Statement
 fn cluster_statements(place: &Place<'_>, region: &str, cluster: &str) -> Vec<Statement> {
     let arn = format!("arn:{}:eks:{region}:*:cluster/{cluster}", place.partition.as_str());
     let describe = ["eks:DescribeCluster"];
-    vec![Statement::allow(&describe, &[arn]), Statement::deny_others(&describe)]
+    vec![Statement::allow(&describe, &[arn]), others(place, &describe)]
 }
 
-fn registry_statements(repository: &str, access: AccessLevel) -> Vec<Statement> {
+fn registry_statements(place: &Place<'_>, repository: &str, access: AccessLevel) -> Vec<Statement> {
     let mut actions = ECR_PULL.to_vec();
     if access >= AccessLevel::Write {
         actions.extend_from_slice(ECR_PUSH);
@@ -184,11 +191,15 @@ fn registry_statements(repository: &str, access: AccessLevel) -> Vec<Statement> 
     if access >= AccessLevel::Admin {
         actions.extend_from_slice(ECR_DELETE);
     }
-    vec![
-        Statement::allow(&actions, &[repository.to_owned()]),
+    let repository = [repository.to_owned()];
+    let mut statements = vec![
+        Statement::allow(&actions, &repository),
         Statement::allow(&[ECR_LOGIN], &everywhere()),
-        Statement::deny_others(&["ecr:*"]),
+        others(place, &["ecr:*"]),
+    ];
+    if place.endpoint_url.is_none() {
         // GetAuthorizationToken has no resource, so not ecr:* as a whole.
-        Statement::deny_elsewhere(ECR_OF_REPOSITORY, &[repository.to_owned()]),
-    ]
+        statements.push(Statement::deny_elsewhere(ECR_OF_REPOSITORY, &repository));
+    }
+    statements
 }

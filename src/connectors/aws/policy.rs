@@ -270,9 +270,10 @@ impl<'de> Deserialize<'de> for Policy {
 
 impl Policy {
     fn given(value: serde_json::Value) -> Result<Self, &'static str> {
-        let value = match value {
-            serde_json::Value::String(text) => serde_json::from_str(&text).map_err(|_| NOT_A_POLICY)?,
-            other => other,
+        let value = if let serde_json::Value::String(text) = value {
+            serde_json::from_str(&text).map_err(|_| NOT_A_POLICY)?
+        } else {
+            value
         };
         let given: GivenPolicy = serde_json::from_value(value).map_err(|_| NOT_A_POLICY)?;
         if given.version != VERSION {

@@ -35,8 +35,21 @@ pub struct Plain {
     pub body: String,
 }
 
-/// Signs and sends a call; one more try when it may help.
+/// Signs and sends a call; one more try when it may help, within one deadline.
 pub async fn send(
+    upstream: &Upstream,
+    place: &Place<'_>,
+    service: Service,
+    credentials: &Credentials,
+    plain: &Plain,
+    doing: Doing,
+) -> Result<Response, UpstreamError> {
+    let deadline = upstream.outbound.rules().call_timeout;
+    let tries = attempts(upstream, place, service, credentials, plain, doing);
+    tokio::time::timeout(deadline, tries).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
+}
+
+async fn attempts(
     upstream: &Upstream,
     place: &Place<'_>,
     service: Service,

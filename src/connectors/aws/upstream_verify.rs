@@ -71,7 +71,7 @@ async fn looking(upstream: &Upstream, settings: &Settings, source: &Credentials)
     };
     let policy = match (settings.policy(), settings.policy_arns()) {
         (Some(own), _) => Some(own.json()),
-        (None, []) => Some(grants::listing().json()),
+        (None, []) => Some(grants::listing(&settings.place()).json()),
         (None, _) => None,
     };
     let names = Names::verification();

@@ -3,19 +3,15 @@
 //! Used by the writer's thread alone, which is why the head can be kept in
 //! memory. Whoever rolls back gives the head back that it took before.
 
-use std::collections::HashSet;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::audit::{Columns, Hash, Line, LineKind, Seq};
 use crate::store::StoreError;
 
+use super::blocks::{Block, block_of};
 use super::columns::{signed, unsigned};
 use super::failure::Failure;
 use super::open_error::OpenError;
-
-/// Lines of one block of the ledger's index.
-pub(super) const BLOCK_LINES: u64 = 256;
 
 /// A line in its stored form, made by the task that wants it written.
 pub(super) struct EncodedLine {
@@ -32,15 +28,6 @@ impl EncodedLine {
     }
 }
 
-/// The key of an outcome in the ledger's index; ids are keys by themselves.
-pub(super) fn outcome_key(word: &str) -> [u8; 16] {
-    let mut key = [0; 16];
-    for (slot, byte) in key.iter_mut().zip(word.bytes()) {
-        *slot = byte;
-    }
-    key
-}
-
 /// Where the chain ends.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
@@ -50,12 +37,8 @@ pub(super) struct Head {
 
 pub(super) struct Chain {
     head: Head,
-    /// The block of the last line, and what the index already says of it.
-    block: u64,
-    keys: HashSet<[u8; 16]>,
-    /// Blocks of this group with their first and last time. Invariant: at
-    /// least as wide as what is written.
-    times: Vec<(u64, i64, i64)>,
+    /// What the index will say of the lines since the last full block.
+    block: Block,
 }
 
 impl Chain {
@@ -82,18 +65,20 @@ impl Chain {
                 head
             }
         };
-        Ok(Self { head, block: head.seq.0 / BLOCK_LINES, keys: HashSet::new(), times: Vec::new() })
+        Ok(Self { head, block: Block::load(connection, head.seq.0)? })
     }
 
     pub(super) const fn head(&self) -> Head {
         self.head
     }
 
-    /// After a rollback. What the index was told may be rolled back too.
-    pub(super) fn rewind(&mut self, head: Head) {
-        self.head = head;
-        self.block = head.seq.0 / BLOCK_LINES;
-        self.keys.clear();
+    /// After a rollback to where the chain ended at `head`.
+    pub(super) fn rewind(&mut self, connection: &Connection, head: Head) -> Result<(), Failure> {
+        if self.head.seq != head.seq {
+            self.head = head;
+            self.block = Block::load(connection, head.seq.0)?;
+        }
+        Ok(())
     }
 
     /// Writes the next line.
@@ -128,37 +113,13 @@ impl Chain {
         Ok(seq)
     }
 
-    /// Tells the index what occurs in the block of the last line.
+    /// Tells the index of the last line; a full block is stored.
     fn index(&mut self, connection: &Connection, columns: &Columns) -> Result<(), Failure> {
-        const INSERT: &str = "INSERT OR IGNORE INTO ledger_keys (key, block) VALUES (?1, ?2)";
-        let block = self.head.seq.0 / BLOCK_LINES;
-        if block != self.block {
-            self.block = block;
-            self.keys.clear();
-        }
-        let outcome = Some(outcome_key(&columns.outcome));
-        for key in [columns.project, columns.principal, columns.connector, outcome].into_iter().flatten() {
-            if self.keys.insert(key) {
-                connection.prepare_cached(INSERT)?.execute(params![key, signed(block)])?;
-            }
-        }
-        match self.times.last_mut() {
-            Some((known, min, max)) if *known == block => {
-                *min = columns.at.min(*min);
-                *max = columns.at.max(*max);
-            }
-            _ => self.times.push((block, columns.at, columns.at)),
-        }
-        Ok(())
-    }
-
-    /// Before the group commits.
-    pub(super) fn flush_times(&mut self, connection: &Connection) -> Result<(), Failure> {
-        const UPSERT: &str = "INSERT INTO ledger_times (block, at_min, at_max) VALUES (?1, ?2, ?3) \
-                              ON CONFLICT (block) DO UPDATE SET \
-                              at_min = min(at_min, excluded.at_min), at_max = max(at_max, excluded.at_max)";
-        for (block, min, max) in self.times.drain(..) {
-            connection.prepare_cached(UPSERT)?.execute(params![signed(block), min, max])?;
+        self.block.add(columns);
+        let seq = self.head.seq.0;
+        if block_of(seq + 1) != block_of(seq) {
+            self.block.store(connection, block_of(seq)).map_err(taken)?;
+            self.block = Block::empty();
         }
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! Ledger lines, to append and to read. Lists by the index of blocks.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 use tokio::sync::watch;
 
-use crate::audit::{Hash, Journal, JournalError, Line, LineFilter, Seq, StoredLine};
+use crate::audit::{Hash, Journal, JournalError, Line, LineFilter, Outcome, Seq, StoredLine};
 use crate::domain::page::PAGE_SIZE_MAX;
 use crate::domain::{Page, PageAsk, ProjectId, Timestamp};
 use crate::store::{AuditLines, StoreError};
 
 use super::SqliteStore;
-use super::chain::{BLOCK_LINES, EncodedLine, outcome_key};
+use super::blocks::{BLOCK_LINES, Key, block_of, first_of, full_blocks, key_for, may_hold};
+use super::chain::EncodedLine;
 use super::columns::{page_of, parse_seq_key, rows_for, signed, unsigned};
 
 #[async_trait]
@@ -80,112 +81,87 @@ impl AuditLines for SqliteStore {
     }
 }
 
-/// The places between which a filter's times can be, by the blocks' times.
-struct Span {
-    first: i64,
-    before: i64,
-}
-
+/// Lists block by block, from the newest. All of it sees one snapshot.
 fn list(connection: &Connection, filter: &LineFilter, page: &PageAsk) -> Result<Page<StoredLine>, StoreError> {
-    let Some(span) = span(connection, filter, page)? else {
-        return Ok(Page { items: Vec::new(), next: None });
-    };
-    let items = match key_of(filter) {
-        Some(key) => list_by_key(connection, key, &span, filter, page)?,
-        None => list_all(connection, &span, filter, page)?,
-    };
-    Ok(page_of(items, page, |line| line.seq.to_string()))
+    let before = page.after.as_deref().map_or(Ok(i64::MAX), parse_seq_key)?;
+    let snapshot = connection.unchecked_transaction()?;
+    let full = full_blocks(&snapshot)?;
+    let mut wanted = Wanted { filter, before, rows: rows_for(page), items: Vec::new() };
+    // The block that is being filled is in no index yet.
+    wanted.look(&snapshot, signed(first_of(full)), i64::MAX)?;
+    wanted.look_by_index(&snapshot)?;
+    Ok(page_of(wanted.items, page, |line| line.seq.to_string()))
 }
 
-/// The narrowest key of a filter; its outcome is looked at besides.
-fn key_of(filter: &LineFilter) -> Option<[u8; 16]> {
-    filter
-        .connector
-        .map(|id| *id.as_bytes())
-        .or_else(|| filter.principal.map(|id| *id.as_bytes()))
-        .or_else(|| filter.project.map(|id| *id.as_bytes()))
+struct Wanted<'a> {
+    filter: &'a LineFilter,
+    before: i64,
+    rows: i64,
+    items: Vec<StoredLine>,
 }
 
-/// Nothing when no block has such times. A clock that was set back makes the
-/// span wider, never wrong.
-fn span(connection: &Connection, filter: &LineFilter, page: &PageAsk) -> Result<Option<Span>, StoreError> {
-    const FIRST: &str = "SELECT min(block) FROM ledger_times WHERE at_max >= ?1";
-    const LAST: &str = "SELECT max(block) FROM ledger_times WHERE at_min < ?1";
-    let mut span = Span { first: 0, before: page.after.as_deref().map_or(Ok(i64::MAX), parse_seq_key)? };
-    if let Some(since) = filter.since {
-        match block(connection, FIRST, since)? {
-            Some(first) => span.first = first * signed(BLOCK_LINES),
-            None => return Ok(None),
+impl Wanted<'_> {
+    fn look_by_index(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        const BLOCKS: &str = "SELECT block, filter FROM ledger_blocks WHERE block <= ?1 / 256 \
+                              AND (?2 IS NULL OR at_max >= ?2) AND (?3 IS NULL OR at_min < ?3) ORDER BY block DESC";
+        let keys = keys_of(self.filter);
+        let mut statement = connection.prepare_cached(BLOCKS)?;
+        let (since, until) = (self.filter.since.map(Timestamp::millis), self.filter.until.map(Timestamp::millis));
+        let mut blocks = statement.query(params![self.before, since, until])?;
+        while self.missing() > 0 {
+            let Some(row) = blocks.next()? else { break };
+            let filter = row.get_ref(1)?.as_blob().map_err(|_| StoreError::Corrupt { what: "the ledger's index" })?;
+            if keys.iter().all(|key| may_hold(filter, *key)) {
+                let first = signed(first_of(unsigned(row.get(0)?)));
+                self.look(connection, first, first + signed(BLOCK_LINES))?;
+            }
         }
+        Ok(())
     }
-    if let Some(until) = filter.until {
-        match block(connection, LAST, until)? {
-            Some(last) => span.before = span.before.min((last + 1) * signed(BLOCK_LINES)),
-            None => return Ok(None),
+
+    fn missing(&self) -> i64 {
+        self.rows - signed(self.items.len() as u64)
+    }
+
+    /// Looks through the places from `first` to before `end`.
+    fn look(&mut self, connection: &Connection, first: i64, end: i64) -> Result<(), StoreError> {
+        const LOOK: &str = "SELECT seq, previous, hash, body FROM ledger WHERE seq >= :first AND seq < :end \
+                            AND (:project IS NULL OR project = :project) \
+                            AND (:principal IS NULL OR principal = :principal) \
+                            AND (:connector IS NULL OR connector = :connector) \
+                            AND (:outcome IS NULL OR outcome = :outcome) \
+                            AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) \
+                            ORDER BY seq DESC LIMIT :rows";
+        let mut statement = connection.prepare_cached(LOOK)?;
+        let rows = statement.query_and_then(
+            named_params! {
+                ":first": first,
+                ":end": end.min(self.before),
+                ":project": self.filter.project.map(|id| *id.as_bytes()),
+                ":principal": self.filter.principal.map(|id| *id.as_bytes()),
+                ":connector": self.filter.connector.map(|id| *id.as_bytes()),
+                ":outcome": self.filter.outcome.map(Outcome::as_str),
+                ":since": self.filter.since.map(Timestamp::millis),
+                ":until": self.filter.until.map(Timestamp::millis),
+                ":rows": self.missing(),
+            },
+            stored,
+        )?;
+        for row in rows {
+            self.items.push(row?);
         }
+        Ok(())
     }
-    Ok(Some(span))
 }
 
-fn block(connection: &Connection, sql: &'static str, at: Timestamp) -> Result<Option<i64>, StoreError> {
-    Ok(connection.prepare_cached(sql)?.query_row([at.millis()], |row| row.get(0)).optional()?.flatten())
-}
-
-fn list_by_key(
-    connection: &Connection,
-    key: [u8; 16],
-    span: &Span,
-    filter: &LineFilter,
-    page: &PageAsk,
-) -> Result<Vec<StoredLine>, StoreError> {
-    // CROSS JOIN keeps the order: blocks from the newest, lines within.
-    const LIST: &str = "SELECT l.seq, l.previous, l.hash, l.body FROM ledger_keys k CROSS JOIN ledger l \
-                        WHERE k.key = :key AND k.block BETWEEN :first / 256 AND :before / 256 \
-                        AND (:outcome IS NULL \
-                             OR EXISTS (SELECT 1 FROM ledger_keys o WHERE o.key = :outcome_key AND o.block = k.block)) \
-                        AND l.seq BETWEEN k.block * 256 AND k.block * 256 + 255 \
-                        AND l.seq >= :first AND l.seq < :before \
-                        AND (:project IS NULL OR l.project = :project) \
-                        AND (:principal IS NULL OR l.principal = :principal) \
-                        AND (:connector IS NULL OR l.connector = :connector) \
-                        AND (:outcome IS NULL OR l.outcome = :outcome) \
-                        AND (:since IS NULL OR l.at >= :since) AND (:until IS NULL OR l.at < :until) \
-                        ORDER BY k.block DESC, l.seq DESC LIMIT :rows";
-    let outcome = filter.outcome.map(crate::audit::Outcome::as_str);
-    let mut statement = connection.prepare_cached(LIST)?;
-    let rows = statement.query_and_then(
-        named_params! {
-            ":key": key,
-            ":first": span.first,
-            ":before": span.before,
-            ":outcome": outcome,
-            ":outcome_key": outcome.map(outcome_key),
-            ":project": filter.project.map(|id| *id.as_bytes()),
-            ":principal": filter.principal.map(|id| *id.as_bytes()),
-            ":connector": filter.connector.map(|id| *id.as_bytes()),
-            ":since": filter.since.map(Timestamp::millis),
-            ":until": filter.until.map(Timestamp::millis),
-            ":rows": rows_for(page),
-        },
-        stored,
-    )?;
-    collect(rows)
-}
-
-/// Without project, principal or connector: for the daemon's own use.
-fn list_all(
-    connection: &Connection,
-    span: &Span,
-    filter: &LineFilter,
-    page: &PageAsk,
-) -> Result<Vec<StoredLine>, StoreError> {
-    const LIST: &str = "SELECT seq, previous, hash, body FROM ledger WHERE seq >= ?1 AND seq < ?2 \
-                        AND (?3 IS NULL OR outcome = ?3) AND (?4 IS NULL OR at >= ?4) AND (?5 IS NULL OR at < ?5) \
-                        ORDER BY seq DESC LIMIT ?6";
-    let mut statement = connection.prepare_cached(LIST)?;
-    let outcome = filter.outcome.map(crate::audit::Outcome::as_str);
-    let (since, until) = (filter.since.map(Timestamp::millis), filter.until.map(Timestamp::millis));
-    collect(statement.query_and_then(params![span.first, span.before, outcome, since, until, rows_for(page)], stored)?)
+/// What a block must hold to be looked through.
+fn keys_of(filter: &LineFilter) -> Vec<Key> {
+    let ids = [
+        filter.project.map(|id| *id.as_bytes()),
+        filter.principal.map(|id| *id.as_bytes()),
+        filter.connector.map(|id| *id.as_bytes()),
+    ];
+    ids.into_iter().flatten().map(|id| key_for(id, filter.outcome.map(Outcome::as_str))).collect()
 }
 
 fn follow(connection: &Connection, seq: Seq, limit: u32) -> Result<Vec<StoredLine>, StoreError> {
@@ -194,19 +170,51 @@ fn follow(connection: &Connection, seq: Seq, limit: u32) -> Result<Vec<StoredLin
     collect(statement.query_and_then(params![signed(seq.0), limit.min(PAGE_SIZE_MAX)], stored)?)
 }
 
+/// Block by block, from the oldest; the one that is being filled comes last.
 fn follow_project(
     connection: &Connection,
     project: ProjectId,
     seq: Seq,
     limit: u32,
 ) -> Result<Vec<StoredLine>, StoreError> {
-    const FOLLOW: &str = "SELECT l.seq, l.previous, l.hash, l.body FROM ledger_keys k CROSS JOIN ledger l \
-                          WHERE k.key = ?1 AND k.block >= ?2 / 256 \
-                          AND l.seq BETWEEN k.block * 256 AND k.block * 256 + 255 \
-                          AND l.seq > ?2 AND l.project = ?1 ORDER BY k.block, l.seq LIMIT ?3";
-    let mut statement = connection.prepare_cached(FOLLOW)?;
-    let bound = params![project.as_bytes(), signed(seq.0), limit.min(PAGE_SIZE_MAX)];
-    collect(statement.query_and_then(bound, stored)?)
+    const BLOCKS: &str = "SELECT block, filter FROM ledger_blocks WHERE block >= ?1 ORDER BY block";
+    let key = Key::of(*project.as_bytes());
+    let limit = limit.min(PAGE_SIZE_MAX) as usize;
+    let snapshot = connection.unchecked_transaction()?;
+    let mut items = Vec::new();
+    let mut statement = snapshot.prepare_cached(BLOCKS)?;
+    let mut blocks = statement.query([signed(block_of(seq.0 + 1))])?;
+    while items.len() < limit {
+        let Some(row) = blocks.next()? else {
+            let first = first_of(full_blocks(&snapshot)?).max(seq.0 + 1);
+            follow_range(&snapshot, project, first, u64::MAX, limit, &mut items)?;
+            break;
+        };
+        let filter = row.get_ref(1)?.as_blob().map_err(|_| StoreError::Corrupt { what: "the ledger's index" })?;
+        if may_hold(filter, key) {
+            let first = first_of(unsigned(row.get(0)?));
+            follow_range(&snapshot, project, first.max(seq.0 + 1), first + BLOCK_LINES, limit, &mut items)?;
+        }
+    }
+    Ok(items)
+}
+
+fn follow_range(
+    connection: &Connection,
+    project: ProjectId,
+    first: u64,
+    end: u64,
+    limit: usize,
+    items: &mut Vec<StoredLine>,
+) -> Result<(), StoreError> {
+    const LOOK: &str = "SELECT seq, previous, hash, body FROM ledger WHERE seq >= ?1 AND seq < ?2 AND project = ?3 \
+                        ORDER BY seq LIMIT ?4";
+    let missing = signed(limit.saturating_sub(items.len()) as u64);
+    let mut statement = connection.prepare_cached(LOOK)?;
+    for row in statement.query_and_then(params![signed(first), signed(end), project.as_bytes(), missing], stored)? {
+        items.push(row?);
+    }
+    Ok(())
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredLine, StoreError> {

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use rusqlite::Row;
 use rusqlite::types::{FromSql, ValueRef};
+use rusqlite::{Connection, Row};
 
-use crate::audit::{BadLine, Columns, ExpectedHead, RawLine, Verified, Verifier};
+use crate::audit::{BadLine, Columns, ExpectedHead, Fault, RawLine, Seq, Verified, Verifier};
 
+use super::blocks::{Block, block_of};
 use super::columns::unsigned;
 use super::open::{check_files, open_reader};
 use super::open_error::OpenError;
@@ -37,6 +38,7 @@ pub fn verify_ledger(path: &Path, expected: Option<ExpectedHead>) -> Result<Veri
     check_files(path)?;
     let database = open_reader(path)?;
     let mut verifier = Verifier::new(expected);
+    let mut block = Block::empty();
     let mut statement = database.prepare(ROWS).map_err(OpenError::from)?;
     let mut rows = statement.query([]).map_err(OpenError::from)?;
     loop {
@@ -47,7 +49,23 @@ pub fn verify_ledger(path: &Path, expected: Option<ExpectedHead>) -> Result<Veri
         };
         let row = row.map_err(|_| verifier.unreadable())?;
         verifier.take(&row)?;
+        check_index(&database, &mut block, &row)?;
     }
+}
+
+/// A listing believes the index of blocks: one that says less than there is
+/// would hide lines that are sound.
+fn check_index(database: &Connection, block: &mut Block, row: &RawLine) -> Result<(), BadLine> {
+    block.add(&row.columns);
+    let number = block_of(row.seq);
+    if block_of(row.seq + 1) == number {
+        return Ok(());
+    }
+    let full = std::mem::replace(block, Block::empty());
+    if full.is_stored(database, number).unwrap_or(false) {
+        return Ok(());
+    }
+    Err(BadLine { seq: Seq(row.seq), fault: Fault::IndexDiffers })
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<RawLine> {

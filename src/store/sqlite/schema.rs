@@ -18,7 +18,7 @@ struct Migration {
 
 const MIGRATIONS: [Migration; VERSION as usize] = [Migration {
     sql: include_str!("migrations/0001_initial.sql"),
-    digest: "2547a045253aa0f6894f217c4d12a92e5a1338551a6a9338e99f3a8c84aee2dd",
+    digest: "3f15febbda700deae0050cd212221aa0e0712da644690a8065b67ea2cc8129c7",
 }];
 
 pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {

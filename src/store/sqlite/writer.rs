@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::audit::{Line, LineKind, Outcome, Reason, Seq};
 use crate::store::{Committed, Revision, StoreError};
 
+use super::alarm::Alarm;
 use super::chain::{Chain, EncodedLine, Head};
 use super::failure::Failure;
 use super::options::SqliteOptions;
@@ -59,6 +60,7 @@ pub(super) struct Writer {
     pub(super) options: SqliteOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) wal: Wal,
+    pub(super) alarm: Arc<Alarm>,
     pub(super) groups: u64,
     /// Held for as long as anything may be written.
     pub(super) _lock: File,
@@ -74,25 +76,22 @@ impl Drop for Writer {
 
 impl Writer {
     pub(super) fn run(mut self) {
-        loop {
+        while !self.alarm.raised() {
             let done = match self.queue.take(self.options.batch_max.max(1), TICK) {
                 Taken::Some(jobs) => self.write_group(jobs),
                 Taken::Idle => self.tend(),
                 Taken::Closed => break,
             };
             if let Err(cause) = done {
-                self.stop_for_good(cause);
+                self.alarm.raise(cause);
                 return;
             }
         }
+        if self.alarm.raised() {
+            return;
+        }
         // The next start finds everything in the database itself.
         let _ = self.wal.truncate(&self.database);
-    }
-
-    fn stop_for_good(&self, cause: &'static str) {
-        self.shared.writable.store(false, Ordering::Release);
-        self.queue.abandon();
-        (self.options.on_fatal)(cause);
     }
 
     fn write_group(&mut self, jobs: Vec<Job>) -> Result<(), &'static str> {
@@ -128,7 +127,6 @@ impl Writer {
         self.shared.limit_pages(&self.database);
         self.execute("BEGIN IMMEDIATE")?;
         let outcomes = jobs.iter().map(|job| self.attempt(job)).collect::<Result<Outcomes, Failure>>()?;
-        self.chain.flush_times(&self.database)?;
         self.groups += 1;
         if self.groups.is_multiple_of(GROUPS_BETWEEN_PURGES) {
             requests::purge(&self.database, self.options.clock.now())?;
@@ -172,7 +170,7 @@ impl Writer {
             Err(Failure::Refused(error)) => {
                 self.execute("ROLLBACK TO one")?;
                 self.execute("RELEASE one")?;
-                self.chain.rewind(head);
+                self.chain.rewind(&self.database, head)?;
                 Err(error.into())
             }
             Err(failure) => Err(failure),
@@ -196,9 +194,8 @@ impl Writer {
         if !self.database.is_autocommit() && self.execute("ROLLBACK").is_err() {
             return Err("a transaction does not roll back");
         }
-        self.chain.rewind(head);
         self.revision = revision;
-        Ok(())
+        self.chain.rewind(&self.database, head).map_err(|_| "the ledger cannot be read")
     }
 
     /// The first time the disk is full: frees the reserve, and writes into it
@@ -227,7 +224,6 @@ impl Writer {
         let line = EncodedLine::of(line)?;
         self.execute("BEGIN IMMEDIATE")?;
         self.chain.append(&self.database, &line)?;
-        self.chain.flush_times(&self.database)?;
         self.execute("COMMIT")
     }
 

@@ -7,9 +7,14 @@
 
 pub mod account;
 pub mod cache;
+pub mod calls;
+pub mod cast;
 pub mod client;
+pub mod lab;
 pub mod moto;
 pub mod ports;
 pub mod process;
 pub mod shared;
+pub mod vault;
 pub mod weed;
+pub mod wire;

@@ -67,6 +67,11 @@ impl Daemon {
         kill_process(pid(&self.child), signal).expect("the process can be signalled");
     }
 
+    /// The process has ended.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child can be waited for").is_some()
+    }
+
     /// Waits for the end of the process.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;

@@ -183,16 +183,12 @@ CREATE TABLE open_intents (
     seq INTEGER PRIMARY KEY REFERENCES ledger (seq)
 ) STRICT;
 
--- An index of the ledger by blocks of 256 lines, where an index by line would
--- dirty a page for each line: which project, principal, connector or outcome
--- occurs in which block, and between which times a block was written.
-CREATE TABLE ledger_keys (
-    key BLOB NOT NULL,
-    block INTEGER NOT NULL,
-    PRIMARY KEY (key, block)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE ledger_times (
+-- An index of the ledger by full blocks of 256 lines, where an index by line
+-- would dirty a page for each line: between which times a block was written,
+-- and a filter of what may occur in it.
+CREATE TABLE ledger_blocks (
     block INTEGER PRIMARY KEY,
     at_min INTEGER NOT NULL,
-    at_max INTEGER NOT NULL
+    at_max INTEGER NOT NULL,
+    filter BLOB NOT NULL
 ) STRICT;

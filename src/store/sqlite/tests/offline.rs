@@ -5,6 +5,7 @@ use crate::audit::{BadLine, ExpectedHead, Fault, Hash, Journal, Seq};
 use crate::domain::ProjectId;
 use crate::store::conformance::line;
 use crate::store::sqlite::{OfflineError, verify_ledger};
+use crate::store::{Transactions, Tx};
 
 const LINES: u64 = 600;
 
@@ -12,10 +13,14 @@ const LINES: u64 = 600;
 async fn ledger() -> Folder {
     let folder = Folder::new();
     let store = folder.create();
-    for number in 0..LINES {
+    let numbered = |number: &u64| {
         let mut line = line(&format!("/m{number}"));
         line.project = Some(ProjectId::from_bytes([1; 16]));
-        store.append(line).await.unwrap();
+        line
+    };
+    for some in (0..LINES).collect::<Vec<_>>().chunks(200) {
+        let lines = some.iter().map(numbered).collect();
+        store.commit(Tx { lines, ..Tx::default() }).await.unwrap();
     }
     drop(store);
     let drop_triggers = "DROP TRIGGER ledger_is_never_updated; DROP TRIGGER ledger_is_never_deleted;";
@@ -57,6 +62,9 @@ async fn altered_rows_are_named() {
             Fault::HashDiffers,
         ),
         ("UPDATE ledger SET outcome = 'denied' WHERE seq = 300", 300, Fault::ColumnsDiffer),
+        ("UPDATE ledger_blocks SET filter = zeroblob(1024) WHERE block = 1", 512, Fault::IndexDiffers),
+        ("DELETE FROM ledger_blocks WHERE block = 0", 256, Fault::IndexDiffers),
+        ("UPDATE ledger_blocks SET at_max = 0 WHERE block = 0", 256, Fault::IndexDiffers),
         ("UPDATE ledger SET project = NULL WHERE seq = 300", 300, Fault::ColumnsDiffer),
         ("UPDATE ledger SET project = x'01' WHERE seq = 300", 300, Fault::Unreadable),
         ("UPDATE ledger SET hash = zeroblob(32) WHERE seq = 300", 300, Fault::HashDiffers),

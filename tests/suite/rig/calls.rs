@@ -1,0 +1,141 @@
+//! One well-formed request for every method there is, about records that exist.
+//!
+//! A method that is not here panics: whoever adds an RPC adds its request, and the coverage tests then cover it.
+
+use prost::Message as _;
+use valetkey::proto;
+
+use super::cast;
+use super::vault::Vault;
+
+/// Records that the requests are about.
+pub struct World {
+    connector: proto::Connector,
+    component: proto::Component,
+    stack: proto::Stack,
+    victim: proto::Principal,
+    token: proto::Token,
+    binding: proto::Binding,
+}
+
+impl World {
+    /// Makes the records.
+    pub fn new(vault: &Vault) -> Self {
+        let connector = cast::connector(vault, cast::unverified("covered"));
+        cast::component(vault, "bob", "covered-store");
+        let component = cast::link(vault, "covered-store", "covered", "s3://datasets");
+        let stack = proto::RegisterStackRequest { name: "covered-stack".to_owned(), ..stack_of() };
+        let stack = vault.run(vault.stacks("bob").register_stack(stack)).unwrap().into_inner().stack.unwrap();
+        let victim = cast::principal(vault, "owner", "victim", proto::PrincipalKind::User);
+        let token = cast::token(vault, "owner", "victim", 3600).token.unwrap();
+        let binding = cast::bind(vault, "owner", cast::binding("victim", "auditor"));
+        Self { connector, component, stack, victim, token, binding }
+    }
+
+    /// The request of the method at this path.
+    pub fn request(&self, path: &str) -> Vec<u8> {
+        let name = path.rsplit('/').next().unwrap();
+        let found = self.of_access(name).or_else(|| self.of_connectors(name)).or_else(|| self.of_the_rest(name));
+        found.unwrap_or_else(|| panic!("{path} is new: give it a well-formed request here"))
+    }
+
+    fn of_access(&self, name: &str) -> Option<Vec<u8>> {
+        let (victim, new) = (self.victim.name.clone(), "newcomer".to_owned());
+        let bytes = match name {
+            "WhoAmI" => proto::WhoAmIRequest {}.encode_to_vec(),
+            "ListMintable" => proto::ListMintableRequest::default().encode_to_vec(),
+            "CreatePrincipal" => {
+                let kind = proto::PrincipalKind::User.into();
+                proto::CreatePrincipalRequest { name: new, kind, ..Default::default() }.encode_to_vec()
+            }
+            "ListPrincipals" => proto::ListPrincipalsRequest::default().encode_to_vec(),
+            "DeletePrincipal" => {
+                proto::DeletePrincipalRequest { principal: victim, ..Default::default() }.encode_to_vec()
+            }
+            "CreateToken" => proto::CreateTokenRequest { ttl_seconds: 60, ..Default::default() }.encode_to_vec(),
+            "ListTokens" => proto::ListTokensRequest::default().encode_to_vec(),
+            "RevokeToken" => {
+                proto::RevokeTokenRequest { token: self.token.id.clone(), ..Default::default() }.encode_to_vec()
+            }
+            "ListRoles" => proto::ListRolesRequest {}.encode_to_vec(),
+            "CreateBinding" => cast::binding(&victim, "data-scientist").encode_to_vec(),
+            "ListBindings" => proto::ListBindingsRequest::default().encode_to_vec(),
+            "DeleteBinding" => {
+                proto::DeleteBindingRequest { binding: self.binding.id.clone(), ..Default::default() }.encode_to_vec()
+            }
+            "ListAuditLines" => proto::ListAuditLinesRequest::default().encode_to_vec(),
+            "TailAuditLines" => proto::TailAuditLinesRequest::default().encode_to_vec(),
+            "GetStatus" => proto::GetStatusRequest {}.encode_to_vec(),
+            "GetKeyStatus" => proto::GetKeyStatusRequest {}.encode_to_vec(),
+            _ => return None,
+        };
+        Some(bytes)
+    }
+
+    fn of_connectors(&self, name: &str) -> Option<Vec<u8>> {
+        let (connector, etag) = (self.connector.name.clone(), self.connector.etag.clone());
+        let bytes = match name {
+            "ListConnectorTypes" => proto::ListConnectorTypesRequest {}.encode_to_vec(),
+            "DescribeConnectorType" => proto::DescribeConnectorTypeRequest { name: "aws".to_owned() }.encode_to_vec(),
+            "RegisterConnector" => cast::unverified("another").encode_to_vec(),
+            "ListConnectors" => proto::ListConnectorsRequest::default().encode_to_vec(),
+            "DescribeConnector" => proto::DescribeConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
+            "UpdateConnector" => {
+                let description = "changed".to_owned();
+                proto::UpdateConnectorRequest { connector, etag, description, ..Default::default() }.encode_to_vec()
+            }
+            "RotateConnectorSecret" => {
+                let secrets = cast::canary_secrets();
+                let ask =
+                    proto::RotateConnectorSecretRequest { connector, secrets, skip_verify: true, ..Default::default() };
+                ask.encode_to_vec()
+            }
+            "VerifyConnector" => proto::VerifyConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
+            "ListConnectorResources" => {
+                proto::ListConnectorResourcesRequest { connector, ..Default::default() }.encode_to_vec()
+            }
+            "DeleteConnector" => proto::DeleteConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
+            _ => return None,
+        };
+        Some(bytes)
+    }
+
+    fn of_the_rest(&self, name: &str) -> Option<Vec<u8>> {
+        let (component, stack) = (self.component.name.clone(), self.stack.name.clone());
+        let bytes = match name {
+            "RegisterComponent" => {
+                let requirement =
+                    proto::ConnectorRequirement { resource_type: "s3-bucket".to_owned(), ..Default::default() };
+                let (name, component_type) = ("another".to_owned(), "artifact-store".to_owned());
+                let requirement = Some(requirement);
+                let ask = proto::RegisterComponentRequest { name, component_type, requirement, ..Default::default() };
+                ask.encode_to_vec()
+            }
+            "ListComponents" => proto::ListComponentsRequest::default().encode_to_vec(),
+            "DescribeComponent" => proto::DescribeComponentRequest { component, ..Default::default() }.encode_to_vec(),
+            "ConnectComponent" => proto::ConnectComponentRequest { component, ..Default::default() }.encode_to_vec(),
+            "DeleteComponent" => proto::DeleteComponentRequest { component, ..Default::default() }.encode_to_vec(),
+            "RegisterStack" => proto::RegisterStackRequest { name: "another".to_owned(), ..stack_of() }.encode_to_vec(),
+            "ListStacks" => proto::ListStacksRequest::default().encode_to_vec(),
+            "DescribeStack" => proto::DescribeStackRequest { stack, ..Default::default() }.encode_to_vec(),
+            "UpdateStack" => {
+                let (components, etag) = (vec!["pipeline".to_owned()], self.stack.etag.clone());
+                proto::UpdateStackRequest { stack, components, etag, ..Default::default() }.encode_to_vec()
+            }
+            "DeleteStack" => proto::DeleteStackRequest { stack, ..Default::default() }.encode_to_vec(),
+            "MintCredential" => cast::mint(&component).encode_to_vec(),
+            "WatchCredential" => proto::WatchCredentialRequest { ask: cast::mint(&component).ask }.encode_to_vec(),
+            "ListIssuances" => proto::ListIssuancesRequest::default().encode_to_vec(),
+            "RevokeIssuances" => {
+                proto::RevokeIssuancesRequest { connector: self.connector.name.clone(), ..Default::default() }
+                    .encode_to_vec()
+            }
+            _ => return None,
+        };
+        Some(bytes)
+    }
+}
+
+fn stack_of() -> proto::RegisterStackRequest {
+    proto::RegisterStackRequest { components: vec!["pipeline".to_owned()], ..Default::default() }
+}
