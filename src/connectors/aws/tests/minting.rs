@@ -125,6 +125,30 @@ async fn a_secret_key_is_never_handed_out() {
 }
 
 #[tokio::test]
+async fn a_session_is_asked_for_with_the_code_of_the_device_and_never_without() {
+    let fake = Fake::start(Manner::default()).await;
+    let device = "arn:aws:iam::123456789012:mfa/broker";
+    let settings = settings(&format!(
+        r#"{{"auth_method":"session-token","region":"us-east-1","endpoint_url":"{}","mfa_serial":"{device}"}}"#,
+        fake.url
+    ));
+    let scope = Aws.narrow(&settings, &ask("aws-generic", "us-east-1", AccessLevel::Admin)).unwrap();
+    let (upstream, ttl) = (upstream(&fake.url), Ttl::seconds(900));
+    let key = [("aws_access_key_id", super::super::fake::KEY.0), ("aws_secret_access_key", super::super::fake::KEY.1)];
+    let with = |seed| secret(&[key[0], key[1], ("mfa_totp_seed", seed)]);
+    let minted = Aws.mint(&upstream, &settings, &with(SEED), None, &scope, ttl, &attribution()).await.unwrap();
+    assert!(matches!(minted.shape, MintedShape::AwsSession { .. }));
+    let asked = fake.asked().remove(0);
+    let code = super::super::upstream_mfa::code(SEED, upstream.clock.now()).unwrap();
+    assert_eq!((asked["SerialNumber"].as_str(), asked["TokenCode"].as_str()), (device, code.as_str()));
+    for half in [secret(&key), with("not base32, and long enough")] {
+        let refused = Aws.mint(&upstream, &settings, &half, None, &scope, ttl, &attribution()).await.err();
+        assert!(matches!(refused, Some(UpstreamError::CredentialRefused { .. })));
+    }
+    assert_eq!(fake.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_login_dies_with_its_session_and_a_token_before_it() {
     let fake = Fake::start(Manner::default()).await;
     let registry = ("docker-registry", "123456789012.dkr.ecr.us-east-1.amazonaws.com/team");
