@@ -224,7 +224,7 @@ async fn an_endpoint_that_is_not_allowed_is_told() {
     let fake = Fake::start(Manner::default()).await;
     let settings = role_settings(&format!(r#","endpoint_url":"{}""#, fake.url));
     let elsewhere = upstream("http://127.0.0.1:1");
-    let all = ListAsk { resource_type: None, limit: 10, page: None };
+    let all = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
     let error = Aws.verify(&elsewhere, &settings, &source_key(), &all).await.err();
     assert_eq!(error, Some(UpstreamError::AddressRefused));
     assert!(fake.asked().is_empty());
@@ -234,7 +234,7 @@ async fn an_endpoint_that_is_not_allowed_is_told() {
 async fn verification_says_who_and_what_with_each_type_by_itself() {
     let fake = Fake::start(Manner::default()).await;
     let settings = role_settings(&format!(r#","endpoint_url":"{}""#, fake.url));
-    let all = ListAsk { resource_type: None, limit: 10, page: None };
+    let all = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
     let found = Aws.verify(&upstream(&fake.url), &settings, &source_key(), &all).await.unwrap();
     assert!(found.identity.contains("assumed-role/ml-data") && found.identity.contains("user/broker"));
     let ids = |name: &str| {
@@ -256,7 +256,7 @@ async fn lists_go_on_where_a_page_ended() {
     for (resource_type, pages) in
         [("s3-bucket", ["s3://datasets", "s3://models"]), ("kubernetes-cluster", ["us-east-1/a", "us-east-1/b"])]
     {
-        let mut ask = ListAsk { resource_type: Some(kind(resource_type)), limit: 1, page: None };
+        let mut ask = ListAsk { resource_type: Some(kind(resource_type)), resource: None, limit: 1, page: None };
         for id in pages {
             let reach = Aws.list_resources(&upstream, &settings, &source_key(), &ask).await.unwrap().remove(0);
             assert_eq!(reach.resource_ids.iter().map(ResourceId::as_str).collect::<Vec<_>>(), [id]);
