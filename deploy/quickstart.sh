@@ -36,6 +36,7 @@ clean_up() {
     sleep 0.3
     for pid in "${pids[@]}"; do
         kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
     if [ "$status" -ne 0 ]; then
         printf '\nquickstart: failed; the last lines of the daemon:\n' >&2
@@ -119,7 +120,11 @@ import json, sys
 key = json.load(sys.stdin)["value"]
 print(json.dumps({"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}))'
 }
+key_id() { # FILE
+    "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["aws_access_key_id"])' "$1"
+}
 new_key new-user >"$work/key1.json"
+first_key=$(key_id "$work/key1.json")
 printf 'S3 and STS at %s, buckets datasets and models\n' "$endpoint"
 
 step 'Make the vault and start the daemon'
@@ -151,8 +156,7 @@ until_ready 'valetkey' quiet owner whoami
 step 'The owner lets in a platform engineer (alice) and a data scientist (bob)'
 for who in alice bob; do
     as owner user create "$who"
-    quiet owner token create --principal "$who" -o json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["secret"], end="")' >"$work/$who.token"
-    chmod 0600 "$work/$who.token"
+    as owner token create --for "$who" --out "$work/$who.token"
 done
 as owner binding create --principal alice --role platform-engineer
 as owner binding create --principal bob --role data-scientist --access-max read --ttl-max 1h
@@ -166,11 +170,12 @@ quiet alice connector register prod-s3 --type aws --method iam-role \
 rm "$work/key1.json"
 
 step 'bob links an artifact store to it'
-as bob component register artifacts --type artifact-store --flavor s3 --resource-type s3-bucket
+as bob component register artifacts --type artifact-store --flavor s3 --needs-resource-type s3-bucket
 as bob component connect artifacts --connector prod-s3 --resource s3://datasets/train --access-max read
 
 step 'What bob cannot do: write a connector, read the secret back, widen'
-refused 3 as bob connector register mine --type aws --method secret-key --set region=us-east-1 --secrets - <<<'{}'
+refused 3 as bob connector register mine --type aws --method secret-key --set region=us-east-1 \
+    --secrets - <<<'{"aws_access_key_id": "AKIA0", "aws_secret_access_key": "x"}'
 quiet bob connector describe prod-s3 -o json >"$work/seen.json"
 if grep -qE 'AKIA|secret_access_key": *"[^"]' "$work/seen.json"; then
     printf 'quickstart: a describe showed a secret\n' >&2
@@ -202,6 +207,8 @@ new_key new-key >"$work/key2.json"
 printf 'alice$ valetkey connector rotate-secret prod-s3 --secrets - < key2.json\n'
 quiet alice connector rotate-secret prod-s3 --secrets - <"$work/key2.json"
 rm "$work/key2.json"
+admin delete-key broker-quickstart "$first_key" >/dev/null
+printf 'the first key, %s, is deleted at the cloud\n' "$first_key"
 as bob mint --component artifacts
 quiet bob mint --component artifacts --format aws-credential-process >"$work/minted.json"
 boto get-object datasets train/a.csv

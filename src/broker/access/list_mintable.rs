@@ -154,8 +154,8 @@ impl Way {
         let kind = resource_type.map_or("TYPE", ResourceTypeName::as_str);
         let base = format!("valetkey mint --connector {} --resource-type {kind}", self.connector.name);
         match fixed {
-            Some(id) => format!("{base} --resource-id '{}'", id.as_str().replace('\'', r"'\''")),
-            None => format!("{base} --resource-id ID"),
+            Some(id) => format!("{base} --resource '{}'", id.as_str().replace('\'', r"'\''")),
+            None => format!("{base} --resource ID"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Hash, JournalError, Ledger, LineFilter, LineKind, Outcome, Reason, Seq};
+use crate::audit::{Hash, Journal, JournalError, Ledger, LineFilter, LineKind, Outcome, Reason, Seq};
 use crate::domain::Clock;
 use crate::store::{StoreError, Tx, Write, close_open_intents};
 
@@ -44,19 +44,9 @@ pub(super) async fn lines_are_gapless_and_chained(world: World) {
 }
 
 fn ledger(world: &World) -> Ledger {
-    let journal = Arc::new(Forward(Arc::clone(&world.store)));
+    let journal: Arc<dyn Journal> = world.store.clone();
     let clock: Arc<dyn Clock> = world.clock.clone();
     Ledger::new(journal, clock)
-}
-
-/// The store as a journal: a trait object has no other way up.
-struct Forward(Arc<dyn crate::store::Store>);
-
-#[async_trait::async_trait]
-impl crate::audit::Journal for Forward {
-    async fn append(&self, line: crate::audit::Line) -> Result<Seq, JournalError> {
-        self.0.append(line).await
-    }
 }
 
 pub(super) async fn an_intent_is_open_until_its_one_result(world: World) {
@@ -97,10 +87,14 @@ pub(super) async fn open_intents_are_closed_as_unknown_in_batches(world: World) 
 }
 
 pub(super) async fn a_follower_sees_every_line_of_its_project_once(world: World) {
-    for number in 0..700 {
+    let numbered = |number: &u64| {
         let mut line = line(&format!("/m{number}"));
-        line.project = Some(if number % 3 == 0 { world.there } else { world.here });
-        world.store.append(line).await.unwrap();
+        line.project = Some(if number.is_multiple_of(3) { world.there } else { world.here });
+        line
+    };
+    for some in (0..700).collect::<Vec<_>>().chunks(100) {
+        let lines = some.iter().map(numbered).collect();
+        world.store.commit(Tx { lines, ..Tx::default() }).await.unwrap();
     }
     let mut seen = Vec::new();
     let mut after = Seq(0);

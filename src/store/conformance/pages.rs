@@ -174,12 +174,10 @@ fn fits(filter: &LineFilter, line: &crate::audit::Line) -> bool {
 pub(super) async fn a_clock_that_goes_back_hides_no_line(world: World) {
     let day = 86_400;
     for (number, offset) in [0, -day, -day + 1, 1, day].into_iter().enumerate() {
-        for _ in 0..200 {
-            let mut line = line(&format!("/m{number}"));
-            line.at = Timestamp::from_seconds(NOW.seconds() + 10 * day + offset);
-            line.project = Some(world.here);
-            world.store.append(line).await.unwrap();
-        }
+        let mut line = line(&format!("/m{number}"));
+        line.at = Timestamp::from_seconds(NOW.seconds() + 10 * day + offset);
+        line.project = Some(world.here);
+        world.store.commit(Tx { lines: vec![line; 200], ..Tx::default() }).await.unwrap();
     }
     let since = Some(Timestamp::from_seconds(NOW.seconds() + 10 * day));
     let filter = LineFilter { project: Some(world.here), since, ..LineFilter::default() };

@@ -4,10 +4,12 @@
 //! constant and names its project. Secrets pass through sealed, and what is
 //! deleted is overwritten.
 
+mod alarm;
 mod bindings;
 mod blocks;
 mod chain;
 mod changes;
+mod checkpointer;
 mod columns;
 mod components;
 mod connectors;
@@ -50,7 +52,9 @@ use crate::audit::Seq;
 use crate::domain::Timestamp;
 use crate::store::{Committed, Revision, StoreError, StoreFacts, Transactions, Tx};
 
+use alarm::Alarm;
 use chain::{Chain, EncodedLine};
+use checkpointer::Wishes;
 use queue::Queue;
 use readers::Read;
 use reserve::Reserve;
@@ -78,6 +82,7 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Read>>,
+    wishes: Arc<Wishes>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -130,6 +135,13 @@ impl SqliteStore {
         });
         let writes = Arc::new(Queue::new(options.write_queue_max));
         let reads = Arc::new(Queue::new(options.read_queue_max));
+        let wishes = Arc::new(Wishes::new(1));
+        let alarm = Arc::new(Alarm {
+            shared: Arc::clone(&shared),
+            writes: Arc::clone(&writes),
+            on_fatal: Arc::clone(&options.on_fatal),
+            raised: AtomicBool::new(false),
+        });
         let writer = Writer {
             database,
             queue: Arc::clone(&writes),
@@ -138,14 +150,25 @@ impl SqliteStore {
             reserve: Reserve::take(open::beside(path, ".reserve"), options.reserve_bytes),
             options: options.clone(),
             shared: Arc::clone(&shared),
-            wal: Wal::default(),
+            wal: Wal::new(Arc::clone(&wishes)),
+            alarm: Arc::clone(&alarm),
             groups: 0,
             _lock: lock,
         };
         let failed = |source| OpenError::File { what: PathBuf::from("a thread of the store"), source };
-        let mut threads = readers::start(connections, &reads).map_err(failed)?;
-        threads.push(Builder::new().name("store-writer".to_owned()).spawn(move || writer.run()).map_err(failed)?);
-        Ok(Self { options, shared, writes, reads, threads: Mutex::new(threads) })
+        // From here on a store that does not start stops what it started.
+        let store = Self { options, shared, writes, reads, wishes, threads: Mutex::default() };
+        let writing = Builder::new().name("store-writer".to_owned()).spawn(move || writer.run()).map_err(failed)?;
+        store.keep(writing);
+        store.keep(checkpointer::start(open::open_writer(path)?, Arc::clone(&store.wishes), alarm).map_err(failed)?);
+        for connection in connections {
+            store.keep(readers::start(connection, &store.reads).map_err(failed)?);
+        }
+        Ok(store)
+    }
+
+    fn keep(&self, thread: JoinHandle<()>) {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
     /// Takes nothing new, writes what was accepted, empties the log and
@@ -154,6 +177,7 @@ impl SqliteStore {
     pub fn close(&self) {
         self.writes.close();
         self.reads.close();
+        self.wishes.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A panic was reported when it happened.

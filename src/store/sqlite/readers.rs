@@ -18,16 +18,10 @@ pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 /// How long a reader sleeps at most; only so that the wait has an end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Starts one thread for each connection.
-pub(super) fn start(
-    connections: Vec<Connection>,
-    queue: &Arc<Queue<Read>>,
-) -> Result<Vec<JoinHandle<()>>, std::io::Error> {
-    let one = |connection: Connection| {
-        let queue = Arc::clone(queue);
-        Builder::new().name("store-reader".to_owned()).spawn(move || run(&connection, &queue))
-    };
-    connections.into_iter().map(one).collect()
+/// Starts a thread that reads on `connection`.
+pub(super) fn start(connection: Connection, queue: &Arc<Queue<Read>>) -> Result<JoinHandle<()>, std::io::Error> {
+    let queue = Arc::clone(queue);
+    Builder::new().name("store-reader".to_owned()).spawn(move || run(&connection, &queue))
 }
 
 fn run(connection: &Connection, queue: &Queue<Read>) {

@@ -4,13 +4,17 @@
 //! A deleted secret stays readable in the log until it is truncated; what is
 //! deleted in the database is overwritten there by `secure_delete`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// Pages of 4 KiB after which the log is brought in: 16 MiB.
+use super::checkpointer::Wishes;
+
+/// Pages of 4 KiB after which the log is brought in beside the writer: 16 MiB.
 const PASSIVE_PAGES: i64 = 4096;
-/// Pages after which readers are waited for, so that it starts anew: 64 MiB.
+/// Pages after which the writer and its readers are waited for, so that the
+/// log starts anew: 64 MiB. Most of it is in the database by then.
 const TRUNCATE_PAGES: i64 = 16 * 1024;
 /// How many groups pass between two looks at its size. At most 256 small
 /// lines each, so that it grows by few MiB between.
@@ -20,8 +24,8 @@ const GROUPS_BETWEEN_LOOKS: u32 = 16;
 const PATIENCE: Duration = Duration::from_millis(50);
 const PATIENCE_ELSE: Duration = Duration::from_secs(5);
 
-#[derive(Default)]
 pub(super) struct Wal {
+    wishes: Arc<Wishes>,
     groups: u32,
     /// A sealed secret was deleted, and the log may still hold it.
     shred_due: bool,
@@ -33,6 +37,10 @@ struct Status {
 }
 
 impl Wal {
+    pub(super) const fn new(wishes: Arc<Wishes>) -> Self {
+        Self { wishes, groups: 0, shred_due: false }
+    }
+
     /// A sealed secret is deleted in the transaction that just committed.
     pub(super) const fn shred(&mut self) {
         self.shred_due = true;
@@ -55,7 +63,9 @@ impl Wal {
         if pages > TRUNCATE_PAGES {
             self.truncate(connection)
         } else if pages > PASSIVE_PAGES {
-            run(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|_| ())
+            // One that waits already is enough.
+            let _ = self.wishes.put(());
+            Ok(())
         } else {
             Ok(())
         }
@@ -71,6 +81,11 @@ impl Wal {
         }
         Ok(())
     }
+}
+
+/// Brings in what is there, and waits for nobody.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|_| ())
 }
 
 fn run(connection: &Connection, checkpoint: &'static str) -> rusqlite::Result<Status> {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::audit::{Line, LineKind, Outcome, Reason, Seq};
 use crate::store::{Committed, Revision, StoreError};
 
+use super::alarm::Alarm;
 use super::chain::{Chain, EncodedLine, Head};
 use super::failure::Failure;
 use super::options::SqliteOptions;
@@ -59,6 +60,7 @@ pub(super) struct Writer {
     pub(super) options: SqliteOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) wal: Wal,
+    pub(super) alarm: Arc<Alarm>,
     pub(super) groups: u64,
     /// Held for as long as anything may be written.
     pub(super) _lock: File,
@@ -74,25 +76,22 @@ impl Drop for Writer {
 
 impl Writer {
     pub(super) fn run(mut self) {
-        loop {
+        while !self.alarm.raised() {
             let done = match self.queue.take(self.options.batch_max.max(1), TICK) {
                 Taken::Some(jobs) => self.write_group(jobs),
                 Taken::Idle => self.tend(),
                 Taken::Closed => break,
             };
             if let Err(cause) = done {
-                self.stop_for_good(cause);
+                self.alarm.raise(cause);
                 return;
             }
         }
+        if self.alarm.raised() {
+            return;
+        }
         // The next start finds everything in the database itself.
         let _ = self.wal.truncate(&self.database);
-    }
-
-    fn stop_for_good(&self, cause: &'static str) {
-        self.shared.writable.store(false, Ordering::Release);
-        self.queue.abandon();
-        (self.options.on_fatal)(cause);
     }
 
     fn write_group(&mut self, jobs: Vec<Job>) -> Result<(), &'static str> {

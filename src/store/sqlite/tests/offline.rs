@@ -5,6 +5,7 @@ use crate::audit::{BadLine, ExpectedHead, Fault, Hash, Journal, Seq};
 use crate::domain::ProjectId;
 use crate::store::conformance::line;
 use crate::store::sqlite::{OfflineError, verify_ledger};
+use crate::store::{Transactions, Tx};
 
 const LINES: u64 = 600;
 
@@ -12,10 +13,14 @@ const LINES: u64 = 600;
 async fn ledger() -> Folder {
     let folder = Folder::new();
     let store = folder.create();
-    for number in 0..LINES {
+    let numbered = |number: &u64| {
         let mut line = line(&format!("/m{number}"));
         line.project = Some(ProjectId::from_bytes([1; 16]));
-        store.append(line).await.unwrap();
+        line
+    };
+    for some in (0..LINES).collect::<Vec<_>>().chunks(200) {
+        let lines = some.iter().map(numbered).collect();
+        store.commit(Tx { lines, ..Tx::default() }).await.unwrap();
     }
     drop(store);
     let drop_triggers = "DROP TRIGGER ledger_is_never_updated; DROP TRIGGER ledger_is_never_deleted;";

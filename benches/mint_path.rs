@@ -1,3 +1,0 @@
-//! The floor, the mint and what lies between: a bench of whole processes over TLS.
-
-fn main() {}

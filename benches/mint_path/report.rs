@@ -1,0 +1,148 @@
+//! The table, and what was reached of the targets.
+//!
+//! The ratio is to the faster floor, whichever runtime the daemon chose.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::big::Big;
+use super::plan::Findings;
+
+/// One load.
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What the client saw.
+    pub findings: Findings,
+    /// Processor time of the server.
+    pub cpu_ms_per_thousand: f64,
+    /// Of the server, at the end.
+    pub rss_mib: f64,
+    /// Counted in a run of its own.
+    pub fsyncs_per_thousand: Option<f64>,
+}
+
+/// Everything that was found.
+#[derive(Default)]
+pub struct Report {
+    idle_rss_mib: f64,
+    /// Calls that the cloud saw, and what the callers saw.
+    pub burst: Option<(u64, Findings)>,
+    /// With the big store.
+    pub big: Option<Big>,
+    rows: Vec<Row>,
+}
+
+impl Report {
+    /// Nothing yet but the memory of a daemon that has done nothing.
+    pub fn of_idle(idle_rss_mib: f64) -> Self {
+        Self { idle_rss_mib, ..Self::default() }
+    }
+
+    /// One more load.
+    pub fn add(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// What the load with this name made durable.
+    pub fn fsyncs(&mut self, name: &str, per_thousand: f64) {
+        for row in self.rows.iter_mut().filter(|row| row.name == name) {
+            row.fsyncs_per_thousand = Some(per_thousand);
+        }
+    }
+
+    /// Prints it.
+    pub fn print(&self) {
+        println!("\n{}", self.table());
+        for row in self.rows.iter().filter(|row| row.findings.refused > 0) {
+            println!("{}: {} calls were refused: {}", row.name, row.findings.refused, row.findings.refusal);
+        }
+        if let Some((calls, findings)) = &self.burst {
+            println!(
+                "10,000 at once: {} answered, {} refused {}, p50 {:.0} ms, p99 {:.0} ms, {calls} upstream",
+                findings.calls, findings.refused, findings.refusal, findings.p50_ms, findings.p99_ms
+            );
+        }
+        if let Some(big) = &self.big {
+            println!("{big}");
+        }
+        println!("\ntargets");
+        for (reached, words) in self.targets() {
+            println!("  {}  {words}", if reached { "PASS" } else { "MISS" });
+        }
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header([
+            "load",
+            "calls/s",
+            "of floor",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "p99 : floor",
+            "CPU ms/1000",
+            "fsyncs/1000",
+            "RSS MiB",
+        ]);
+        let floor = self.floor();
+        for row in &self.rows {
+            let found = &row.findings;
+            let of_floor = floor.map(|floor| found.rate() * 100.0 / floor.rate());
+            let p99 = floor.map(|floor| found.p99_ms / floor.p99_ms);
+            table.add_row([
+                row.name.to_owned(),
+                format!("{:.0}", found.rate()),
+                shown(of_floor, |value| format!("{value:.1} %")),
+                format!("{:.2}", found.p50_ms),
+                format!("{:.2}", found.p99_ms),
+                format!("{:.2}", found.p999_ms),
+                shown(p99, |value| format!("{value:.1}")),
+                format!("{:.1}", row.cpu_ms_per_thousand),
+                shown(row.fsyncs_per_thousand, |value| format!("{value:.1}")),
+                format!("{:.1}", row.rss_mib),
+            ]);
+        }
+        table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+        table
+    }
+
+    fn floor(&self) -> Option<&Findings> {
+        let floors = self.rows.iter().filter(|row| row.name.starts_with("floor")).map(|row| &row.findings);
+        floors.max_by(|a, b| a.rate().total_cmp(&b.rate()))
+    }
+
+    fn found(&self, name: &str) -> Option<&Findings> {
+        self.rows.iter().find(|row| row.name == name).map(|row| &row.findings)
+    }
+
+    /// Issue 2, section 10.
+    fn targets(&self) -> Vec<(bool, String)> {
+        let mut targets = Vec::new();
+        if let (Some(warm), Some(floor)) = (self.found("mint, warm"), self.floor()) {
+            let share = warm.rate() * 100.0 / floor.rate();
+            targets.push((share >= 40.0, format!("warm mint: {share:.1} % of the floor's calls (>= 40 %)")));
+            let p99 = warm.p99_ms / floor.p99_ms;
+            targets.push((p99 <= 3.0, format!("warm mint: p99 is {p99:.1} times the floor's (<= 3)")));
+        }
+        for (name, delay_ms) in
+            [("mint, cold, STS 0 ms", 0.0), ("mint, cold, STS 5 ms", 5.0), ("mint, cold, STS 50 ms", 50.0)]
+        {
+            if let Some(cold) = self.found(name) {
+                let added = cold.p50_ms - delay_ms;
+                targets.push((added <= 3.0, format!("{name}: p50 is the STS and {added:.2} ms (<= 3 ms)")));
+            }
+        }
+        if let Some((calls, _)) = &self.burst {
+            targets.push((*calls == 1, format!("10,000 identical asks at once: {calls} upstream calls (1)")));
+        }
+        targets.push((self.idle_rss_mib <= 40.0, format!("idle: {:.1} MiB (<= 40 MiB)", self.idle_rss_mib)));
+        targets.extend(self.big.iter().flat_map(Big::targets));
+        targets
+    }
+}
+
+fn shown(value: Option<f64>, words: impl Fn(f64) -> String) -> String {
+    value.filter(|value| value.is_finite()).map_or_else(|| "-".to_owned(), words)
+}
