@@ -113,7 +113,8 @@ fn a22_guessers_behind_the_same_address_do_not_lock_the_victim_out() {
     assert!(codes.iter().all(|code| matches!(code, Code::Unauthenticated | Code::ResourceExhausted)), "{codes:?}");
     assert!(codes.contains(&Code::ResourceExhausted), "guessing was never slowed down");
     vault.stop();
-    let counted: u64 = vault.ledger().iter().filter(|line| refused(line)).map(|line| line["count"].as_u64().unwrap_or(1)).sum();
+    let counted: u64 =
+        vault.ledger().iter().filter(|line| refused(line)).map(|line| line["count"].as_u64().unwrap_or(1)).sum();
     assert_eq!(counted, GUESSES as u64, "each guess is in the ledger, one by one or counted");
 }
 

@@ -37,7 +37,13 @@ fn b22_only_post_with_the_content_type_of_grpc_is_served() {
         let answer = send(&vault, WHO_AM_I, change, frame(&[]));
         assert_eq!((answer.status.as_u16(), answer.body.len()), (415, 0), "{kind}: {answer:?}");
     }
-    for path in [format!("{WHO_AM_I}?x=1"), format!("{WHO_AM_I}/"), format!("/{WHO_AM_I}"), WHO_AM_I.to_lowercase(), "/".to_owned()] {
+    for path in [
+        format!("{WHO_AM_I}?x=1"),
+        format!("{WHO_AM_I}/"),
+        format!("/{WHO_AM_I}"),
+        WHO_AM_I.to_lowercase(),
+        "/".to_owned(),
+    ] {
         let answer = send(&vault, &path, |head| head, frame(&[]));
         assert_eq!(code(&answer), Some(Code::Unimplemented), "{path}: {answer:?}");
     }
@@ -54,7 +60,7 @@ fn b22_http_1_and_plaintext_get_no_answer_from_a_handler() {
         "POST {WHO_AM_I} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/grpc\r\nte: trailers\r\n\
          authorization: Bearer {token}\r\nupgrade: h2c\r\nconnection: upgrade\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0"
     );
-    for alpn in [&[][..], &[b"http/1.1"], &[b"h2"]] {
+    for alpn in [&[][..], &[&b"http/1.1"[..]], &[&b"h2"[..]]] {
         let answer = vault.tls_bytes(alpn, http1.as_bytes());
         assert!(!contains(&answer, b"alice") && !contains(&answer, b"200"), "{alpn:?}: {answer:?}");
     }

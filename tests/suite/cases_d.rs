@@ -80,7 +80,8 @@ fn d2_a_policy_too_long_for_the_cloud_is_refused_and_never_left_out() {
 
 fn register_evil(vault: &Vault, evil: &Evil) {
     let role = "arn:aws:iam::000000000000:role/ml-data";
-    let settings = serde_json::json!({"region": "us-east-1", "role_arn": role, "endpoint_url": evil.endpoint()}).to_string();
+    let settings =
+        serde_json::json!({"region": "us-east-1", "role_arn": role, "endpoint_url": evil.endpoint()}).to_string();
     let (auth_method, resource_type) = ("iam-role".to_owned(), "s3-bucket".to_owned());
     let ask = proto::RegisterConnectorRequest { auth_method, resource_type, settings, ..cast::unverified("prod") };
     cast::connector(vault, ask);
@@ -106,7 +107,19 @@ fn d4_a_session_that_cannot_be_narrowed_is_not_handed_out_unless_allowed_and_the
 #[test]
 fn d6_names_that_would_change_a_policy_are_no_buckets() {
     let vault = vault();
-    for bucket in ["*", "a/b", "${aws:username}", "data\nsets", "data\"sets", "..", "-a", "DATASETS", "arn:aws:s3:::*", "a..b", "x"] {
+    for bucket in [
+        "*",
+        "a/b",
+        "${aws:username}",
+        "data\nsets",
+        "data\"sets",
+        "..",
+        "-a",
+        "DATASETS",
+        "arn:aws:s3:::*",
+        "a..b",
+        "x",
+    ] {
         let raw = format!("s3://{bucket}");
         let status = mint(&vault, "bob", &raw).unwrap_err();
         let beyond = status.code() == Code::PermissionDenied && reason(&status) == "RESOURCE_BEYOND_CEILING";
@@ -129,7 +142,18 @@ fn d9_a_grant_that_ends_soon_cuts_the_credential_and_the_reply_says_so() {
     let lab = Lab::linked();
     let owner = |arguments: &[&str]| lab.vault.cli("owner", arguments).ok();
     cast::principal(&lab.vault, "owner", "dora", proto::PrincipalKind::User);
-    owner(&["binding", "create", "--principal", "dora", "--role", "data-scientist", "--connector", "prod-s3", "--expires-in", "20m"]);
+    owner(&[
+        "binding",
+        "create",
+        "--principal",
+        "dora",
+        "--role",
+        "data-scientist",
+        "--connector",
+        "prod-s3",
+        "--expires-in",
+        "20m",
+    ]);
     let said = lab.mint("dora", &["--connector", "prod-s3", "--resource", &lab.id("train"), "--ttl", "1h"]).json();
     assert!(said["ttl_note"].as_str().unwrap().contains("the end of the role binding"), "{said}");
     let end: jiff::Timestamp = said["expires_at"].as_str().unwrap().parse().unwrap();
@@ -140,7 +164,9 @@ fn d9_a_grant_that_ends_soon_cuts_the_credential_and_the_reply_says_so() {
 fn d15_verification_tells_a_scientist_nothing_of_the_account() {
     let lab = Lab::linked();
     let account = crate::rig::account::ACCOUNT;
-    for arguments in [["connector", "describe", "prod-s3", "-o", "json"], ["connector", "list", "-o", "json", "--no-color"]] {
+    for arguments in
+        [["connector", "describe", "prod-s3", "-o", "json"], ["connector", "list", "-o", "json", "--no-color"]]
+    {
         let said = lab.vault.cli("bob", &arguments).ok().stdout;
         assert!(!said.contains(account) && !said.contains("role_arn") && !said.contains("assumed-role"), "{said}");
         let said = lab.vault.cli("alice", &arguments).ok().stdout;
@@ -152,16 +178,21 @@ fn d15_verification_tells_a_scientist_nothing_of_the_account() {
 fn d16_a_clouds_error_body_reaches_neither_caller_nor_log() {
     let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User AKIALEAKED0000000001 with \
                 signature 5ec7e7deadbeef is not authorized</Message></Error><RequestId>r-1</RequestId></ErrorResponse>";
-    for body in [body.to_owned(), body.replace("AccessDenied", "AKIALEAKED0000000001 5ec7e7deadbeef"), format!("{{\"x\": \"{body}\"}}")] {
+    for body in [
+        body.to_owned(),
+        body.replace("AccessDenied", "AKIALEAKED0000000001 5ec7e7deadbeef"),
+        format!("{{\"x\": \"{body}\"}}"),
+    ] {
         let evil = Evil::answering(403, &body, Duration::ZERO);
         let vault = Setup::new().reaching(&[evil.endpoint()]).with("log", "level = \"trace\"").start();
         register_evil(&vault, &evil);
         let status = mint(&vault, "bob", "s3://datasets/train").unwrap_err();
         assert!(evil.asked() > 0, "{status:?}");
-        let answer = vault.run(vault.connectors("alice").verify_connector(proto::VerifyConnectorRequest {
-            connector: "prod".to_owned(),
-            ..Default::default()
-        }));
+        let answer =
+            vault.run(vault.connectors("alice").verify_connector(proto::VerifyConnectorRequest {
+                connector: "prod".to_owned(),
+                ..Default::default()
+            }));
         let verified = answer.map_or_else(|status| everything(&status), |answer| cast::bytes(&answer.into_inner()));
         let ledger = serde_json::to_string(&vault.ledger()).unwrap();
         let all = [everything(&status), verified, vault.logs().into_bytes(), ledger.into_bytes()].concat();
@@ -173,13 +204,18 @@ fn d16_a_clouds_error_body_reaches_neither_caller_nor_log() {
 #[test]
 fn an_answer_that_makes_no_sense_mints_nothing() {
     let past = evil::assumed_role().replace("20", "19");
-    for body in ["<html>welcome</html>".to_owned(), String::new(), "\u{0}\u{1}".repeat(2000), past, "x".repeat(4 * 1024 * 1024)] {
+    for body in
+        ["<html>welcome</html>".to_owned(), String::new(), "\u{0}\u{1}".repeat(2000), past, "x".repeat(4 * 1024 * 1024)]
+    {
         let evil = Evil::answering(200, &body, Duration::ZERO);
         let vault = Setup::new().reaching(&[evil.endpoint()]).start();
         register_evil(&vault, &evil);
         let status = mint(&vault, "bob", "s3://datasets/train").unwrap_err();
         assert!(matches!(status.code(), Code::Unavailable | Code::FailedPrecondition), "{status:?}");
-        let issued = vault.run(vault.credentials("bob").list_issuances(Default::default())).unwrap().into_inner();
+        let issued = vault
+            .run(vault.credentials("bob").list_issuances(proto::ListIssuancesRequest::default()))
+            .unwrap()
+            .into_inner();
         assert!(issued.issuances.is_empty());
     }
 }

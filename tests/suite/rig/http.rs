@@ -58,7 +58,10 @@ impl Vault {
     }
 
     /// A TLS connection that offers these protocols.
-    pub fn connect(&self, alpn: &[&[u8]]) -> impl Future<Output = std::io::Result<TlsStream<TcpStream>>> + Send + use<> {
+    pub fn connect(
+        &self,
+        alpn: &[&[u8]],
+    ) -> impl Future<Output = std::io::Result<TlsStream<TcpStream>>> + Send + use<> {
         let ca = fs::read(self.ca()).expect("init made a CA");
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&ca).expect("the CA is PEM")).expect("the CA is a certificate");
