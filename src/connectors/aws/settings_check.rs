@@ -198,8 +198,9 @@ pub fn check_secret(
         }
     };
     for (name, length) in wanted {
-        let fits = secret.field(name).is_some_and(|value| length.contains(&value.len()));
-        let problem = format!("must be given, with {} to {} characters", length.start(), length.end());
+        let fits = secret.field(name).is_some_and(|value| length.contains(&value.len()) && value.is_one_word());
+        let (min, max) = (length.start(), length.end());
+        let problem = format!("must be given, with {min} to {max} characters and no blanks or line ends among them");
         refusals.unless(fits, &format!("secrets.{name}"), &problem);
     }
     for name in secret.names() {
