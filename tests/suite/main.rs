@@ -23,5 +23,8 @@ mod cases_h;
 mod cases_i;
 mod cases_j;
 mod coverage;
+mod quickstart;
 mod rig;
 mod story_aws;
+mod story_methods;
+mod story_watch;
