@@ -62,10 +62,11 @@ pub(super) fn write_token(path: &Path, founder: &Founder) -> Result<(), DaemonEr
 
 /// One file for one founder; with more, the project's name follows.
 pub(super) fn token_path(path: &Path, founder: &Founder, founders: usize) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if founders == 1 {
-        return path.to_owned();
+        return path;
     }
-    let mut name = path.as_os_str().to_owned();
+    let mut name = path.into_os_string();
     name.push(format!(".{}", founder.project));
     PathBuf::from(name)
 }

@@ -40,7 +40,7 @@ impl Plan {
             }
         }
         Ok(Self {
-            data_dir: DataDir::at(config::data_dir(args.data_dir.as_deref())),
+            data_dir: DataDir::at(absolute(&config::data_dir(args.data_dir.as_deref()))?),
             root_key: args.root_key,
             passphrase_file: args.passphrase_file.clone(),
             projects,
@@ -108,6 +108,11 @@ impl Plan {
         write(&dir.server_certificate(), made.server.as_bytes())?;
         write(&dir.server_key(), made.server_key.as_bytes())
     }
+}
+
+/// What is printed is pasted elsewhere.
+fn absolute(path: &Path) -> Result<std::path::PathBuf, DaemonError> {
+    std::path::absolute(path).map_err(DaemonError::file(format!("{} is not a path", path.display())))
 }
 
 /// A name, or which option has none.

@@ -65,7 +65,9 @@ impl Connection {
 
     /// A call was authenticated: the peer is no stranger any more.
     pub fn trust(&self) {
-        self.trusted.store(true, Ordering::Release);
+        if !self.trusted.swap(true, Ordering::AcqRel) {
+            self.changed.notify_one();
+        }
     }
 
     /// Whether a call was ever authenticated.

@@ -13,8 +13,6 @@ mod porter;
 mod rates;
 mod shape;
 mod task;
-#[cfg(test)]
-pub(crate) mod tests;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

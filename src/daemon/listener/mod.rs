@@ -7,6 +7,8 @@
 mod accept;
 mod connection;
 mod strangers;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::sync::Arc;
