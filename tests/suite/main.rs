@@ -13,6 +13,10 @@
 )]
 
 mod bench_facts;
+mod canary;
 mod coverage;
+mod crash;
+mod faults;
 mod rig;
 mod story_aws;
+mod thundering;
