@@ -86,6 +86,7 @@ pub fn extra_roots(path: &Path) -> Result<Option<String>, ConfigError> {
 
 /// Where temporary files go.
 #[must_use]
+#[allow(clippy::disallowed_methods, reason = "this room is the reader of the environment")]
 pub fn temporary_dir() -> PathBuf {
     std::env::temp_dir()
 }

@@ -83,11 +83,8 @@ impl Plan {
         let (listening, upkeep) = upkeep::start(&house, socket);
         tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
-        loop {
-            match signals.next().await {
-                Signal::Reload => house.reload_certificates(),
-                Signal::Stop => break,
-            }
+        while signals.next().await == Signal::Reload {
+            house.reload_certificates();
         }
         house.drain(&mut signals).await;
         listening.abort();
@@ -135,6 +132,10 @@ impl Plan {
         Ok(House { store, ledger, door, listener, certificates, clock, health, stop, drain_timeout })
     }
 
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "after a failed fsync nothing may be written, so there is nothing to drain"
+    )]
     fn store(&self, clock: &Arc<dyn Clock>) -> Result<SqliteStore, DaemonError> {
         let on_fatal = Arc::new(|what: &'static str| {
             tracing::error!(what, "the store failed for good; the next start recovers what was acknowledged");
@@ -248,6 +249,7 @@ impl House {
         }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "once, at the end: closing waits for the threads of the store")]
     async fn close(self, digest: &str) {
         if self.door.flush(true).await.is_err() || self.write_line("daemon/stop", digest).await.is_err() {
             tracing::warn!("the last lines of the ledger could not be written");
