@@ -141,12 +141,13 @@ fn a_failed_fsync_ends_the_daemon_at_once_and_loses_nothing() {
     let sts = Sts::constant();
     let vault = minting_vault(&sts, reaching(&sts.url()));
     let (diary, mut evidence) = (Arc::new(Diary::default()), Evidence::default());
-    for nth in [3, 17, 60] {
+    for nth in [12, 31, 60] {
         vault.stop();
         let trace = vault.beside("strace.txt");
+        // Counted for each thread; only the writer's syncs.
         let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
         let trace = trace.to_str().expect("the path is UTF-8");
-        vault.start_under(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", &inject]);
+        vault.start_under(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", SYNCS, "-e", &inject]);
         let load = Load::start(&vault, &diary, &sts.url());
         let status = vault.ended(Duration::from_secs(30));
         load.end(&vault);
@@ -264,6 +265,7 @@ impl Drop for SmallDisk {
 }
 
 const KEY: [&[u8]; 2] = [b"AKIACRASH00000000001", b"crash/secret+crash/secret+crash/secret+c"];
+const SYNCS: &str = "trace=fsync,fdatasync";
 const KILLS: u32 = 200;
 const ROUNDS_BETWEEN_LOOKS: u32 = 20;
 const SEALS_OPENED: u32 = 5;

@@ -99,10 +99,12 @@ impl Desk {
     /// Registers components.
     async fn assembler(self, mut client: ComponentServiceClient<Door>) {
         while self.goes_on() {
+            let bucket = proto::ConnectorRequirement { resource_type: "s3-bucket".to_owned(), ..Default::default() };
             let ask = proto::RegisterComponentRequest {
                 name: fresh("k"),
                 component_type: "artifact-store".to_owned(),
                 flavor: "s3".to_owned(),
+                requirement: Some(bucket),
                 ..Default::default()
             };
             let made = client.register_component(ask).await;
