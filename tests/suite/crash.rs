@@ -33,7 +33,10 @@ fn j1_nothing_acknowledged_is_lost_in_200_kills() {
     // Two vaults at once: most of a round is waiting for a start.
     let (answers, unknown) = thread::scope(|scope| {
         let vaults = dice.map(|dice| scope.spawn(|| survive(dice, KILLS / 2)));
-        vaults.map(|vault| vault.join().expect("a vault survives")).into_iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        vaults
+            .map(|vault| vault.join().expect("a vault survives"))
+            .into_iter()
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     });
     println!("{KILLS} kills in {:?}: {answers} answers kept, {unknown} intents closed as unknown", begun.elapsed());
     assert!(answers > KILLS as usize * 5, "{answers} answers between {KILLS} kills: the load was no load");
@@ -86,7 +89,8 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
     let sts = Sts::constant();
     let vault = minting_vault(&sts, reaching(&sts.url()).inside(disk.path()));
     let (diary, mut evidence) = (Arc::new(Diary::default()), Evidence::default());
-    let mut clients = (vault.connectors("alice"), vault.credentials("bob"), vault.audit("carol"), vault.access("owner"));
+    let mut clients =
+        (vault.connectors("alice"), vault.credentials("bob"), vault.audit("carol"), vault.access("owner"));
     let first = cast::connector(&vault, asks::role_connector("before", &sts.url(), KEY));
     diary.open().connector(&first);
     let token = cast::token(&vault, "owner", "stranger", 0).token.expect("the reply has the token");

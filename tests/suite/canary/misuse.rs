@@ -36,7 +36,8 @@ fn wrong_fields(story: &mut Story) {
         let ask = proto::RegisterConnectorRequest { secrets: secrets.clone(), ..ask.clone() };
         // Which bytes a key may have is the cloud's to say; everything else is refused here.
         let _ = story.call("alice", REGISTER, &ask);
-        let rotate = proto::RotateConnectorSecretRequest { connector: "good".to_owned(), secrets, ..Default::default() };
+        let rotate =
+            proto::RotateConnectorSecretRequest { connector: "good".to_owned(), secrets, ..Default::default() };
         let _ = story.call("alice", ROTATE, &rotate);
     }
     let wrong_method = proto::RegisterConnectorRequest { auth_method: "implicit".to_owned(), ..ask.clone() };
@@ -61,7 +62,7 @@ fn wrong_settings(story: &mut Story) {
         format!(r#"{{"region": "{secret}"}}"#),
         format!(r#"{{"region": "us-east-1", "role_arn": "{secret}"}}"#),
         format!(r#"{{"region": "us-east-1", "endpoint_url": "https://user:{secret}@localhost"}}"#),
-        format!(r#"{{"region": "us-east-1", "#) + secret,
+        r#"{"region": "us-east-1", "#.to_owned() + secret,
         secret.clone(),
         format!("[\"{secret}\"]"),
         format!("\"{secret}\""),
@@ -110,7 +111,9 @@ fn as_it_should_be(story: &mut Story) {
         words.extend(["--set", "region=us-east-1", "--set", "role_arn=arn:aws:iam::000000000000:role/ml-data"]);
         words.extend(["--set", &endpoint, "--skip-verify", "--secrets", "-"]);
         story.cli("alice", &words, &json).ok();
-        story.cli("alice", &["connector", "rotate-secret", &name, "--skip-verify", "--secrets", "-", "-o", form], &json).ok();
+        story
+            .cli("alice", &["connector", "rotate-secret", &name, "--skip-verify", "--secrets", "-", "-o", form], &json)
+            .ok();
     }
 }
 

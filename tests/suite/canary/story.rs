@@ -10,9 +10,9 @@ use valetkey::proto;
 
 use super::encodings::Canary;
 use super::memory;
+use super::misuse;
 use super::scanner::{Hit, Scanner};
 use super::sinks::{Heard, scan_files};
-use super::misuse;
 use crate::faults::asks::{self, reaching};
 use crate::faults::root;
 use crate::faults::sts::{Manner, SessionParts, Sts};
