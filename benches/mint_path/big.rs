@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use valetkey::audit::{Ledger, Line, LineKind, Outcome as LineOutcome};
 use valetkey::domain::{
-    AuthMethodName, Clock, Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, MintPolicy, Name, PrincipalId, Project,
-    SecretFacts, SecretFieldName, Timestamp, Verification, VerificationState, Version,
+    AuthMethodName, Clock, Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, MintPolicy, Name,
+    PrincipalId, Project, SecretFacts, SecretFieldName, Timestamp, Verification, VerificationState, Version,
 };
 use valetkey::sealing::{Sealed, SealedCredential};
 use valetkey::store::{Projects as _, SqliteOptions, SqliteStore, Transactions as _, Tx, Write};

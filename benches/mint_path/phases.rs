@@ -18,7 +18,7 @@ pub fn run(options: &Options) -> Outcome<()> {
     let sts_port = sts.port()?;
     let place = Place::make(folder.path())?;
     let daemon = place.serve(options.threads, sts_port, None)?;
-    let mut report = Report { idle_rss_mib: meter::rss_mib(daemon.id)?, ..Report::default() };
+    let mut report = Report::of_idle(meter::rss_mib(daemon.id)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let settings = founding::settings(sts_port);
     let people = runtime.block_on(founding::found(daemon.port, &place.ca(), &place.owner, &settings))?;

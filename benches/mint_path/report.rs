@@ -24,8 +24,7 @@ pub struct Row {
 /// Everything that was found.
 #[derive(Default)]
 pub struct Report {
-    /// Of a daemon that has done nothing.
-    pub idle_rss_mib: f64,
+    idle_rss_mib: f64,
     /// Calls that the cloud saw, and what the callers saw.
     pub burst: Option<(u64, Findings)>,
     /// With the big store.
@@ -34,6 +33,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Nothing yet but the memory of a daemon that has done nothing.
+    pub fn of_idle(idle_rss_mib: f64) -> Self {
+        Self { idle_rss_mib, ..Self::default() }
+    }
+
     /// One more load.
     pub fn add(&mut self, row: Row) {
         self.rows.push(row);

@@ -47,3 +47,7 @@ pub fn routes(broker: &Arc<Broker>) -> Routes {
         .add_service(AuditServiceServer::new(audit::AuditHandlers::new(broker())))
         .add_service(OperatorServiceServer::new(operator::OperatorHandlers::new(broker())))
 }
+
+#[cfg(test)]
+#[path = "handlers_tests.rs"]
+mod tests;

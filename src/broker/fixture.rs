@@ -25,7 +25,7 @@ use crate::store::{Transactions, Tx, Write};
 use super::{Broker, Call, CallRecord, Once, Parts};
 
 /// The path that calls have when nothing else is said.
-pub(super) const METHOD: &str = "/valetkey.v1.TestService/Test";
+pub(crate) const METHOD: &str = "/valetkey.v1.TestService/Test";
 /// 1 January 2026.
 const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
@@ -33,43 +33,45 @@ const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
 struct System;
 
 impl Entropy for System {
+    // A test's own source: the daemon's is out of this room's reach.
+    #[allow(clippy::disallowed_methods)]
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
         getrandom::fill(buffer).map_err(|_| EntropyError)
     }
 }
 
 /// Somebody with a token.
-pub(super) struct Person {
-    pub(super) id: PrincipalId,
-    pub(super) name: Name,
-    pub(super) token: TokenId,
+pub(crate) struct Person {
+    pub(crate) id: PrincipalId,
+    pub(crate) name: Name,
+    pub(crate) token: TokenId,
     /// What it puts in `authorization`.
-    pub(super) header: Vec<u8>,
+    pub(crate) header: Vec<u8>,
 }
 
 /// A broker with its people.
-pub(super) struct House {
-    pub(super) broker: Arc<Broker>,
-    pub(super) store: Arc<SqliteStore>,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) home: Project,
-    pub(super) owner: Person,
-    pub(super) engineer: Person,
-    pub(super) scientist: Person,
-    pub(super) auditor: Person,
+pub(crate) struct House {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) home: Project,
+    pub(crate) owner: Person,
+    pub(crate) engineer: Person,
+    pub(crate) scientist: Person,
+    pub(crate) auditor: Person,
     /// A service account without a role; tests bind it to a component.
-    pub(super) runner: Person,
+    pub(crate) runner: Person,
     /// Another project, and its owner.
-    pub(super) abroad: Project,
-    pub(super) foreigner: Person,
+    pub(crate) abroad: Project,
+    pub(crate) foreigner: Person,
     // Last: the folder goes when the store has closed its files.
     _folder: TempDir,
 }
 
 impl House {
     /// A house with two projects and their people.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let options = SqliteOptions::new(Arc::<ManualClock>::clone(&clock), Arc::new(|_| {}));
@@ -104,38 +106,38 @@ impl House {
     }
 
     /// A fresh call of `who`, authenticated as of now.
-    pub(super) async fn call(&self, who: &Person) -> Call {
+    pub(crate) async fn call(&self, who: &Person) -> Call {
         self.call_to(who, METHOD).await
     }
 
     /// The same, to a method.
-    pub(super) async fn call_to(&self, who: &Person, method: &'static str) -> Call {
+    pub(crate) async fn call_to(&self, who: &Person, method: &'static str) -> Call {
         let caller = self.broker.authenticate(&who.header).await.unwrap();
         Call { record: Arc::new(CallRecord::new(method, None)), caller }
     }
 
     /// Somebody else, with a role in the whole project when one is given.
-    pub(super) async fn person(&self, project: &Project, name: &str, role: Option<Role>) -> Person {
+    pub(crate) async fn person(&self, project: &Project, name: &str, role: Option<Role>) -> Person {
         self.maker().person(project, name, role).await
     }
 
     /// Binds a role, past every rule.
-    pub(super) async fn bind(&self, who: &Person, role: Role, target: BindingTarget) -> BindingId {
+    pub(crate) async fn bind(&self, who: &Person, role: Role, target: BindingTarget) -> BindingId {
         self.maker().bind(self.home.id, who.id, role, target, Conditions::default()).await
     }
 
     /// The same, under conditions.
-    pub(super) async fn bind_with(&self, who: &Person, role: Role, target: BindingTarget, with: Conditions) {
+    pub(crate) async fn bind_with(&self, who: &Person, role: Role, target: BindingTarget, with: Conditions) {
         self.maker().bind(self.home.id, who.id, role, target, with).await;
     }
 
     /// A connector of type `paper` with the default ceiling, verified.
-    pub(super) async fn connector(&self, project: &Project, name: &str) -> Connector {
+    pub(crate) async fn connector(&self, project: &Project, name: &str) -> Connector {
         self.connector_with(project, name, |_| {}).await
     }
 
     /// The same, changed before it is stored.
-    pub(super) async fn connector_with(
+    pub(crate) async fn connector_with(
         &self,
         project: &Project,
         name: &str,
@@ -144,8 +146,19 @@ impl House {
         self.maker().connector(project, name, change).await
     }
 
+    /// The same, whose stamp is sent to `endpoint`.
+    pub(super) async fn connector_at(
+        &self,
+        project: &Project,
+        name: &str,
+        endpoint: &str,
+        change: impl FnOnce(&mut Connector),
+    ) -> Connector {
+        self.maker().connector_at(project, name, endpoint, change).await
+    }
+
     /// A component that needs a shelf, linked when a link is given.
-    pub(super) async fn component(&self, project: &Project, name: &str, link: Option<ComponentLink>) -> Component {
+    pub(crate) async fn component(&self, project: &Project, name: &str, link: Option<ComponentLink>) -> Component {
         self.maker().component(project, name, link).await
     }
 
@@ -155,11 +168,11 @@ impl House {
 }
 
 /// A request id and a body, both as small as a test wants.
-pub(super) fn once(id: u8, body: u8) -> Once {
+pub(crate) fn once(id: u8, body: u8) -> Once {
     Once { request_id: RequestId::from_bytes([id; 16]), body_digest: [body; 32] }
 }
 
-pub(super) fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
@@ -236,10 +249,20 @@ impl Maker {
     }
 
     async fn connector(&self, project: &Project, named: &str, change: impl FnOnce(&mut Connector)) -> Connector {
+        self.connector_at(project, named, "", change).await
+    }
+
+    async fn connector_at(
+        &self,
+        project: &Project,
+        named: &str,
+        endpoint: &str,
+        change: impl FnOnce(&mut Connector),
+    ) -> Connector {
         let now = self.clock.now();
         let kind = find("paper").unwrap();
         let method = AuthMethodName::parse("stamp").unwrap();
-        let settings = kind.parse_settings(&method, "{}").unwrap();
+        let settings = kind.parse_settings(&method, &format!(r#"{{"endpoint":"{endpoint}"}}"#)).unwrap();
         let mut connector = Connector {
             id: ConnectorId::random(&System).unwrap(),
             project: project.id,

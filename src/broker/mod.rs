@@ -16,7 +16,7 @@ mod detach;
 mod entry;
 mod error;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod gate;
 mod lookup;
 mod once;

@@ -11,7 +11,7 @@ mod conformance;
 pub mod description;
 pub mod erased;
 #[cfg(test)]
-mod paper;
+pub(crate) mod paper;
 pub mod typed;
 pub mod upstream_error;
 

@@ -1,12 +1,15 @@
 //! A connector type of tests: a cloud of paper, with shelves and boxes in
 //! them. Compiled for tests only; its mints are random words.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{Ask, ConnectorType, ListAsk, TypeDescription, Upstream, UpstreamError, Verified};
@@ -38,6 +41,32 @@ fn resource(name: &'static str) -> ResourceDescription {
 
 /// The type.
 pub struct Paper;
+
+/// What a test sees and steers of the cloud behind one endpoint.
+pub struct Cloud {
+    /// How often it was asked to mint.
+    pub asked: AtomicU32,
+    /// It answers with an outage.
+    pub down: AtomicBool,
+    /// A mint takes one permit; none when the endpoint has no gate.
+    pub gate: Option<Semaphore>,
+}
+
+static CLOUDS: LazyLock<Mutex<HashMap<String, Arc<Cloud>>>> = LazyLock::new(Mutex::default);
+
+impl Cloud {
+    /// The cloud behind `endpoint`; one whose name starts with `gate` lets
+    /// mints through by permits only.
+    pub fn of(endpoint: &str) -> Arc<Self> {
+        let mut clouds = CLOUDS.lock().unwrap();
+        let made = || Self {
+            asked: AtomicU32::new(0),
+            down: AtomicBool::new(false),
+            gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
+        };
+        Arc::clone(clouds.entry(endpoint.to_owned()).or_insert_with(|| Arc::new(made())))
+    }
+}
 
 /// Its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -141,6 +170,14 @@ impl ConnectorType for Paper {
         ttl: Ttl,
         attribution: &Attribution,
     ) -> Result<Minted, UpstreamError> {
+        let word_from = Cloud::of(&settings.endpoint);
+        word_from.asked.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = &word_from.gate {
+            gate.acquire().await.map_err(|_| UpstreamError::Unavailable { what: "closed" })?.forget();
+        }
+        if word_from.down.load(Ordering::SeqCst) {
+            return Err(UpstreamError::Unavailable { what: "down" });
+        }
         let mut word = [0; 16];
         upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
         Ok(Minted {

@@ -44,6 +44,9 @@ pub struct Upstream {
 pub struct ListAsk {
     /// Of this type only; every type otherwise.
     pub resource_type: Option<ResourceTypeName>,
+    /// This resource only, canonical and of `resource_type`: it is looked at
+    /// by itself, with no list around it.
+    pub resource: Option<ResourceId>,
     /// At most this many ids of each type.
     pub limit: u32,
     /// Where to go on; what an earlier `Reach::next_page` said.

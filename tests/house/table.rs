@@ -98,6 +98,8 @@ pub const ROOMS: &[Room] = &[
             ("broker", All),
             ("api", All),
             ("proto", All),
+            // What was said on the command line; cli itself does not know the daemon.
+            ("cli", Only(&["args"])),
         ],
     },
     Room { name: "manual", may: &[] },

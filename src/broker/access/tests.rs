@@ -331,6 +331,8 @@ async fn what_may_be_minted_is_what_bindings_and_ceilings_leave() {
     let scientist = house.broker.list_mintable(&house.call(&house.scientist).await).await.unwrap();
     let ways: Vec<_> = scientist.iter().map(|m| m.component.as_deref().unwrap_or(&m.connector)).collect();
     assert_eq!(ways, ["other", "store", "prod"]);
+    assert_eq!(scientist[1].command, "valetkey mint --component store");
+    assert_eq!(scientist[2].command, "valetkey mint --connector prod --resource-type TYPE --resource ID");
     for nothing in [&house.owner, &house.engineer, &house.auditor, &house.foreigner] {
         assert_eq!(house.broker.list_mintable(&house.call(nothing).await).await.unwrap(), []);
     }

@@ -256,6 +256,9 @@ async fn a_caller_bound_to_one_connector_moves_nothing_away_from_another() {
     assert_eq!(code(connect(&house, &narrow, to_lab("on-lab")).await), "OK");
     let to_prod = link("on-lab", "prod", Some("other"), AccessLevel::Read);
     assert_eq!(code(connect(&house, &narrow, to_prod).await), "GRANT_MISSING");
+    // To see it is not enough.
+    house.bind(&narrow, Role::Auditor, BindingTarget::Project).await;
+    assert_eq!(code(connect(&house, &narrow, to_lab("on-prod")).await), "GRANT_MISSING");
 }
 
 /// Case I3, and that a repeated request answers as the first did.

@@ -41,7 +41,8 @@ impl Broker {
         if ask.page.is_some() && resource_type.is_none() {
             return Err(FieldError::new("resource_type", "is needed with page_token").into());
         }
-        let list = ListAsk { resource_type, limit: ask.limit, page: ask.page };
+        let resource = connector.resource_id.clone();
+        let list = ListAsk { resource_type, resource, limit: ask.limit, page: ask.page };
         let entry = self.open_on(call, &connector, None).await?;
         let (upstream, settings) = (self.upstream.clone(), connector.settings.clone());
         let asked = self.with_secret(&connector, &permit, &entry, move |secret| {

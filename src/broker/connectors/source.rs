@@ -68,7 +68,8 @@ pub(in crate::broker) fn check_secret(
 
 /// What to look at when a connector is verified.
 fn focus(connector: &Connector) -> ListAsk {
-    ListAsk { resource_type: connector.resource_type.clone(), limit: VERIFY_IDS_MAX, page: None }
+    let (resource_type, resource) = (connector.resource_type.clone(), connector.resource_id.clone());
+    ListAsk { resource_type, resource, limit: VERIFY_IDS_MAX, page: None }
 }
 
 impl Broker {

@@ -10,6 +10,8 @@ mod mint;
 mod plan;
 mod revoke;
 mod route;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use hand_out::HandedOut;

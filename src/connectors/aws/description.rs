@@ -11,7 +11,7 @@ use crate::domain::{Ttl, TtlRange};
 
 use super::ids;
 use super::settings::{FederationToken, IamRole, Implicit, SecretKey, SessionToken, StsToken};
-use super::settings_check::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN};
+use super::settings_check::{ACCESS_KEY_ID, MFA_TOTP_SEED, SECRET_ACCESS_KEY, SESSION_TOKEN};
 
 /// The longest session of GetFederationToken and GetSessionToken, and how far
 /// ahead a handed-in session may end before it counts as long-lived.
@@ -28,7 +28,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
             "session-token",
             "a user's key; sessions of that user",
             range(900, 43_200, LONGEST),
-            KEY,
+            KEY_AND_SEED,
         ),
         method::<FederationToken>(
             "federation-token",
@@ -64,6 +64,12 @@ const SECRET: SecretFieldDescription =
 const TOKEN: SecretFieldDescription =
     SecretFieldDescription { name: SESSION_TOKEN, summary: "the session's token", required: true };
 const KEY: &[SecretFieldDescription] = &[ID, SECRET];
+const SEED: SecretFieldDescription = SecretFieldDescription {
+    name: MFA_TOTP_SEED,
+    summary: "the base32 seed of the device, exactly when mfa_serial is set",
+    required: false,
+};
+const KEY_AND_SEED: &[SecretFieldDescription] = &[ID, SECRET, SEED];
 const SESSION: &[SecretFieldDescription] = &[ID, SECRET, TOKEN];
 
 const RESOURCES: &[ResourceDescription] = &[

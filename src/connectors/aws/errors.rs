@@ -11,6 +11,10 @@ use crate::outbound::OutboundError;
 
 /// The longest code that is repeated.
 const CODE_LENGTH_MAX: usize = 64;
+/// How STS begins when it does not take a code of an MFA device.
+const MFA_FAILED: &str = "MultiFactorAuthentication failed";
+const MFA_REMEDY: &str = "it does not take the MFA code: a code works once, so ask again in 30 seconds; if that fails too, \
+                          check mfa_serial, the seed, and this server's clock";
 /// XML events looked at before an error body is given up.
 const EVENTS_MAX: usize = 64;
 
@@ -62,6 +66,7 @@ impl Refusal<'_> {
             "ValidationError" | "ValidationException" | "InvalidParameterValue" | "InvalidParameterException" => {
                 rejected(code, "check the lifetime against the role's maximum session duration, and the settings")
             }
+            "AccessDenied" if self.message.contains(MFA_FAILED) => rejected(code, MFA_REMEDY),
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => self.denied(code, doing),
             text if throttling(text) => UpstreamError::Throttled { retry_after: self.retry_after },
             _ => self.by_status(code, doing),
@@ -200,6 +205,8 @@ mod tests {
     #[test]
     fn each_code_says_what_to_do() {
         let explain = |status, code, message| refusal(status, code, message).explain(ASSUME);
+        let mfa = explain(403, "AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.");
+        assert!(matches!(&mfa, UpstreamError::Rejected { remedy, .. } if remedy.contains("30 seconds")), "{mfa}");
         assert!(matches!(explain(403, "InvalidClientTokenId", ""), UpstreamError::CredentialRefused { .. }));
         assert!(matches!(explain(403, "ExpiredToken", ""), UpstreamError::Expired));
         assert!(matches!(explain(400, "Throttling", ""), UpstreamError::Throttled { .. }));

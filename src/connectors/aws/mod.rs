@@ -36,6 +36,7 @@ mod tests;
 mod upstream;
 mod upstream_ecr;
 mod upstream_eks;
+mod upstream_mfa;
 mod upstream_s3;
 mod upstream_signed;
 mod upstream_sts;

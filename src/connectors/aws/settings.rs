@@ -111,7 +111,13 @@ method!(
 
 method!(
     /// A long-lived key that asks for sessions of its own user.
-    SessionToken {}
+    SessionToken {
+        /// The user's MFA device, by its ARN or, for hardware, its serial
+        /// number. Its seed is then the secret mfa_totp_seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(title = "MFA device", length(min = 9, max = 256), example = &"arn:aws:iam::123456789012:mfa/broker")]
+        mfa_serial: Option<String>,
+    }
 );
 
 method!(
@@ -245,6 +251,18 @@ impl Settings {
             Self::FederationToken(own) => own.policy.as_ref(),
             Self::Implicit(own) => own.policy.as_ref(),
             Self::SecretKey(_) | Self::SessionToken(_) | Self::StsToken(_) => None,
+        }
+    }
+
+    /// The MFA device that sessions of the user are asked for with.
+    pub fn mfa_serial(&self) -> Option<&str> {
+        match self {
+            Self::SessionToken(own) => own.mfa_serial.as_deref(),
+            Self::SecretKey(_)
+            | Self::IamRole(_)
+            | Self::FederationToken(_)
+            | Self::StsToken(_)
+            | Self::Implicit(_) => None,
         }
     }
 

@@ -65,9 +65,21 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
             }
             check_external_id(own.external_id.as_deref(), &mut refusals);
         }
-        Settings::SecretKey(_) | Settings::SessionToken(_) | Settings::FederationToken(_) | Settings::StsToken(_) => {}
+        Settings::SessionToken(own) => check_mfa(own.mfa_serial.as_deref(), place.partition, &mut refusals),
+        Settings::SecretKey(_) | Settings::FederationToken(_) | Settings::StsToken(_) => {}
     }
     refusals.into_result()
+}
+
+/// STS: 9 to 256 letters; an ARN is checked as one.
+fn check_mfa(serial: Option<&str>, partition: Partition, refusals: &mut Refusals) {
+    let hardware = |text: &str| (9..=256).contains(&text.len()) && text.bytes().all(place::iam_letter);
+    let device = |text: &str| {
+        text.len() <= 256 && place::iam_arn(text, "mfa").is_some_and(|arn| arn.partition == partition.as_str())
+    };
+    let fits = serial.is_none_or(|text| hardware(text) || device(text));
+    let problem = "must be a device such as arn:aws:iam::123456789012:mfa/broker, or a serial number";
+    refusals.unless(fits, "settings.mfa_serial", problem);
 }
 
 fn check_place(place: &Place<'_>, refusals: &mut Refusals) {
@@ -160,6 +172,8 @@ pub const ACCESS_KEY_ID: &str = "aws_access_key_id";
 pub const SECRET_ACCESS_KEY: &str = "aws_secret_access_key";
 /// The token of a handed-in session.
 pub const SESSION_TOKEN: &str = "aws_session_token";
+/// The seed of the MFA device, base32.
+pub const MFA_TOTP_SEED: &str = "mfa_totp_seed";
 
 /// Checks a source credential; see `ConnectorType::check_secret`. Which
 /// fields there are and how long they are, never what is in them.
@@ -176,6 +190,9 @@ pub fn check_secret(
         Settings::StsToken(_) => {
             &[(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256), (SESSION_TOKEN, 16..=16_384)]
         }
+        Settings::SessionToken(own) if own.mfa_serial.is_some() => {
+            &[(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256), (MFA_TOTP_SEED, 16..=256)]
+        }
         Settings::SecretKey(_) | Settings::IamRole(_) | Settings::SessionToken(_) | Settings::FederationToken(_) => {
             &[(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256)]
         }
@@ -187,7 +204,11 @@ pub fn check_secret(
     }
     for name in secret.names() {
         let known = wanted.iter().any(|(wanted, _)| *wanted == name.as_str());
-        refusals.unless(known, &format!("secrets.{name}"), "is not a field of this auth method");
+        let problem = match name.as_str() {
+            MFA_TOTP_SEED => "is only for session-token with mfa_serial",
+            _ => "is not a field of this auth method",
+        };
+        refusals.unless(known, &format!("secrets.{name}"), problem);
     }
     refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in session ends");
     refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");

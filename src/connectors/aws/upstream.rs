@@ -13,7 +13,8 @@ use super::ids::Target;
 use super::place::Service;
 use super::scope::{Scope, enforced};
 use super::settings::{RoleWay, Settings, Way};
-use super::settings_check::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN};
+use super::settings_check::{ACCESS_KEY_ID, MFA_TOTP_SEED, SECRET_ACCESS_KEY, SESSION_TOKEN};
+use super::upstream_mfa::{self, MfaCode};
 use super::upstream_sts::{Hop, Session, SessionAsk, Sts};
 use super::{upstream_ecr, upstream_eks};
 
@@ -104,7 +105,7 @@ impl Mint<'_> {
         match made {
             Made::Role(way) => assume(self.upstream, self.settings, &source, way, ask).await,
             Made::Federated => sts().federate(ask).await,
-            Made::Own => sts().session_token(ttl).await,
+            Made::Own => own(self.upstream, self.settings, self.secret, &source, ttl).await,
             Made::HandedIn => {
                 let expires_at = self.secret_expires_at.ok_or(UpstreamError::StoredSettings)?;
                 if expires_at <= self.upstream.clock.now() {
@@ -176,6 +177,26 @@ pub async fn assume(
     tags.extend(way.tags.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
     let hop = Hop { role_arn: way.role_arn, external_id, tags: &tags };
     Sts::new(upstream, &place, &held).assume_role(hop, ask).await
+}
+
+/// The user's own session. A code of its MFA device works once: whoever asks
+/// twice within its 30 seconds is told to wait.
+pub async fn own(
+    upstream: &Upstream,
+    settings: &Settings,
+    secret: &SourceCredential,
+    source: &Credentials,
+    ttl: Ttl,
+) -> Result<Session, UpstreamError> {
+    let code = match settings.mfa_serial() {
+        Some(serial) => {
+            let missing = || UpstreamError::CredentialRefused { code: "no readable seed".to_owned() };
+            let seed = secret.field(MFA_TOTP_SEED).and_then(|field| field.expose_text()).ok_or_else(missing)?;
+            Some(MfaCode { serial, code: upstream_mfa::code(seed, upstream.clock.now()).ok_or_else(missing)? })
+        }
+        None => None,
+    };
+    Sts::new(upstream, &settings.place(), source).session_token(ttl, code).await
 }
 
 /// The source credential as the SDK wants it: wiped on drop.

@@ -20,6 +20,7 @@ use super::attribution::Names;
 use super::errors::{self, Doing, Refusal};
 use super::place::{Place, Service};
 use super::policy::POLICY_LENGTH_MAX;
+use super::upstream_mfa::MfaCode;
 
 /// One try and one more, when STS throttles or fails.
 const ATTEMPTS_MAX: u32 = 2;
@@ -73,7 +74,8 @@ const FEDERATING: Doing = Doing {
 };
 const SESSIONS: Doing = Doing {
     permissions: &["sts:GetSessionToken"],
-    remedy: "use the long-lived key of a user; sessions cannot call GetSessionToken",
+    remedy: "use the long-lived key of a user, with mfa_serial when the user's rights ask for MFA; sessions cannot call \
+             GetSessionToken",
 };
 const ASKING_WHO: Doing =
     Doing { permissions: &["sts:GetCallerIdentity"], remedy: "the endpoint must serve GetCallerIdentity" };
@@ -157,9 +159,13 @@ impl<'a> Sts<'a> {
         self.session(answer.credentials(), ask.ttl)
     }
 
-    /// GetSessionToken.
-    pub async fn session_token(&self, ttl: Ttl) -> Result<Session, UpstreamError> {
+    /// GetSessionToken, with the code of an MFA device where there is one.
+    pub async fn session_token(&self, ttl: Ttl, mfa: Option<MfaCode<'_>>) -> Result<Session, UpstreamError> {
         let ask = self.client.get_session_token().duration_seconds(seconds(ttl));
+        let ask = match &mfa {
+            Some(mfa) => ask.serial_number(mfa.serial).token_code(mfa.code.as_str()),
+            None => ask,
+        };
         let answer = ask.send().await.map_err(|error| self.explain(&error, SESSIONS))?;
         self.session(answer.credentials(), ttl)
     }

@@ -14,7 +14,7 @@ use super::attribution::Names;
 use super::grants;
 use super::ids::{self, Target};
 use super::settings::{Settings, Way};
-use super::upstream::{assume, source};
+use super::upstream::{assume, own, source};
 use super::upstream_sts::{SessionAsk, Sts};
 use super::{upstream_ecr, upstream_eks, upstream_s3};
 
@@ -39,7 +39,7 @@ pub async fn verify(
     let source = source(upstream, settings, secret)?;
     let place = settings.place();
     let own = Sts::new(upstream, &place, &source).caller().await?;
-    let credentials = looking(upstream, settings, &source).await?;
+    let credentials = looking(upstream, settings, secret, &source).await?;
     let identity = match settings.way() {
         Way::Role(_) => {
             let role = Sts::new(upstream, &place, &credentials).caller().await?;
@@ -59,15 +59,24 @@ pub async fn list(
     ask: &ListAsk,
 ) -> Result<Vec<Reach>, UpstreamError> {
     let source = source(upstream, settings, secret)?;
-    let credentials = looking(upstream, settings, &source).await?;
+    let credentials = looking(upstream, settings, secret, &source).await?;
     Ok(reach(upstream, settings, &credentials, ask).await)
 }
 
 /// What to look with: a session of the role under the connector's own cap, or
-/// under a policy of lists; without a role the source credential itself.
-async fn looking(upstream: &Upstream, settings: &Settings, source: &Credentials) -> Result<Credentials, UpstreamError> {
+/// under a policy of lists; without a role the source credential itself, or
+/// its session where an MFA device may be what gives it rights.
+async fn looking(
+    upstream: &Upstream,
+    settings: &Settings,
+    secret: &SourceCredential,
+    source: &Credentials,
+) -> Result<Credentials, UpstreamError> {
     let Way::Role(way) = settings.way() else {
-        return Ok(source.clone());
+        return match settings.mfa_serial() {
+            Some(_) => Ok(own(upstream, settings, secret, source, LOOKING).await?.credentials),
+            None => Ok(source.clone()),
+        };
     };
     let policy = match (settings.policy(), settings.policy_arns()) {
         (Some(own), _) => Some(own.json()),

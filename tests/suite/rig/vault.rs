@@ -30,6 +30,7 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_valetkey");
 #[derive(Default)]
 pub struct Setup {
     config: BTreeMap<&'static str, Vec<String>>,
+    folder: Option<PathBuf>,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -56,6 +57,11 @@ impl Setup {
         self
     }
 
+    /// With all of its files in this folder.
+    pub fn inside(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()), ..self }
+    }
+
     /// Makes the vault, starts it, and lets the people in.
     pub fn start(self) -> Vault {
         let vault = self.start_empty();
@@ -65,7 +71,8 @@ impl Setup {
 
     /// The same with its owners alone.
     pub fn start_empty(self) -> Vault {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = self.folder.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+        let folder = folder.expect("a temporary folder can be made");
         init(folder.path());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let vault = Vault {
@@ -181,8 +188,13 @@ impl Vault {
 
     /// Starts the daemon and waits until it is healthy.
     pub fn start(&self) {
+        self.start_under(&[]);
+    }
+
+    /// The same, with the daemon run by another command.
+    pub fn start_under(&self, wrapper: &[&str]) {
         for _ in 0..START_ATTEMPTS {
-            let mut daemon = self.launch();
+            let mut daemon = self.launch_under(wrapper);
             let up = eventually(START_LIMIT, || self.healthy() || daemon.ended());
             if up && !daemon.ended() {
                 *self.daemon() = Some(daemon);
@@ -195,11 +207,17 @@ impl Vault {
 
     /// Starts the daemon's process, without waiting for anything.
     pub fn launch(&self) -> Daemon {
+        self.launch_under(&[])
+    }
+
+    fn launch_under(&self, wrapper: &[&str]) -> Daemon {
         let [free] = ports::free::<1>();
         *self.port.lock().unwrap_or_else(PoisonError::into_inner) = free;
         let config = self.beside("valetkey.toml");
         fs::write(&config, self.config(free)).expect("the folder is writable");
-        let mut command = Command::new(BINARY);
+        let mut words = wrapper.iter().copied().chain([BINARY]);
+        let mut command = Command::new(words.next().unwrap_or(BINARY));
+        command.args(words);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.folder.path());
         command.envs(self.setup.variables.iter().map(|(name, value)| (name, value)));
         command.arg("serve").arg("--config").arg(config).arg("--data-dir").arg(self.data());
@@ -216,6 +234,11 @@ impl Vault {
         let mut daemon = self.daemon().take().expect("the daemon runs");
         daemon.signal(Signal::TERM);
         daemon.wait(STOP_LIMIT)
+    }
+
+    /// Waits until the daemon has ended by itself.
+    pub fn ended(&self, limit: Duration) -> std::process::ExitStatus {
+        self.daemon().take().expect("the daemon runs").wait(limit)
     }
 
     /// Stops and starts again, on another port.
@@ -254,7 +277,8 @@ impl Vault {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the store is there")
     }
 
-    fn healthy(&self) -> bool {
+    /// The daemon says that it serves.
+    pub fn healthy(&self) -> bool {
         let ask = self.raw(None, "/grpc.health.v1.Health/Check", Vec::new());
         self.run(async { tokio::time::timeout(Duration::from_secs(2), ask).await }).is_ok_and(|answer| answer.is_ok())
     }

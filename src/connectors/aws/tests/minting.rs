@@ -125,6 +125,30 @@ async fn a_secret_key_is_never_handed_out() {
 }
 
 #[tokio::test]
+async fn a_session_is_asked_for_with_the_code_of_the_device_and_never_without() {
+    let fake = Fake::start(Manner::default()).await;
+    let device = "arn:aws:iam::123456789012:mfa/broker";
+    let settings = settings(&format!(
+        r#"{{"auth_method":"session-token","region":"us-east-1","endpoint_url":"{}","mfa_serial":"{device}"}}"#,
+        fake.url
+    ));
+    let scope = Aws.narrow(&settings, &ask("aws-generic", "us-east-1", AccessLevel::Admin)).unwrap();
+    let (upstream, ttl) = (upstream(&fake.url), Ttl::seconds(900));
+    let key = [("aws_access_key_id", super::super::fake::KEY.0), ("aws_secret_access_key", super::super::fake::KEY.1)];
+    let with = |seed| secret(&[key[0], key[1], ("mfa_totp_seed", seed)]);
+    let minted = Aws.mint(&upstream, &settings, &with(SEED), None, &scope, ttl, &attribution()).await.unwrap();
+    assert!(matches!(minted.shape, MintedShape::AwsSession { .. }));
+    let asked = fake.asked().remove(0);
+    let code = super::super::upstream_mfa::code(SEED, upstream.clock.now()).unwrap();
+    assert_eq!((asked["SerialNumber"].as_str(), asked["TokenCode"].as_str()), (device, code.as_str()));
+    for half in [secret(&key), with("not base32, and long enough")] {
+        let refused = Aws.mint(&upstream, &settings, &half, None, &scope, ttl, &attribution()).await.err();
+        assert!(matches!(refused, Some(UpstreamError::CredentialRefused { .. })));
+    }
+    assert_eq!(fake.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_login_dies_with_its_session_and_a_token_before_it() {
     let fake = Fake::start(Manner::default()).await;
     let registry = ("docker-registry", "123456789012.dkr.ecr.us-east-1.amazonaws.com/team");
@@ -200,7 +224,7 @@ async fn an_endpoint_that_is_not_allowed_is_told() {
     let fake = Fake::start(Manner::default()).await;
     let settings = role_settings(&format!(r#","endpoint_url":"{}""#, fake.url));
     let elsewhere = upstream("http://127.0.0.1:1");
-    let all = ListAsk { resource_type: None, limit: 10, page: None };
+    let all = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
     let error = Aws.verify(&elsewhere, &settings, &source_key(), &all).await.err();
     assert_eq!(error, Some(UpstreamError::AddressRefused));
     assert!(fake.asked().is_empty());
@@ -210,7 +234,7 @@ async fn an_endpoint_that_is_not_allowed_is_told() {
 async fn verification_says_who_and_what_with_each_type_by_itself() {
     let fake = Fake::start(Manner::default()).await;
     let settings = role_settings(&format!(r#","endpoint_url":"{}""#, fake.url));
-    let all = ListAsk { resource_type: None, limit: 10, page: None };
+    let all = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
     let found = Aws.verify(&upstream(&fake.url), &settings, &source_key(), &all).await.unwrap();
     assert!(found.identity.contains("assumed-role/ml-data") && found.identity.contains("user/broker"));
     let ids = |name: &str| {
@@ -232,7 +256,7 @@ async fn lists_go_on_where_a_page_ended() {
     for (resource_type, pages) in
         [("s3-bucket", ["s3://datasets", "s3://models"]), ("kubernetes-cluster", ["us-east-1/a", "us-east-1/b"])]
     {
-        let mut ask = ListAsk { resource_type: Some(kind(resource_type)), limit: 1, page: None };
+        let mut ask = ListAsk { resource_type: Some(kind(resource_type)), resource: None, limit: 1, page: None };
         for id in pages {
             let reach = Aws.list_resources(&upstream, &settings, &source_key(), &ask).await.unwrap().remove(0);
             assert_eq!(reach.resource_ids.iter().map(ResourceId::as_str).collect::<Vec<_>>(), [id]);

@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::{AccessLevel, EntropyError, SecretFieldName};
 use crate::sealing::Plaintext;
 
+const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const ROLE: &str = "arn:aws:iam::123456789012:role/ml-data";
 
 fn settings(json: &str) -> Settings {
@@ -76,6 +77,12 @@ fn settings_that_do_not_fit_are_refused_by_field() {
         ),
     ] {
         assert_eq!(refused_field("iam-role", json), field, "{json}");
+    }
+    for serial in
+        ["short", "arn:aws:iam::123456789012:user/a", "arn:aws-cn:iam::123456789012:mfa/a", "with spaces in it"]
+    {
+        let json = format!(r#"{{"region":"us-east-1","mfa_serial":"{serial}"}}"#);
+        assert_eq!(refused_field("session-token", &json), "settings.mfa_serial", "{serial}");
     }
     assert_eq!(refused_field("web-identity", "{}"), "auth_method");
     assert_eq!(refused_field("secret-key", "[]"), "settings");
@@ -247,6 +254,12 @@ fn secrets_are_checked_by_name_and_length_and_never_repeated() {
     let token = [good[0], good[1], ("aws_session_token", super::fake::TOKEN)];
     assert!(check(&handed, &token, None).unwrap_err().contains("expires_at"));
     assert_eq!(check(&handed, &token, Some(Timestamp::from_seconds(2_000))), Ok(()));
+    let mfa = settings(r#"{"auth_method":"session-token","region":"us-east-1","mfa_serial":"GAHT12345678"}"#);
+    let seed = [good[0], good[1], ("mfa_totp_seed", SEED)];
+    assert_eq!(check(&mfa, &seed, None), Ok(()));
+    assert!(check(&mfa, &good, None).unwrap_err().contains("secrets.mfa_totp_seed"));
+    let plain = settings(r#"{"auth_method":"session-token","region":"us-east-1"}"#);
+    assert!(check(&plain, &seed, None).unwrap_err().contains("secrets.mfa_totp_seed"));
     let implicit = settings(r#"{"auth_method":"implicit","region":"us-east-1","profile_name":"ml"}"#);
     assert_eq!(check(&implicit, &[], None), Ok(()));
     assert!(check(&implicit, &good, None).is_err());
