@@ -86,11 +86,7 @@ pub fn extra_roots(path: &Path) -> Result<Option<String>, ConfigError> {
 
 /// Where temporary files go.
 #[must_use]
-<<<<<<< HEAD
-#[allow(clippy::disallowed_methods)] // this is the room that reads the environment
-=======
 #[allow(clippy::disallowed_methods, reason = "this room is the reader of the environment")]
->>>>>>> main
 pub fn temporary_dir() -> PathBuf {
     std::env::temp_dir()
 }

@@ -87,11 +87,7 @@ impl Plan {
         tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
         while signals.next().await == Signal::Reload {
-<<<<<<< HEAD
             upkeep::reload(&house.certificates, &*house.clock);
-=======
-            house.reload_certificates();
->>>>>>> main
         }
         house.drain(&mut signals).await;
         listening.abort();
@@ -240,12 +236,7 @@ impl House {
         }
     }
 
-<<<<<<< HEAD
     async fn write_last_lines(&self, digest: &str) {
-=======
-    #[allow(clippy::disallowed_methods, reason = "once, at the end: closing waits for the threads of the store")]
-    async fn close(self, digest: &str) {
->>>>>>> main
         if self.door.flush(true).await.is_err() || self.write_line("daemon/stop", digest).await.is_err() {
             tracing::warn!("the last lines of the ledger could not be written");
         }
