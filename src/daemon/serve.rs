@@ -135,10 +135,6 @@ impl Plan {
         Ok(House { store, ledger, door, listener, certificates, clock, health, stop, drain_timeout })
     }
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "after a failed fsync nothing may be written, so there is nothing to drain"
-    )]
     fn store(&self, clock: &Arc<dyn Clock>) -> Result<SqliteStore, DaemonError> {
         let mut options = SqliteOptions::new(Arc::clone(clock), Arc::new(super::exit_at_once));
         options.readers = self.config.store.readers;

@@ -13,6 +13,10 @@
 )]
 
 mod bench_facts;
+mod cases_a;
+mod cases_b;
+mod cases_b22;
+mod cases_d;
 mod coverage;
 mod rig;
 mod story_aws;
