@@ -321,12 +321,15 @@ async fn describe(session: &Session, args: NameArgs) -> Result<(), Failure> {
 }
 
 async fn connect(session: &Session, args: ConnectArgs) -> Result<(), Failure> {
+    // A level says that a link is meant: the server refuses one without a
+    // connector, so that a forgotten connector does not unlink.
+    let access_max = if args.unlink { proto::AccessLevel::Unspecified.into() } else { args.access_max.to_proto() };
     let ask = proto::ConnectComponentRequest {
         project: session.project.clone(),
         component: args.component,
         connector: args.connector.unwrap_or_default(),
         resource_id: args.resource,
-        access_max: args.access_max.to_proto(),
+        access_max,
         etag: String::new(),
         request_id: request_id(),
     };

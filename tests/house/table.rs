@@ -97,6 +97,8 @@ pub const ROOMS: &[Room] = &[
             ("store", All),
             ("broker", All),
             ("api", All),
+            // What was asked for on the command line of `init`, `serve` and `audit verify`.
+            ("cli", Only(&["args"])),
             ("proto", All),
         ],
     },

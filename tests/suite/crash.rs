@@ -33,7 +33,10 @@ fn j1_nothing_acknowledged_is_lost_in_200_kills() {
     // Two vaults at once: most of a round is waiting for a start.
     let (answers, unknown) = thread::scope(|scope| {
         let vaults = dice.map(|dice| scope.spawn(|| survive(dice, KILLS / 2)));
-        vaults.map(|vault| vault.join().expect("a vault survives")).into_iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        vaults
+            .map(|vault| vault.join().expect("a vault survives"))
+            .into_iter()
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     });
     println!("{KILLS} kills in {:?}: {answers} answers kept, {unknown} intents closed as unknown", begun.elapsed());
     assert!(answers > KILLS as usize * 5, "{answers} answers between {KILLS} kills: the load was no load");
@@ -86,7 +89,8 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
     let sts = Sts::constant();
     let vault = minting_vault(&sts, reaching(&sts.url()).inside(disk.path()));
     let (diary, mut evidence) = (Arc::new(Diary::default()), Evidence::default());
-    let mut clients = (vault.connectors("alice"), vault.credentials("bob"), vault.audit("carol"), vault.access("owner"));
+    let mut clients =
+        (vault.connectors("alice"), vault.credentials("bob"), vault.audit("carol"), vault.access("owner"));
     let first = cast::connector(&vault, asks::role_connector("before", &sts.url(), KEY));
     diary.open().connector(&first);
     let token = cast::token(&vault, "owner", "stranger", 0).token.expect("the reply has the token");
@@ -149,7 +153,9 @@ fn a_failed_fsync_ends_the_daemon_at_once_and_loses_nothing() {
         let trace = trace.to_str().expect("the path is UTF-8");
         vault.start_under(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", SYNCS, "-e", &inject]);
         let load = Load::start(&vault, &diary, &sts.url());
-        let status = vault.ended(Duration::from_secs(30));
+        let injected = || fs::read_to_string(trace).is_ok_and(|lines| lines.contains("INJECTED"));
+        assert!(eventually(Duration::from_secs(30), injected), "the load makes it sync {nth} times");
+        let status = vault.ended(PROMPTLY);
         load.end(&vault);
         assert!(status.code().is_some_and(|code| code != 0), "it ended with {status} after a failed fsync");
         vault.start();
@@ -157,6 +163,23 @@ fn a_failed_fsync_ends_the_daemon_at_once_and_loses_nothing() {
     }
     check_whole(&vault);
     assert!(diary.open().total() > 10, "the load was no load");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_stop_the_daemon() {
+    let sts = Sts::constant();
+    let vault = minting_vault(&sts, reaching(&sts.url()).with("log", "level = \"trace\""));
+    vault.stop();
+    vault.start_under(&["sh", "-c", "exec \"$@\" >/dev/full 2>/dev/full", "sh"]);
+    sts.behave(Manner::Down);
+    refused_with(
+        vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "models"))),
+        Code::Unavailable,
+    );
+    signal(&vault, Signal::HUP);
+    sts.behave(Manner::Session(Duration::ZERO));
+    vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets"))).expect("it mints");
+    assert!(vault.stop().success());
 }
 
 #[test]
@@ -265,11 +288,13 @@ impl Drop for SmallDisk {
 }
 
 const KEY: [&[u8]; 2] = [b"AKIACRASH00000000001", b"crash/secret+crash/secret+crash/secret+c"];
+// strace alone takes most of it on a busy machine.
+const PROMPTLY: Duration = Duration::from_secs(5);
 const SYNCS: &str = "trace=fsync,fdatasync";
 const KILLS: u32 = 200;
 const ROUNDS_BETWEEN_LOOKS: u32 = 20;
 const SEALS_OPENED: u32 = 5;
 const KILL_EARLIEST: Duration = Duration::from_millis(20);
-const KILL_LATEST: Duration = Duration::from_millis(350);
+const KILL_LATEST: Duration = Duration::from_millis(600);
 // Long enough that kills hit open intents.
 const CLOUD_TAKES: Duration = Duration::from_millis(10);

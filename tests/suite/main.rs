@@ -14,6 +14,10 @@
 
 mod bench_facts;
 mod canary;
+mod cases_a;
+mod cases_b;
+mod cases_b22;
+mod cases_d;
 mod coverage;
 mod crash;
 mod faults;

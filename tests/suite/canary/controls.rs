@@ -71,7 +71,10 @@ fn register_and_search(vault: &Vault, name: &str) -> Vec<super::scanner::Hit> {
     let canary = Canary::new(name);
     for n in 0..20 {
         let key = [canary.bytes(), canary.bytes()];
-        cast::connector(vault, asks::role_connector(&format!("{name}-{n}"), "https://sts.us-east-1.amazonaws.com", key));
+        cast::connector(
+            vault,
+            asks::role_connector(&format!("{name}-{n}"), "https://sts.us-east-1.amazonaws.com", key),
+        );
     }
     memory::scan_when_quiet(vault, &Scanner::new([&canary]))
 }
@@ -94,7 +97,10 @@ fn a_live_minted_credential_is_found_in_the_memory_of_the_daemon() {
     let vault = reaching(&sts.url()).start();
     let scanner = Scanner::new([&minted]);
     assert!(memory::scan(&vault, &scanner).is_empty());
-    cast::connector(&vault, asks::role_connector("data", &sts.url(), [b"AKIACONTROL000000001", b"a/long/enough/secret"]));
+    cast::connector(
+        &vault,
+        asks::role_connector("data", &sts.url(), [b"AKIACONTROL000000001", b"a/long/enough/secret"]),
+    );
     vault.run(vault.credentials("bob").mint_credential(asks::bucket("data", "datasets"))).expect("it mints");
     let hits = memory::scan(&vault, &scanner);
     assert!(!hits.is_empty(), "the cache holds it, and the search does not see it");
@@ -106,7 +112,8 @@ fn a_canary_in_the_environment_or_arguments_of_the_daemon_is_found() {
     let vault = Setup::new().variable("SOMETHING", variable.text.clone()).start_empty();
     vault.stop();
     // `sh -c` gives the word to the daemon's own arguments by way of a harmless option.
-    let with_argument = format!("program=$1; shift; exec \"$program\" \"$@\" --passphrase-file /nonexistent/{}", argument.text);
+    let with_argument =
+        format!("program=$1; shift; exec \"$program\" \"$@\" --passphrase-file /nonexistent/{}", argument.text);
     let scanner = Scanner::new([&variable, &argument]);
     vault.start_under(&["sh", "-c", &with_argument, "sh"]);
     let hits = memory::scan(&vault, &scanner);

@@ -36,7 +36,8 @@ fn wrong_fields(story: &mut Story) {
         let ask = proto::RegisterConnectorRequest { secrets: secrets.clone(), ..ask.clone() };
         // Which bytes a key may have is the cloud's to say; everything else is refused here.
         let _ = story.call("alice", REGISTER, &ask);
-        let rotate = proto::RotateConnectorSecretRequest { connector: "good".to_owned(), secrets, ..Default::default() };
+        let rotate =
+            proto::RotateConnectorSecretRequest { connector: "good".to_owned(), secrets, ..Default::default() };
         let _ = story.call("alice", ROTATE, &rotate);
     }
     let wrong_method = proto::RegisterConnectorRequest { auth_method: "implicit".to_owned(), ..ask.clone() };
@@ -93,24 +94,46 @@ fn broken_messages(story: &mut Story) {
 /// On the command line.
 pub fn by_command_line(story: &mut Story) {
     as_it_should_be(story);
+    from_files_and_for_programs(story);
     on_the_command_line(story);
     from_broken_files(story);
     in_every_form(story);
 }
 
 fn as_it_should_be(story: &mut Story) {
-    let settings = asks::role_settings(&story.sts.url());
     let [id, secret] = ["CLI: id", "CLI: secret"].map(|name| story.secret(name).text);
     let json = format!(r#"{{"aws_access_key_id": "{id}", "aws_secret_access_key": "{secret}"}}"#);
     let endpoint = format!("endpoint_url={}", story.sts.url());
-    assert!(settings.contains("role_arn"));
     for form in ["table", "json", "yaml"] {
         let name = format!("cli-{form}");
         let mut words = vec!["connector", "register", &name, "--type", "aws", "--method", "iam-role", "-o", form];
         words.extend(["--set", "region=us-east-1", "--set", "role_arn=arn:aws:iam::000000000000:role/ml-data"]);
         words.extend(["--set", &endpoint, "--skip-verify", "--secrets", "-"]);
         story.cli("alice", &words, &json).ok();
-        story.cli("alice", &["connector", "rotate-secret", &name, "--skip-verify", "--secrets", "-", "-o", form], &json).ok();
+        story
+            .cli("alice", &["connector", "rotate-secret", &name, "--skip-verify", "--secrets", "-", "-o", form], &json)
+            .ok();
+    }
+}
+
+/// The form of a file, and of every program that a mint prints for.
+fn from_files_and_for_programs(story: &mut Story) {
+    let folder = tempfile::tempdir().unwrap();
+    let [id, secret] = ["CLI file: id", "CLI file: secret"].map(|name| story.secret(name).text);
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        format!("{name}=@{}", folder.path().join(name).display())
+    };
+    let fields = [file("aws_access_key_id", &id), file("aws_secret_access_key", &secret)];
+    let mut words = vec!["connector", "rotate-secret", "good", "--skip-verify"];
+    words.extend(fields.iter().flat_map(|field| ["--secret", field]));
+    story.cli("alice", &words, "").ok();
+    let mint = ["mint", "--connector", "good", "--resource-type", "s3-bucket", "--resource", "s3://datasets"];
+    for form in [["--format", "env"], ["--format", "aws-credential-process"], ["-o", "json"], ["-o", "table"]] {
+        story.cli("bob", &[&mint[..], &form[..]].concat(), "").ok();
+    }
+    for form in ["exec-credential", "docker-config"] {
+        assert_ne!(story.cli("bob", &[&mint[..], &["--format", form]].concat(), "").code, 0);
     }
 }
 

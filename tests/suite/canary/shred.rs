@@ -49,7 +49,8 @@ fn vault_with_connector() -> Vault {
 
 /// Pieces of the sealed fields: salt and ciphertext, which no other record has.
 fn sealed(vault: &Vault) -> Vec<Vec<u8>> {
-    const SEALED: &str = "SELECT f.sealed FROM sealed_fields f JOIN connectors c ON c.id = f.connector WHERE c.name = ?1";
+    const SEALED: &str =
+        "SELECT f.sealed FROM sealed_fields f JOIN connectors c ON c.id = f.connector WHERE c.name = ?1";
     let database = vault.database();
     let mut statement = database.prepare(SEALED).expect("the table is there");
     let rows = statement.query_map([CONNECTOR], |row| row.get::<_, Vec<u8>>(0)).expect("the table can be read");

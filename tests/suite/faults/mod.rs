@@ -2,8 +2,8 @@
 //! diary of what they were promised.
 
 pub mod asks;
-pub mod dice;
 pub mod diary;
+pub mod dice;
 pub mod evidence;
 pub mod load;
 pub mod root;

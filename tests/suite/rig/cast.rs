@@ -113,6 +113,12 @@ pub fn mint(component: &str) -> proto::MintCredentialRequest {
     proto::MintCredentialRequest { ask: Some(proto::MintAsk { source, ..Default::default() }) }
 }
 
+/// The newest lines of the ledger, as an auditor or owner sees them, newest first.
+pub fn lines(vault: &Vault, who: &str) -> Vec<proto::AuditLine> {
+    let ask = proto::ListAuditLinesRequest { page_size: 1000, ..Default::default() };
+    vault.run(vault.audit(who).list_audit_lines(ask)).expect("the ledger can be read").into_inner().lines
+}
+
 /// No bytes of the canary are in here, in any of the shapes that this bench looks for.
 #[track_caller]
 pub fn no_canary(place: &str, bytes: &[u8]) {

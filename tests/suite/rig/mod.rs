@@ -10,6 +10,8 @@ pub mod cache;
 pub mod calls;
 pub mod cast;
 pub mod client;
+pub mod evil;
+pub mod http;
 pub mod lab;
 pub mod moto;
 pub mod ports;

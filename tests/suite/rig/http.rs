@@ -1,0 +1,102 @@
+//! Requests to a vault that no gRPC client would send: any HTTP/2 head and body over TLS, and bytes that are no HTTP.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::Status;
+use tonic::codegen::http::{HeaderMap, Request, StatusCode};
+
+use super::vault::Vault;
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The gRPC status of headers or trailers, if there is one.
+    pub grpc: Option<Status>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Vault {
+    /// A gRPC call's head, with somebody's token.
+    pub fn head(&self, who: &str, path: &str) -> tonic::codegen::http::request::Builder {
+        Request::post(format!("{}{path}", self.address()))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("authorization", format!("Bearer {}", self.token(who)))
+    }
+
+    /// Sends a request over HTTP/2; an error when the connection was cut.
+    pub fn send(&self, request: Request<Vec<u8>>) -> Result<Answer, hyper::Error> {
+        let connecting = self.connect(&[b"h2"]);
+        self.run(async move {
+            let stream = connecting.await.expect("the handshake succeeds");
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+            let driver = tokio::spawn(connection);
+            let response = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await?;
+            let (head, body) = response.into_parts();
+            let collected = body.collect().await?;
+            let trailers = collected.trailers().cloned().unwrap_or_else(HeaderMap::new);
+            driver.abort();
+            let grpc = Status::from_header_map(&head.headers).or_else(|| Status::from_header_map(&trailers));
+            Ok(Answer { status: head.status, grpc, body: collected.to_bytes() })
+        })
+    }
+
+    /// A TLS connection that offers these protocols.
+    pub fn connect(
+        &self,
+        alpn: &[&[u8]],
+    ) -> impl Future<Output = std::io::Result<TlsStream<TcpStream>>> + Send + use<> {
+        let ca = fs::read(self.ca()).expect("init made a CA");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&ca).expect("the CA is PEM")).expect("the CA is a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = config.expect("ring does TLS 1.3").with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let port = self.port();
+        async move {
+            let socket = TcpStream::connect(("127.0.0.1", port)).await?;
+            let name = ServerName::try_from("127.0.0.1").expect("an address is a name");
+            TlsConnector::from(Arc::new(config)).connect(name, socket).await
+        }
+    }
+
+    /// Sends bytes over TLS, and returns what came back until the server closed.
+    pub fn tls_bytes(&self, alpn: &[&[u8]], bytes: &[u8]) -> Vec<u8> {
+        let connecting = self.connect(alpn);
+        self.run(async move {
+            let Ok(mut stream) = connecting.await else { return Vec::new() };
+            // A server that closes first is what some tests are about.
+            let _ = stream.write_all(bytes).await;
+            let mut answer = Vec::new();
+            let _ = tokio::time::timeout(CLOSES_WITHIN, stream.read_to_end(&mut answer)).await;
+            answer
+        })
+    }
+}
+
+/// A gRPC frame around a message.
+pub fn frame(message: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0];
+    frame.extend_from_slice(&u32::try_from(message.len()).expect("a message is short").to_be_bytes());
+    frame.extend_from_slice(message);
+    frame
+}
+
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
