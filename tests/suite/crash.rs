@@ -153,7 +153,9 @@ fn a_failed_fsync_ends_the_daemon_at_once_and_loses_nothing() {
         let trace = trace.to_str().expect("the path is UTF-8");
         vault.start_under(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", SYNCS, "-e", &inject]);
         let load = Load::start(&vault, &diary, &sts.url());
-        let status = vault.ended(Duration::from_secs(30));
+        let injected = || fs::read_to_string(trace).is_ok_and(|lines| lines.contains("INJECTED"));
+        assert!(eventually(Duration::from_secs(30), injected), "the load makes it sync {nth} times");
+        let status = vault.ended(PROMPTLY);
         load.end(&vault);
         assert!(status.code().is_some_and(|code| code != 0), "it ended with {status} after a failed fsync");
         vault.start();
@@ -161,6 +163,23 @@ fn a_failed_fsync_ends_the_daemon_at_once_and_loses_nothing() {
     }
     check_whole(&vault);
     assert!(diary.open().total() > 10, "the load was no load");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_stop_the_daemon() {
+    let sts = Sts::constant();
+    let vault = minting_vault(&sts, reaching(&sts.url()).with("log", "level = \"trace\""));
+    vault.stop();
+    vault.start_under(&["sh", "-c", "exec \"$@\" >/dev/full 2>/dev/full", "sh"]);
+    sts.behave(Manner::Down);
+    refused_with(
+        vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "models"))),
+        Code::Unavailable,
+    );
+    signal(&vault, Signal::HUP);
+    sts.behave(Manner::Session(Duration::ZERO));
+    vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets"))).expect("it mints");
+    assert!(vault.stop().success());
 }
 
 #[test]
@@ -269,11 +288,13 @@ impl Drop for SmallDisk {
 }
 
 const KEY: [&[u8]; 2] = [b"AKIACRASH00000000001", b"crash/secret+crash/secret+crash/secret+c"];
+// strace alone takes most of it on a busy machine.
+const PROMPTLY: Duration = Duration::from_secs(5);
 const SYNCS: &str = "trace=fsync,fdatasync";
 const KILLS: u32 = 200;
 const ROUNDS_BETWEEN_LOOKS: u32 = 20;
 const SEALS_OPENED: u32 = 5;
 const KILL_EARLIEST: Duration = Duration::from_millis(20);
-const KILL_LATEST: Duration = Duration::from_millis(350);
+const KILL_LATEST: Duration = Duration::from_millis(600);
 // Long enough that kills hit open intents.
 const CLOUD_TAKES: Duration = Duration::from_millis(10);

@@ -62,7 +62,7 @@ fn wrong_settings(story: &mut Story) {
         format!(r#"{{"region": "{secret}"}}"#),
         format!(r#"{{"region": "us-east-1", "role_arn": "{secret}"}}"#),
         format!(r#"{{"region": "us-east-1", "endpoint_url": "https://user:{secret}@localhost"}}"#),
-        r#"{"region": "us-east-1", "#.to_owned() + secret,
+        format!(r#"{{"region": "us-east-1", "#) + secret,
         secret.clone(),
         format!("[\"{secret}\"]"),
         format!("\"{secret}\""),
@@ -94,17 +94,16 @@ fn broken_messages(story: &mut Story) {
 /// On the command line.
 pub fn by_command_line(story: &mut Story) {
     as_it_should_be(story);
+    from_files_and_for_programs(story);
     on_the_command_line(story);
     from_broken_files(story);
     in_every_form(story);
 }
 
 fn as_it_should_be(story: &mut Story) {
-    let settings = asks::role_settings(&story.sts.url());
     let [id, secret] = ["CLI: id", "CLI: secret"].map(|name| story.secret(name).text);
     let json = format!(r#"{{"aws_access_key_id": "{id}", "aws_secret_access_key": "{secret}"}}"#);
     let endpoint = format!("endpoint_url={}", story.sts.url());
-    assert!(settings.contains("role_arn"));
     for form in ["table", "json", "yaml"] {
         let name = format!("cli-{form}");
         let mut words = vec!["connector", "register", &name, "--type", "aws", "--method", "iam-role", "-o", form];
@@ -114,6 +113,27 @@ fn as_it_should_be(story: &mut Story) {
         story
             .cli("alice", &["connector", "rotate-secret", &name, "--skip-verify", "--secrets", "-", "-o", form], &json)
             .ok();
+    }
+}
+
+/// The form of a file, and of every program that a mint prints for.
+fn from_files_and_for_programs(story: &mut Story) {
+    let folder = tempfile::tempdir().unwrap();
+    let [id, secret] = ["CLI file: id", "CLI file: secret"].map(|name| story.secret(name).text);
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        format!("{name}=@{}", folder.path().join(name).display())
+    };
+    let fields = [file("aws_access_key_id", &id), file("aws_secret_access_key", &secret)];
+    let mut words = vec!["connector", "rotate-secret", "good", "--skip-verify"];
+    words.extend(fields.iter().flat_map(|field| ["--secret", field]));
+    story.cli("alice", &words, "").ok();
+    let mint = ["mint", "--connector", "good", "--resource-type", "s3-bucket", "--resource", "s3://datasets"];
+    for form in [["--format", "env"], ["--format", "aws-credential-process"], ["-o", "json"], ["-o", "table"]] {
+        story.cli("bob", &[&mint[..], &form[..]].concat(), "").ok();
+    }
+    for form in ["exec-credential", "docker-config"] {
+        assert_ne!(story.cli("bob", &[&mint[..], &["--format", form]].concat(), "").code, 0);
     }
 }
 

@@ -125,6 +125,7 @@ impl Story {
         self.must("alice", VERIFY, &verification("good"));
         self.must("bob", MINT, &asks::bucket("good", "datasets"));
         self.must("bob", MINT, &asks::bucket("good", "datasets"));
+        self.must("bob", WATCH, &asks::bucket("good", "datasets"));
         self.look_around();
     }
 
@@ -228,11 +229,14 @@ pub const ROTATE: &str = "/valetkey.v1.ConnectorService/RotateConnectorSecret";
 pub const UPDATE: &str = "/valetkey.v1.ConnectorService/UpdateConnector";
 /// VerifyConnector.
 pub const VERIFY: &str = "/valetkey.v1.ConnectorService/VerifyConnector";
+/// WatchCredential, whose request is laid out as MintCredential's.
+const WATCH: &str = "/valetkey.v1.CredentialService/WatchCredential";
 /// MintCredential.
 pub const MINT: &str = "/valetkey.v1.CredentialService/MintCredential";
 
 /// Methods that an empty request reads everything of.
-const READS: [&str; 9] = [
+const READS: [&str; 10] = [
+    "/valetkey.v1.AuditService/TailAuditLines",
     "/valetkey.v1.ConnectorService/ListConnectors",
     "/valetkey.v1.ComponentService/ListComponents",
     "/valetkey.v1.CredentialService/ListIssuances",
