@@ -127,7 +127,7 @@ impl Drop for Daemon {
 
 const BINARY: &str = env!("CARGO_BIN_EXE_valetkey");
 
-const RATE: u32 = 10_000_000;
+const RATE: u32 = 1_000_000;
 
 const READY_MAX: Duration = Duration::from_secs(60);
 

@@ -14,7 +14,6 @@ pub mod convert;
 pub mod credentials;
 pub mod layers;
 pub mod operator;
-pub mod routes;
 pub mod stacks;
 pub mod status;
 

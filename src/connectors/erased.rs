@@ -279,19 +279,69 @@ trait Settings: ConnectorType {
 
 impl<T: ConnectorType> Settings for T {}
 
-/// serde's message without what it quotes of the input: names of fields are
-/// in backquotes and stay, values are in double quotes and go.
+/// serde's message without what was sent: what was expected is ours, and the
+/// name of an unknown field stays when it looks like one; a value never does.
 fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let mut kept = String::new();
-    for (position, piece) in text.split('"').enumerate() {
-        kept.push_str(if position % 2 == 0 { piece } else { "..." });
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let expected = text.rfind(", expected ").and_then(|at| text.get(at..)).unwrap_or_default();
+    let kind = text.split([':', '`']).next().unwrap_or_default().trim_end();
+    let named = text.split('`').nth(1).is_some_and(looks_like_a_field);
+    match kind {
+        "unknown field" if named => text.to_owned(),
+        "unknown field" | "unknown variant" | "invalid type" | "invalid value" => format!("{kind}{expected}"),
+        _ => text.to_owned(),
     }
-    kept.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Longer than any field of ours, shorter than most secrets.
+const FIELD_LENGTH_MAX: usize = 30;
+
+fn looks_like_a_field(name: &str) -> bool {
+    name.len() <= FIELD_LENGTH_MAX && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 impl From<FieldError> for UpstreamError {
     fn from(_: FieldError) -> Self {
         Self::StoredSettings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Sent {
+        list: Option<Vec<u8>>,
+        word: Option<Word>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        One,
+        Two,
+    }
+
+    #[test]
+    fn h5_a_problem_says_what_is_expected_and_never_what_was_sent() {
+        let secret = "s3cr3t/S3CR3T";
+        let quoted = format!(r#"a\" {secret} \"b"#);
+        for (json, said) in [
+            (format!(r#"{{"word": "{secret}"}}"#), "unknown variant, expected `one` or `two`"),
+            (format!(r#"{{"list": "{secret}"}}"#), "invalid type, expected a sequence"),
+            (format!(r#"{{"list": "{quoted}"}}"#), "invalid type, expected a sequence"),
+            (format!(r#"{{"list": ", expected {secret} at line 1"}}"#), "invalid type, expected a sequence"),
+            (r#"{"list": [4711]}"#.to_owned(), "invalid value, expected u8"),
+            (format!(r#"{{"{secret}": 1}}"#), "unknown field, expected `list` or `word`"),
+            (r#"{"lists": 1}"#.to_owned(), "unknown field `lists`, expected `list` or `word`"),
+        ] {
+            assert_eq!(problem(&serde_json::from_str::<Sent>(&json).unwrap_err()), said, "{json}");
+        }
     }
 }

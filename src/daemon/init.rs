@@ -75,7 +75,7 @@ impl Plan {
         let root = self.root_key(dir, &*entropy)?;
         self.write_certificates(dir, &*clock)?;
         let keyring = Arc::new(Keyring::load(root, &[], Arc::clone(&clock), Arc::clone(&entropy))?);
-        let options = SqliteOptions::new(Arc::clone(&clock), Arc::new(|_| std::process::exit(super::EXIT_FATAL)));
+        let options = SqliteOptions::new(Arc::clone(&clock), Arc::new(super::exit_at_once));
         let store = Arc::new(SqliteStore::create(&dir.store(), options)?);
         let ledger = Ledger::new(Arc::clone(&store) as _, Arc::clone(&clock));
         let founding = Founding { store: Arc::clone(&store) as _, keyring, ledger, clock, entropy };

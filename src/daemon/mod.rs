@@ -76,6 +76,15 @@ fn serving(args: &ServeArgs) -> Result<(), DaemonError> {
     plan.carry_out(&|_| Ok(()))
 }
 
+/// Ends the process after an error of the store that is final: nobody can say
+/// what reached the disk, so nothing more may be acknowledged.
+// Draining would serve on; the kernel frees what is not wiped.
+#[allow(clippy::disallowed_methods)]
+fn exit_at_once(what: &'static str) {
+    tracing::error!(what, "the store failed for good; the next start recovers what was acknowledged");
+    std::process::exit(EXIT_FATAL);
+}
+
 fn ended(done: Result<(), DaemonError>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -69,10 +69,13 @@ impl Plan {
         let served = runtime.block_on(self.serve(on_ready));
         // Whatever still runs was given its time.
         runtime.shutdown_timeout(Duration::ZERO);
-        served
+        served?.close();
+        tracing::info!("stopped");
+        Ok(())
     }
 
-    async fn serve(&self, on_ready: &OnReady<'_>) -> Result<(), DaemonError> {
+    /// The store is given back to be closed, which is not for an async task.
+    async fn serve(&self, on_ready: &OnReady<'_>) -> Result<Arc<SqliteStore>, DaemonError> {
         let mut signals = Signals::listen()?;
         let house = self.house().await?;
         let listen = self.config.server.listen;
@@ -84,13 +87,13 @@ impl Plan {
         tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
         while signals.next().await == Signal::Reload {
-            house.reload_certificates();
+            upkeep::reload(&house.certificates, &*house.clock);
         }
         house.drain(&mut signals).await;
         listening.abort();
         upkeep.abort();
-        house.close(&self.digest()).await;
-        Ok(())
+        house.write_last_lines(&self.digest()).await;
+        Ok(house.store)
     }
 
     async fn house(&self) -> Result<House, DaemonError> {
@@ -132,16 +135,8 @@ impl Plan {
         Ok(House { store, ledger, door, listener, certificates, clock, health, stop, drain_timeout })
     }
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "after a failed fsync nothing may be written, so there is nothing to drain"
-    )]
     fn store(&self, clock: &Arc<dyn Clock>) -> Result<SqliteStore, DaemonError> {
-        let on_fatal = Arc::new(|what: &'static str| {
-            tracing::error!(what, "the store failed for good; the next start recovers what was acknowledged");
-            std::process::exit(super::EXIT_FATAL);
-        });
-        let mut options = SqliteOptions::new(Arc::clone(clock), on_fatal);
+        let mut options = SqliteOptions::new(Arc::clone(clock), Arc::new(super::exit_at_once));
         options.readers = self.config.store.readers;
         SqliteStore::open(&self.data_dir.store(), options).map_err(|error| self.not_opened(error))
     }
@@ -219,18 +214,6 @@ impl Plan {
 }
 
 impl House {
-    /// Reads the certificate again; a bad one is an alarm, not an end.
-    pub(super) fn reload_certificates(&self) {
-        use super::listener::Reloaded;
-        match self.certificates.reload(self.clock.now()) {
-            Ok(Reloaded::Changed) => tracing::info!("serving the new certificate"),
-            Ok(Reloaded::Unchanged) => {}
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "the new certificate is no good; the old one goes on serving");
-            }
-        }
-    }
-
     /// Ends what goes on: within the drain timeout, or at once on another
     /// signal.
     async fn drain(&self, signals: &mut Signals) {
@@ -249,16 +232,10 @@ impl House {
         }
     }
 
-    #[allow(clippy::disallowed_methods, reason = "once, at the end: closing waits for the threads of the store")]
-    async fn close(self, digest: &str) {
+    async fn write_last_lines(&self, digest: &str) {
         if self.door.flush(true).await.is_err() || self.write_line("daemon/stop", digest).await.is_err() {
             tracing::warn!("the last lines of the ledger could not be written");
         }
-        let store = Arc::clone(&self.store);
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
-            tracing::warn!("the store did not close; the next start recovers");
-        }
-        tracing::info!("stopped");
     }
 
     async fn set_health(&self, status: ServingStatus) {

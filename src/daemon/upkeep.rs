@@ -8,8 +8,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::listener::Reloaded;
+use super::listener::{Certificates, Reloaded};
 use super::serve::House;
+use crate::domain::Clock;
 use crate::telemetry::{Chain, Sampler};
 
 /// Between two writings of counts.
@@ -40,15 +41,19 @@ fn keep_up(house: &House) -> impl Future<Output = ()> + Send + use<> {
                 tracing::error!(error = %Chain(&error), "counted lines cannot be written; they are kept");
             }
             if flushes % FLUSHES_PER_LOOK == 0 {
-                match certificates.reload(clock.now()) {
-                    Ok(Reloaded::Changed) => tracing::info!("serving the new certificate"),
-                    Ok(Reloaded::Unchanged) => {}
-                    Err(error) => tracing::error!(
-                        error = %Chain(&error),
-                        "the new certificate is no good; the old one goes on serving"
-                    ),
-                }
+                reload(&certificates, &*clock);
             }
+        }
+    }
+}
+
+/// Reads the certificate again; a bad one is an alarm, not an end.
+pub(super) fn reload(certificates: &Certificates, clock: &dyn Clock) {
+    match certificates.reload(clock.now()) {
+        Ok(Reloaded::Changed) => tracing::info!("serving the new certificate"),
+        Ok(Reloaded::Unchanged) => {}
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "the new certificate is no good; the old one goes on serving");
         }
     }
 }

@@ -97,7 +97,11 @@ pub const ROOMS: &[Room] = &[
             ("store", All),
             ("broker", All),
             ("api", All),
+            // What was asked for on the command line of `init`, `serve` and `audit verify`.
+            ("cli", Only(&["args"])),
             ("proto", All),
+            // What was said on the command line; cli itself does not know the daemon.
+            ("cli", Only(&["args"])),
         ],
     },
     Room { name: "manual", may: &[] },

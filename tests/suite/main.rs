@@ -9,10 +9,12 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "a test fails by panicking, and may look at the clock and the environment"
 )]
 
 mod bench_facts;
+mod canary;
 mod cases_a;
 mod cases_b;
 mod cases_b22;
@@ -23,8 +25,11 @@ mod cases_h;
 mod cases_i;
 mod cases_j;
 mod coverage;
+mod crash;
+mod faults;
 mod quickstart;
 mod rig;
 mod story_aws;
 mod story_methods;
 mod story_watch;
+mod thundering;

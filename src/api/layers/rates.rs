@@ -10,8 +10,11 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use tokio::sync::Semaphore;
 
 use crate::domain::PrincipalId;
@@ -24,6 +27,11 @@ const OVER_RATE_AT_A_TIME: usize = 4;
 /// Principals in memory before those at rest are forgotten.
 const PRINCIPALS_MAX: usize = 10_000;
 
+// The monotonic clock: the default one calibrates itself for 200 ms at start.
+type Plain = NoOpMiddleware<<MonotonicClock as Clock>::Instant>;
+type DirectRate = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, Plain>;
+type KeyedRate = RateLimiter<PrincipalId, DashMapStateStore<PrincipalId>, MonotonicClock, Plain>;
+
 /// The rates of refused authentications by address.
 pub struct SourceRates {
     buckets: Vec<Bucket>,
@@ -32,7 +40,7 @@ pub struct SourceRates {
 }
 
 struct Bucket {
-    failures: DefaultDirectRateLimiter,
+    failures: DirectRate,
     empty_until_ms: std::sync::atomic::AtomicU64,
 }
 
@@ -41,7 +49,7 @@ impl SourceRates {
     #[must_use]
     pub fn new(failures_per_minute: NonZeroU32) -> Self {
         let bucket = || Bucket {
-            failures: RateLimiter::direct(Quota::per_minute(failures_per_minute)),
+            failures: RateLimiter::direct_with_clock(Quota::per_minute(failures_per_minute), MonotonicClock),
             empty_until_ms: std::sync::atomic::AtomicU64::new(0),
         };
         Self {
@@ -68,7 +76,7 @@ impl SourceRates {
     pub fn refused(&self, peer: IpAddr, now: Duration) -> Result<(), Duration> {
         let Some(bucket) = self.bucket(peer) else { return Ok(()) };
         bucket.failures.check().map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            let wait = not_until.wait_time_from(MonotonicClock.now());
             bucket.empty_until_ms.fetch_max(millis(now + wait), std::sync::atomic::Ordering::AcqRel);
             wait
         })
@@ -92,13 +100,14 @@ impl Bucket {
 }
 
 /// The rates of calls by principal.
-pub struct PrincipalRates(DefaultKeyedRateLimiter<PrincipalId>);
+pub struct PrincipalRates(KeyedRate);
 
 impl PrincipalRates {
     /// So many calls in a second, and at once.
     #[must_use]
     pub fn new(calls_per_second: NonZeroU32, burst: NonZeroU32) -> Self {
-        Self(RateLimiter::keyed(Quota::per_second(calls_per_second).allow_burst(burst)))
+        let quota = Quota::per_second(calls_per_second).allow_burst(burst);
+        Self(RateLimiter::new(quota, DashMapStateStore::default(), MonotonicClock))
     }
 
     /// One more call.
@@ -107,7 +116,7 @@ impl PrincipalRates {
     /// When the principal is over its rate; says for how long.
     pub fn check(&self, principal: PrincipalId) -> Result<(), Duration> {
         let checked = self.0.check_key(&principal);
-        checked.map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
+        checked.map_err(|not_until| not_until.wait_time_from(MonotonicClock.now()))
     }
 
     /// Forgets principals at rest when there are many.

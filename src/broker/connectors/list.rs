@@ -1,9 +1,13 @@
 //! List and describe connectors: each caller sees what its bindings are about,
 //! and account ids, roles and identities only with the permission for it.
 
+use std::collections::BTreeSet;
+
 use crate::authz::{Decision, Permission, Question, Visible, decide, visible_scope};
 use crate::connectors::find;
-use crate::domain::{Connector, ConnectorTypeName, Labels, Page, PageAsk, ResourceTypeName};
+use crate::domain::{Connector, ConnectorId, ConnectorTypeName, Labels, Page, PageAsk, ResourceTypeName};
+
+use crate::store::StoreError;
 
 use super::super::{Broker, BrokerError, Call};
 
@@ -42,7 +46,21 @@ impl Broker {
         page: &PageAsk,
     ) -> Result<Page<ConnectorSeen>, BrokerError> {
         self.permit(call, Permission::ConnectorsList).await?;
-        let visible = visible_scope(&call.caller.subject, Permission::ConnectorsList, self.clock.now());
+        let found = match visible_scope(&call.caller.subject, Permission::ConnectorsList, self.clock.now()) {
+            Visible::All => self.all_connectors(call, filter, page).await,
+            Visible::Only { connectors, .. } => self.narrow_connectors(call, &connectors, filter, page).await,
+        };
+        let found = found.map_err(|error| BrokerError::of("connector", &error))?;
+        let items = found.items.into_iter().map(|connector| self.seen(call, connector)).collect();
+        Ok(Page { items, next: found.next })
+    }
+
+    async fn all_connectors(
+        &self,
+        call: &Call,
+        filter: &ConnectorFilter,
+        page: &PageAsk,
+    ) -> Result<Page<Connector>, StoreError> {
         let mut items = Vec::new();
         let mut after = page.after.clone();
         for _ in 0..ROUNDS_MAX {
@@ -52,16 +70,42 @@ impl Broker {
             }
             let ask = PageAsk { size: room, after: after.clone() };
             let kind = filter.connector_type.as_ref();
-            let read = self.store.connectors(call.project(), kind, &filter.labels, &ask).await;
-            let read = read.map_err(|error| BrokerError::of("connector", &error))?;
-            let wanted = read.items.into_iter().filter(|c| sees(&visible, c) && serves(c, filter));
-            items.extend(wanted.map(|connector| self.seen(call, connector)));
+            let read = self.store.connectors(call.project(), kind, &filter.labels, &ask).await?;
+            items.extend(read.items.into_iter().filter(|connector| serves(connector, filter)));
             after = read.next;
             if after.is_none() {
                 break;
             }
         }
         Ok(Page { items, next: after })
+    }
+
+    /// Made from the caller's bindings and not from the project's list: a page
+    /// of that would show, by its size and its token, what is between.
+    async fn narrow_connectors(
+        &self,
+        call: &Call,
+        visible: &BTreeSet<ConnectorId>,
+        filter: &ConnectorFilter,
+        page: &PageAsk,
+    ) -> Result<Page<Connector>, StoreError> {
+        let mut seen = Vec::new();
+        for id in visible {
+            match self.connector(call.project(), *id).await {
+                Ok(found) => seen.push(Connector::clone(&found)),
+                Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        seen.retain(|connector| serves(connector, filter) && connector.labels.contain(&filter.labels));
+        seen.retain(|connector| filter.connector_type.as_ref().is_none_or(|kind| *kind == connector.connector_type));
+        seen.retain(|connector| page.after.as_ref().is_none_or(|after| connector.name.as_str() > after.as_str()));
+        seen.sort_by(|a, b| a.name.cmp(&b.name));
+        let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+        let more = seen.len() > size;
+        seen.truncate(size);
+        let next = if more { seen.last().map(|connector| connector.name.to_string()) } else { None };
+        Ok(Page { items: seen, next })
     }
 
     /// Describes one connector.
@@ -84,13 +128,6 @@ impl Broker {
         };
         let decision = decide(&call.caller.subject, &question, self.clock.now());
         ConnectorSeen { connector, settings_visible: matches!(decision, Decision::Allow(_)) }
-    }
-}
-
-fn sees(visible: &Visible, connector: &Connector) -> bool {
-    match visible {
-        Visible::All => true,
-        Visible::Only { connectors, .. } => connectors.contains(&connector.id),
     }
 }
 

@@ -1,6 +1,7 @@
 //! List what was minted: one's own, or with the permission for it, all.
 
-use crate::authz::{Decision, Permission, Question, decide};
+use crate::audit::Outcome;
+use crate::authz::{Permission, Visible, visible_scope};
 use crate::domain::{Issuance, Page, PageAsk};
 use crate::store::IssuanceFilter;
 
@@ -34,10 +35,18 @@ impl Broker {
             None if all => None,
             None => Some(call.principal().id),
             Some(text) if *text == call.principal().name.as_str() => Some(call.principal().id),
-            Some(text) => {
-                self.permit(call, Permission::IssuancesListAll).await?;
+            Some(text) if all => {
                 let found = self.store.resolve_principal(call.project(), text).await;
                 Some(found.map_err(|error| BrokerError::of("principal", &error))?.id)
+            }
+            Some(_) => {
+                let refused = BrokerError::Denied {
+                    code: "GRANT_MISSING",
+                    permission: Permission::IssuancesListAll.as_str(),
+                    hint: "without it you see your own issuances only".to_owned(),
+                };
+                self.write_line(&call.record, call.line(Outcome::Denied, refused.code())).await?;
+                return Err(refused);
             }
         };
         let connector = match &ask.connector {
@@ -53,9 +62,9 @@ impl Broker {
         found.map_err(|error| BrokerError::of("issuance", &error))
     }
 
+    /// A grant on one connector or component is none on the project's list.
     fn may_list_all(&self, call: &Call) -> bool {
-        let question =
-            Question { permission: Permission::IssuancesListAll, target: self.target(call, None, None), wish: None };
-        matches!(decide(&call.caller.subject, &question, self.clock.now()), Decision::Allow(_))
+        let visible = visible_scope(&call.caller.subject, Permission::IssuancesListAll, self.clock.now());
+        visible == Visible::All
     }
 }

@@ -13,7 +13,7 @@ use crate::sealing::{Plaintext, SourceCredential};
 use crate::store::{AuditLines as _, Transactions as _, Tx, Write};
 
 use super::super::fixture::{House, Person};
-use super::super::{BrokerError, MintAsk, MintSource, Revoke, Rotate};
+use super::super::{BrokerError, ConnectorFilter, IssuanceAsk, MintAsk, MintSource, Revoke, Rotate};
 use super::HandedOut;
 
 const SHELF: &str = "paper://shelf/box";
@@ -270,4 +270,28 @@ async fn a_watch_pushes_the_next_credential_in_time() {
     }
     assert_ne!(first.issuance(), next.issuance());
     assert!(next.minted().expires_at > first.minted().expires_at);
+}
+
+#[tokio::test]
+async fn a_narrow_caller_lists_its_own_connectors_and_issuances_only() {
+    let (house, connector) = house_at("narrow", |_| {}).await;
+    let home = house.home.clone();
+    for name in ["aaa", "mmm", "zzz"] {
+        house.connector(&home, name).await;
+    }
+    mint(&house, &house.scientist, &ask()).await.ok().unwrap();
+    house.bind(&house.runner, Role::DataScientist, BindingTarget::Connector(connector.id)).await;
+    let call = house.call(&house.runner).await;
+    let page = PageAsk { size: 1, after: None };
+    let seen = house.broker.list_connectors(&call, &ConnectorFilter::default(), &page).await.unwrap();
+    assert_eq!(seen.items.len(), 1);
+    assert_eq!(seen.items[0].connector.name.as_str(), "vault");
+    assert!(!seen.items[0].settings_visible);
+    assert_eq!(seen.next, None, "nothing tells that there are others");
+    let everyones = IssuanceAsk { principal: Some("sam".to_owned()), ..IssuanceAsk::default() };
+    assert_eq!(code(house.broker.list_issuances(&call, &everyones, &page).await), "GRANT_MISSING");
+    house.bind(&house.runner, Role::Auditor, BindingTarget::Connector(connector.id)).await;
+    let call = house.call(&house.runner).await;
+    let own = house.broker.list_issuances(&call, &IssuanceAsk::default(), &page).await.unwrap();
+    assert!(own.items.is_empty(), "a grant on one connector is none on the project's list");
 }

@@ -15,6 +15,7 @@ const CODE_LENGTH_MAX: usize = 64;
 const MFA_FAILED: &str = "MultiFactorAuthentication failed";
 const MFA_REMEDY: &str = "it does not take the MFA code: a code works once, so ask again in 30 seconds; if that fails too, \
                           check mfa_serial, the seed, and this server's clock";
+const NOT_THERE: &str = "it does not exist, or not in this region";
 /// XML events looked at before an error body is given up.
 const EVENTS_MAX: usize = 64;
 
@@ -54,6 +55,10 @@ impl Refusal<'_> {
             | "InvalidToken"
             | "AuthFailure"
             | "MissingAuthenticationToken" => UpstreamError::CredentialRefused { code },
+            "RepositoryNotFoundException" => rejected(code, NOT_THERE),
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
+                rejected(code, "the bucket is in another region: set the connector's region")
+            }
             "ExpiredToken" | "ExpiredTokenException" => UpstreamError::Expired,
             "RequestExpired" | "RequestTimeTooSkewed" => rejected(code, "the clocks differ: set this server's clock"),
             "RegionDisabledException" => rejected(code, "enable this region's STS endpoint in the account settings"),
@@ -88,7 +93,7 @@ impl Refusal<'_> {
             300..=399 => UpstreamError::BadAnswer { what: "a redirect" },
             401 => UpstreamError::CredentialRefused { code },
             403 => self.denied(code, doing),
-            404 => rejected(code, "it does not exist, or not in this region"),
+            404 => rejected(code, NOT_THERE),
             429 => UpstreamError::Throttled { retry_after: self.retry_after },
             500..=599 => UpstreamError::Unavailable { what: "an error of its own" },
             _ => rejected(code, "look at the connector's settings"),
@@ -214,6 +219,9 @@ mod tests {
         assert!(matches!(explain(500, "", ""), UpstreamError::Unavailable { .. }));
         assert!(matches!(explain(302, "", ""), UpstreamError::BadAnswer { .. }));
         assert!(matches!(explain(403, "", ""), UpstreamError::Denied { .. }));
+        let region = explain(301, "PermanentRedirect", "");
+        assert!(matches!(&region, UpstreamError::Rejected { remedy, .. } if remedy.contains("region")), "{region}");
+        assert!(explain(400, "RepositoryNotFoundException", "").to_string().contains("does not exist"));
         assert_eq!(
             explain(400, "PackedPolicyTooLarge", "Packed size is 112% of it"),
             UpstreamError::PolicyTooLarge { percent: 112 }

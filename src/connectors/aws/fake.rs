@@ -22,6 +22,8 @@ pub const KEY: (&str, &str) = ("AKIATESTTESTTESTTEST", "source/secret+source/sec
 pub const SESSION: (&str, &str) = ("ASIATESTTESTTESTTEST", "session/secret+session/secret+session/se");
 /// The token of those sessions.
 pub const TOKEN: &str = "session-token-session-token";
+/// What is asked of a bucket to look below the prefix `train/a_b`.
+const ONE_OBJECT: &str = "list-type=2&max-keys=1&prefix=train%2Fa_b%2F";
 
 /// What the fake does besides being strict.
 #[derive(Clone, Default)]
@@ -173,6 +175,10 @@ fn other(service: &str, parts: &http::request::Parts) -> (u16, String) {
             "{\"cluster\":{\"endpoint\":\"https://x.eks\",\"certificateAuthority\":{\"data\":\"bm8=\"}}}".to_owned(),
         ),
         ("eks", "/clusters", _) => clusters(parts.uri.query().unwrap_or_default()),
+        ("s3", "/datasets", _) if parts.uri.query() == Some(ONE_OBJECT) => {
+            (200, "<ListBucketResult><Name>datasets</Name></ListBucketResult>".to_owned())
+        }
+        ("s3", "/models", _) => error(403, "AccessDenied"),
         ("s3", "/", _) => {
             let names =
                 ["models", "datasets", "OLD_bucket"].map(|name| format!("<Bucket><Name>{name}</Name></Bucket>"));

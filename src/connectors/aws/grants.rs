@@ -46,8 +46,14 @@ const ECR_DELETE: &[&str] = &["ecr:BatchDeleteImage"];
 const ECR_OF_REPOSITORY: &[&str] = &["ecr:Batch*", "ecr:*Layer*", "ecr:Put*", "ecr:Describe*", "ecr:List*"];
 const ECR_LOGIN: &str = "ecr:GetAuthorizationToken";
 /// What listing asks of a role.
-const LISTING: &[&str] =
-    &["s3:ListAllMyBuckets", "s3:ListBucket", "s3:GetBucketLocation", "eks:ListClusters", "ecr:DescribeRepositories"];
+const LISTING: &[&str] = &[
+    "s3:ListAllMyBuckets",
+    "s3:ListBucket",
+    "s3:GetBucketLocation",
+    "eks:ListClusters",
+    "eks:DescribeCluster",
+    "ecr:DescribeRepositories",
+];
 
 /// The narrow policy for a target; nothing for `aws-generic`.
 pub fn policy(place: &Place<'_>, target: &Target, access: AccessLevel) -> Option<Policy> {

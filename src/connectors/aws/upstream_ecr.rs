@@ -28,6 +28,10 @@ const LISTING: Doing = Doing {
     permissions: &["ecr:DescribeRepositories"],
     remedy: "allow ecr:DescribeRepositories on * to the role or user",
 };
+const LOOKING_UP: Doing = Doing {
+    permissions: &["ecr:DescribeRepositories"],
+    remedy: "allow ecr:DescribeRepositories on the repository to the role or user",
+};
 
 /// A docker login. No Debug.
 pub struct Login {
@@ -99,6 +103,28 @@ pub async fn repositories(
     let answer = send(upstream, place, Service::Ecr, credentials, &plain, LISTING).await?;
     let parsed: Repositories = serde_json::from_slice(answer.body()).map_err(|_| NO_LIST)?;
     Ok((parsed.repositories.into_iter().map(|one| one.repository_uri).collect(), parsed.next_token))
+}
+
+/// Whether a registry, or one repository of it, is there and may be looked at.
+pub async fn look(
+    upstream: &Upstream,
+    place: &Place<'_>,
+    credentials: &Credentials,
+    account: &str,
+    repository: Option<&str>,
+) -> Result<(), UpstreamError> {
+    let ask = match repository {
+        Some(repository) => json!({ "registryId": account, "repositoryNames": [repository] }),
+        None => json!({ "registryId": account, "maxResults": 1 }),
+    };
+    let plain = json_call(place, "DescribeRepositories", &ask);
+    let answer = send(upstream, place, Service::Ecr, credentials, &plain, LOOKING_UP).await?;
+    let parsed: Repositories = serde_json::from_slice(answer.body()).map_err(|_| NO_LIST)?;
+    let found = repository.is_none_or(|name| {
+        let end = format!("/{name}");
+        parsed.repositories.iter().any(|one| one.repository_uri.ends_with(&end))
+    });
+    if found { Ok(()) } else { Err(NO_LIST) }
 }
 
 fn json_call(place: &Place<'_>, operation: &str, body: &serde_json::Value) -> Plain {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 
 use crate::connectors::{Upstream, UpstreamError};
@@ -14,7 +14,7 @@ use crate::domain::{SecretText, Timestamp};
 
 use super::errors::Doing;
 use super::place::{Place, Service};
-use super::upstream_signed::{Plain, presigned, send};
+use super::upstream_signed::{Plain, QUERY, presigned, send};
 
 /// Clusters honour a token for 15 minutes after its date, whatever this says.
 const SIGNATURE_LIFE: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ pub async fn clusters(
     let mut url = format!("{}/clusters?maxResults={}", place.endpoint(Service::Eks), limit.clamp(1, PAGE_MAX));
     if let Some(page) = page {
         url.push_str("&nextToken=");
-        url.extend(utf8_percent_encode(page, NON_ALPHANUMERIC));
+        url.extend(utf8_percent_encode(page, QUERY));
     }
     let answer = send(upstream, place, Service::Eks, credentials, &get(url), LISTING).await?;
     let parsed: Clusters = serde_json::from_slice(answer.body()).map_err(|_| NO_LIST)?;

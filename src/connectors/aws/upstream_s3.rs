@@ -1,7 +1,8 @@
-//! S3: which buckets there are.
+//! S3: which buckets there are, and whether one of them, or what is below a
+//! prefix of it, can be looked into.
 
 use aws_credential_types::Credentials;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -9,15 +10,63 @@ use crate::connectors::{Upstream, UpstreamError};
 
 use super::errors::Doing;
 use super::place::{Place, Service};
-use super::upstream_signed::{Plain, send};
+use super::upstream_signed::{Plain, QUERY, send};
 
 /// XML events of one answer: those of 10,000 buckets, the most of a page.
 const EVENTS_MAX: usize = 200_000;
+/// XML events before the first element.
+const PROLOG_EVENTS_MAX: usize = 8;
 
 const LISTING: Doing = Doing {
     permissions: &["s3:ListAllMyBuckets"],
     remedy: "allow s3:ListAllMyBuckets on * to the role or user, or fix the connector to one bucket",
 };
+const LOOKING_INTO: Doing = Doing {
+    permissions: &["s3:ListBucket"],
+    remedy: "allow s3:ListBucket on the bucket, with this prefix, to the role or user",
+};
+
+/// Whether a bucket, or what is below a prefix of it, may be listed. Not by
+/// HeadBucket: its refusals have no body, so no code that says why, and it
+/// fails where rights are for a prefix.
+pub async fn look(
+    upstream: &Upstream,
+    place: &Place<'_>,
+    credentials: &Credentials,
+    bucket: &str,
+    prefix: Option<&str>,
+) -> Result<(), UpstreamError> {
+    let mut url = format!("{}/{bucket}?list-type=2&max-keys=1", place.endpoint(Service::S3));
+    if let Some(prefix) = prefix {
+        url.push_str("&prefix=");
+        url.extend(utf8_percent_encode(prefix, QUERY));
+        url.extend(utf8_percent_encode("/", QUERY));
+    }
+    let plain = Plain { method: "GET", url, headers: Vec::new(), body: String::new() };
+    let answer = send(upstream, place, Service::S3, credentials, &plain, LOOKING_INTO).await?;
+    let listed = root(answer.body()).is_some_and(|name| name == "ListBucketResult");
+    if listed { Ok(()) } else { Err(UpstreamError::BadAnswer { what: "not a list of objects" }) }
+}
+
+/// The name of the element that everything else is in.
+fn root(body: &[u8]) -> Option<String> {
+    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
+    for _ in 0..PROLOG_EVENTS_MAX {
+        match reader.read_event().ok()? {
+            Event::Start(tag) | Event::Empty(tag) => return Some(tag.local_name().as_ref().to_owned()),
+            Event::Eof => return None,
+            Event::End(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::GeneralRef(_) => {}
+        }
+    }
+    None
+}
 
 /// One page of bucket names, and where the next begins. Implementations
 /// without pages ignore the limit and give all.
@@ -32,7 +81,7 @@ pub async fn buckets(
     let mut url = format!("{}/?", place.endpoint(Service::S3));
     if let Some(page) = page {
         url.push_str("continuation-token=");
-        url.extend(utf8_percent_encode(page, NON_ALPHANUMERIC));
+        url.extend(utf8_percent_encode(page, QUERY));
         url.push('&');
     }
     url.push_str(&format!("max-buckets={}", limit.max(1)));
@@ -79,6 +128,16 @@ fn names(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_of_an_answer_is_found_and_none_in_junk() {
+        let list = b"<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"http://s3\"><Name>a</Name></ListBucketResult>";
+        assert_eq!(root(list).as_deref(), Some("ListBucketResult"));
+        assert_eq!(root(b"<html/>").as_deref(), Some("html"));
+        for junk in [b"".as_slice(), b"text", b"\xff"] {
+            assert_eq!(root(junk), None);
+        }
+    }
 
     #[test]
     fn a_list_of_buckets_is_read_and_a_page_is_not() {

@@ -10,6 +10,8 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4::SigningParams;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
 use crate::connectors::{Upstream, UpstreamError};
 use crate::domain::Timestamp;
 use crate::outbound::{Call, Response};
@@ -21,6 +23,10 @@ use super::place::{Place, Service};
 const ATTEMPTS_MAX: u32 = 2;
 /// Before the second try.
 const BACKOFF: Duration = Duration::from_millis(100);
+
+/// What a query may have as it is (RFC 3986); the rest is escaped, once, the
+/// way that signatures are made over it.
+pub const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A call before it is signed.
 #[derive(Clone)]

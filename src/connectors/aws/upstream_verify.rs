@@ -156,6 +156,35 @@ impl<'a> Page<'a> {
 
 impl Search<'_> {
     async fn run(&self, found: &mut Found) -> Result<(), UpstreamError> {
+        if let Some(resource) = &self.ask.resource {
+            self.look(resource).await?;
+            found.ids.push(resource.clone());
+            return Ok(());
+        }
+        self.list(found).await
+    }
+
+    /// One resource by itself: a connector that is for it alone needs no right
+    /// to list its neighbours.
+    async fn look(&self, resource: &ResourceId) -> Result<(), UpstreamError> {
+        let (upstream, place, credentials) = (self.upstream, self.settings.place(), self.credentials);
+        let target = Target::parse(self.resource_type.as_str(), resource.as_str());
+        match target.ok_or(UpstreamError::StoredSettings)? {
+            // Who the source credential is was asked already.
+            Target::Generic { .. } => Ok(()),
+            Target::Bucket { bucket, prefix } => {
+                upstream_s3::look(upstream, &place, credentials, &bucket, prefix.as_deref()).await
+            }
+            Target::Cluster { cluster, .. } => {
+                upstream_eks::address(upstream, &place, credentials, &cluster).await.map(drop)
+            }
+            Target::Registry { account, repository, .. } => {
+                upstream_ecr::look(upstream, &place, credentials, &account, repository.as_deref()).await
+            }
+        }
+    }
+
+    async fn list(&self, found: &mut Found) -> Result<(), UpstreamError> {
         let limit = usize::try_from(self.ask.limit).unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
         let page = self.ask.page.as_deref().and_then(Page::parse);
         let (mut token, after) = match page {

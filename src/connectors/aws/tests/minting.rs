@@ -248,6 +248,40 @@ async fn verification_says_who_and_what_with_each_type_by_itself() {
     assert!(registry.error.is_some() && registry.remedy.is_some());
 }
 
+/// A connector that is fixed to one resource needs no right to list.
+#[tokio::test]
+async fn one_resource_is_looked_at_by_itself() {
+    let fake = Fake::start(Manner::default()).await;
+    let settings = role_settings(&format!(r#","endpoint_url":"{}""#, fake.url));
+    let upstream = upstream(&fake.url);
+    for (resource_type, id, missing) in [
+        ("aws-generic", "us-east-1", None),
+        ("s3-bucket", "s3://datasets/train/a_b", None),
+        ("s3-bucket", "s3://models", Some("s3:ListBucket")),
+        ("kubernetes-cluster", "us-east-1/train", None),
+        (
+            "docker-registry",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model",
+            Some("ecr:DescribeRepositories"),
+        ),
+    ] {
+        let resource = Some(ResourceId::canonical(id).unwrap());
+        let focus = ListAsk { resource_type: Some(kind(resource_type)), resource, limit: 10, page: None };
+        let found = Aws.verify(&upstream, &settings, &source_key(), &focus).await.unwrap();
+        assert_eq!(found.reach.len(), 1, "{id}");
+        let reach = &found.reach[0];
+        assert_eq!(reach.missing_permissions, missing.into_iter().collect::<Vec<_>>(), "{id}");
+        assert_eq!(reach.resource_ids.iter().any(|found| found.as_str() == id), missing.is_none(), "{id}");
+        assert_eq!(reach.remedy.is_some(), missing.is_some(), "{id}");
+    }
+    let nowhere = Some(ResourceId::canonical("us-east-1/nowhere").unwrap());
+    let focus = ListAsk { resource_type: Some(kind("kubernetes-cluster")), resource: nowhere, limit: 10, page: None };
+    let found = Aws.verify(&upstream, &settings, &source_key(), &focus).await.unwrap();
+    assert!(
+        found.reach[0].remedy.as_deref().unwrap().contains("does not exist") && found.reach[0].resource_ids.is_empty()
+    );
+}
+
 #[tokio::test]
 async fn lists_go_on_where_a_page_ended() {
     let fake = Fake::start(Manner::default()).await;
