@@ -63,6 +63,16 @@ pub fn refusal(code: Code, reason: &'static str, message: &str, retry_after: Opt
     Status::with_error_details(code, message, details)
 }
 
+/// The refusal of bytes that are no message of the method. tonic finds that
+/// out before any handler, calls it internal, and repeats its parser's words;
+/// every status of ours has an `ErrorInfo`.
+#[must_use]
+pub fn unreadable(headers: &HeaderMap) -> Option<Status> {
+    let status = Status::from_header_map(headers)?;
+    let of_tonic = status.code() == Code::Internal && status.get_details_error_info().is_none();
+    of_tonic.then(|| refusal(Code::InvalidArgument, "BODY_MALFORMED", "the request is no message of this method", None))
+}
+
 /// What the headers of a reply say became of the call, with its reason code.
 #[must_use]
 pub fn outcome_of(headers: &HeaderMap) -> (Outcome, String) {

@@ -90,7 +90,12 @@ impl Broker {
     }
 
     /// A refusal that no target is told of, once it is in the ledger.
-    async fn deny(&self, call: &Call, reason: DenyReason, permission: Permission) -> Result<BrokerError, BrokerError> {
+    pub(super) async fn deny(
+        &self,
+        call: &Call,
+        reason: DenyReason,
+        permission: Permission,
+    ) -> Result<BrokerError, BrokerError> {
         self.write_line(&call.record, call.line(Outcome::Denied, reason.code())).await?;
         Ok(denied(reason, permission))
     }

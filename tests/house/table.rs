@@ -100,6 +100,8 @@ pub const ROOMS: &[Room] = &[
             // What was asked for on the command line of `init`, `serve` and `audit verify`.
             ("cli", Only(&["args"])),
             ("proto", All),
+            // What was said on the command line; cli itself does not know the daemon.
+            ("cli", Only(&["args"])),
         ],
     },
     Room { name: "manual", may: &[] },

@@ -82,7 +82,8 @@ fn b4_an_owner_gives_itself_nothing_and_the_last_one_stays() {
     let status = refused_with(vault.run(vault.access("owner").delete_binding(ask)), Code::FailedPrecondition);
     assert_eq!(reason(&status), "LAST_OWNER");
     let ask = proto::DeletePrincipalRequest { principal: "owner".to_owned(), ..Default::default() };
-    refused_with(vault.run(vault.access("owner").delete_principal(ask)), Code::FailedPrecondition);
+    let status = refused_with(vault.run(vault.access("owner").delete_principal(ask)), Code::PermissionDenied);
+    assert_eq!(reason(&status), "SELF_DELETE");
 }
 
 /// The people of the project `other`.

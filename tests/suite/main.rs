@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "a test fails by panicking, and may look at the clock and the environment"
 )]
 
@@ -18,6 +19,11 @@ mod cases_a;
 mod cases_b;
 mod cases_b22;
 mod cases_d;
+mod cases_e;
+mod cases_g;
+mod cases_h;
+mod cases_i;
+mod cases_j;
 mod coverage;
 mod crash;
 mod faults;

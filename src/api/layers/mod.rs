@@ -33,7 +33,7 @@ use crate::broker::Outcome;
 use crate::broker::{BrokerError, Call, CallRecord};
 use crate::telemetry::Sampler;
 
-use super::status::{outcome_of, refusal, status};
+use super::status::{outcome_of, refusal, status, unreadable};
 use body::{BoundedBody, StreamBody, too_late};
 use lines::Lines;
 use rates::{PrincipalRates, SourceRates};
@@ -245,6 +245,7 @@ impl Door {
             Ok(response) => response,
             Err(never) => match never {},
         };
+        let response = unreadable(response.headers()).map_or(response, Status::into_http);
         if admitted.method.carries_secret() {
             admitted.connection.finish();
         }

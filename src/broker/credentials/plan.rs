@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
-use crate::authz::{Decision, DenyReason, MintWish, Permission, Permit, Question, decide};
+use crate::authz::{DenyReason, MintWish, Permission, Permit, Visible, visible_scope};
 use crate::domain::ttl::GrantedTtl;
-use crate::domain::{AccessLevel, FieldError, PrincipalId, ResourceTypeName, Timestamp, Ttl};
+use crate::domain::{AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, Timestamp, Ttl};
 
 use super::super::{Broker, BrokerError, Call};
 use super::route::{NoRoute, Route};
@@ -77,9 +77,9 @@ impl Broker {
     pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
         let route = match self.route(call.project(), ask).await {
             Ok(route) => route,
-            Err(NoRoute::Refused(error)) => return Err(self.refused_unseen(call, error).await),
+            Err(NoRoute::Refused(error)) => return Err(self.refused_unseen(call, ask, error).await),
             Err(NoRoute::Unfound(noun, error)) => {
-                return Err(self.refused_unseen(call, BrokerError::of(noun, &error)).await);
+                return Err(self.refused_unseen(call, ask, BrokerError::of(noun, &error)).await);
             }
         };
         let wish = MintWish { resource: &route.resource, access: route.access };
@@ -130,18 +130,37 @@ impl Broker {
         Ok(granted)
     }
 
-    /// What to say of an ask that leads nowhere. Who could not mint anything
-    /// in the whole project learns nothing of what exists.
-    async fn refused_unseen(&self, call: &Call, error: BrokerError) -> BrokerError {
-        let question =
-            Question { permission: Permission::CredentialsMint, target: self.target(call, None, None), wish: None };
-        match decide(&call.caller.subject, &question, self.clock.now()) {
-            // A project-wide grant lacks only the scope: such a caller may
-            // know what exists.
-            Decision::Allow(_) | Decision::Deny(DenyReason::ScopeMissing) => error,
-            Decision::Deny(_) => match self.permit(call, Permission::CredentialsMint).await {
-                Ok(_) => error,
-                Err(denied) => denied,
+    /// What to say of an ask that leads nowhere. Who may not mint through its
+    /// source learns nothing of what exists: neither that there is none, nor
+    /// what is wrong with it.
+    async fn refused_unseen(&self, call: &Call, ask: &MintAsk, error: BrokerError) -> BrokerError {
+        let permission = Permission::CredentialsMint;
+        let known = match visible_scope(&call.caller.subject, permission, self.clock.now()) {
+            Visible::All => true,
+            Visible::Only { connectors, components } => {
+                let (connector, component) = self.source_ids(call, &ask.source).await;
+                connector.is_some_and(|id| connectors.contains(&id))
+                    || component.is_some_and(|id| components.contains(&id))
+            }
+        };
+        if known {
+            return error;
+        }
+        match self.deny(call, DenyReason::GrantMissing, permission).await {
+            Ok(denied) | Err(denied) => denied,
+        }
+    }
+
+    /// The connector and the component that a source names, if there are any.
+    async fn source_ids(&self, call: &Call, source: &MintSource) -> (Option<ConnectorId>, Option<ComponentId>) {
+        match source {
+            MintSource::Connector(text) => {
+                let found = self.find_connector(call.project(), text).await;
+                (found.ok().map(|connector| connector.id), None)
+            }
+            MintSource::Component(text) => match self.find_component(call.project(), text).await {
+                Ok(component) => (component.link.as_ref().map(|link| link.connector), Some(component.id)),
+                Err(_) => (None, None),
             },
         }
     }
