@@ -12,5 +12,7 @@
     reason = "a test fails by panicking, and may look at the clock and the environment"
 )]
 
+mod aws_moto;
+mod aws_weed;
 mod bench_facts;
 mod rig;

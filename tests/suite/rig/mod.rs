@@ -13,3 +13,4 @@ pub mod ports;
 pub mod process;
 pub mod shared;
 pub mod weed;
+pub mod workshop;
