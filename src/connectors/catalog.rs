@@ -1,10 +1,10 @@
 //! Which connector types there are. A new one is a folder and a line here.
 
-use super::aws::Aws;
+use super::aws;
 use super::erased::AnyConnectorType;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&Aws];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws];
 
 /// The connector type with this name.
 #[must_use]
