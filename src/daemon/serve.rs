@@ -24,6 +24,7 @@ use crate::authz::{METHOD_RULES, check_rules};
 use crate::broker::{Broker, Parts};
 use crate::config::{self, Config};
 use crate::connectors::Upstream;
+use crate::connectors::aws::profile::Profiles;
 use crate::domain::{Clock, Entropy};
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, RootKey};
@@ -179,7 +180,11 @@ impl Plan {
             call_timeout: outbound.call_timeout.0,
             implicit_identities: outbound.implicit_identities.clone(),
         };
-        Outbound::new(rules).map_err(|error| DaemonError::Refused(format!("[outbound]: {}", Chain(&error))))
+        let made = Outbound::new(rules);
+        let made = made.map_err(|error| DaemonError::Refused(format!("[outbound]: {}", Chain(&error))))?;
+        let path = outbound.aws_credentials_file.clone();
+        // Read anew for each use: the operator may change the file meanwhile.
+        Ok(made.with_implicit(Arc::new(Profiles::new(move || crate::config::credentials_file(&path)))))
     }
 
     fn door_limits(&self) -> DoorLimits {
