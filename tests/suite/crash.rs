@@ -84,6 +84,33 @@ fn minting_vault(sts: &Sts, setup: Setup) -> Vault {
 }
 
 #[test]
+#[should_panic(expected = "is lost")]
+fn a_lost_connector_would_be_noticed() {
+    let vault = Setup::new().start();
+    let diary = Diary::default();
+    let made = cast::connector(&vault, cast::unverified("lost"));
+    diary.open().connector(&made);
+    Evidence::default().check(&vault, &diary.open());
+    let delete = proto::DeleteConnectorRequest { connector: made.id, ..Default::default() };
+    vault.run(vault.connectors("alice").delete_connector(delete)).expect("it is deleted");
+    Evidence::default().check(&vault, &diary.open());
+}
+
+#[test]
+#[should_panic(expected = "was received 2 times, 1 were written")]
+fn a_hand_out_without_its_line_would_be_noticed() {
+    let sts = Sts::constant();
+    let vault = minting_vault(&sts, reaching(&sts.url()));
+    let minted = vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets")));
+    let issuance = minted.expect("it mints").into_inner().credential.expect("it is in the reply").issuance_id;
+    let diary = Diary::default();
+    diary.open().hand_outs.insert(issuance.clone(), 1);
+    Evidence::default().check(&vault, &diary.open());
+    diary.open().hand_outs.insert(issuance, 2);
+    Evidence::default().check(&vault, &diary.open());
+}
+
+#[test]
 fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
     let disk = SmallDisk::mount("24m");
     let sts = Sts::constant();
@@ -141,23 +168,24 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
 }
 
 #[test]
-fn a_failed_fsync_ends_the_daemon_at_once_and_loses_nothing() {
+fn a_failed_sync_or_write_ends_the_daemon_at_once_and_loses_nothing() {
     let sts = Sts::constant();
     let vault = minting_vault(&sts, reaching(&sts.url()));
     let (diary, mut evidence) = (Arc::new(Diary::default()), Evidence::default());
-    for nth in [12, 31, 60] {
+    for (calls, nth) in [("fsync,fdatasync", 12), ("pwrite64", 90), ("fsync,fdatasync", 31), ("pwrite64", 400)] {
         vault.stop();
         let trace = vault.beside("strace.txt");
-        // Counted for each thread; only the writer's syncs.
-        let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
         let trace = trace.to_str().expect("the path is UTF-8");
-        vault.start_under(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", SYNCS, "-e", &inject]);
+        // Counted for each thread; only the writer's are this many.
+        let inject = format!("inject={calls}:error=EIO:when={nth}");
+        let only = format!("trace={calls}");
+        vault.start_under(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", &only, "-e", &inject]);
         let load = Load::start(&vault, &diary, &sts.url());
         let injected = || fs::read_to_string(trace).is_ok_and(|lines| lines.contains("INJECTED"));
-        assert!(eventually(Duration::from_secs(30), injected), "the load makes it sync {nth} times");
+        assert!(eventually(Duration::from_secs(30), injected), "the load makes it {calls} {nth} times");
         let status = vault.ended(PROMPTLY);
         load.end(&vault);
-        assert!(status.code().is_some_and(|code| code != 0), "it ended with {status} after a failed fsync");
+        assert!(status.code().is_some_and(|code| code != 0), "it ended with {status} after a failed {calls}");
         vault.start();
         evidence.check(&vault, &diary.open());
     }
@@ -290,7 +318,6 @@ impl Drop for SmallDisk {
 const KEY: [&[u8]; 2] = [b"AKIACRASH00000000001", b"crash/secret+crash/secret+crash/secret+c"];
 // strace alone takes most of it on a busy machine.
 const PROMPTLY: Duration = Duration::from_secs(5);
-const SYNCS: &str = "trace=fsync,fdatasync";
 const KILLS: u32 = 200;
 const ROUNDS_BETWEEN_LOOKS: u32 = 20;
 const SEALS_OPENED: u32 = 5;

@@ -13,6 +13,8 @@
     reason = "a test fails by panicking, and may look at the clock and the environment"
 )]
 
+mod aws_moto;
+mod aws_weed;
 mod bench_facts;
 mod canary;
 mod cases_a;

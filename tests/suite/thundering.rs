@@ -11,6 +11,7 @@ use valetkey::proto::credential_service_client::CredentialServiceClient;
 use crate::faults::asks::{self, reaching};
 use crate::faults::sts::{Manner, Sts};
 use crate::rig::cast;
+use crate::rig::process::eventually;
 use crate::rig::vault::Vault;
 use crate::rig::wire::{Door, reason};
 
@@ -63,10 +64,33 @@ fn a_cached_credential_survives_an_outage_and_others_fail_without_a_storm() {
     let asked = sts.asked() - before;
     assert!(asked <= 2 * flights, "{asked} upstream calls in {:?}", begun.elapsed());
     sts.behave(Manner::Session(Duration::ZERO));
-    let back = crate::rig::process::eventually(Duration::from_secs(5), || {
+    let back = eventually(Duration::from_secs(5), || {
         vault.run(client.mint_credential(asks::bucket(CONNECTOR, "models"))).is_ok()
     });
     assert!(back, "the cloud is back");
+}
+
+#[test]
+fn g1_an_ask_that_is_given_up_midway_still_has_its_lines() {
+    let sts = Sts::constant();
+    let vault = vault(&sts);
+    sts.behave(Manner::Session(Duration::from_millis(500)));
+    for n in 0..10 {
+        let mut client = vault.credentials("bob");
+        let ask = asks::bucket(CONNECTOR, &format!("given-up-{n}"));
+        let call = vault.spawn(async move { client.mint_credential(ask).await.is_ok() });
+        assert!(eventually(Duration::from_secs(10), || sts.sessions() == n + 1), "the cloud was asked");
+        call.abort();
+        assert!(vault.run(call).is_err_and(|error| error.is_cancelled()), "it was given up before the answer");
+    }
+    let issuances = |kind: &str, outcome: &str| {
+        let ledger = vault.ledger();
+        let lines = ledger.iter().filter(|line| line["kind"] == kind && line["outcome"] == outcome);
+        lines.filter_map(|line| line["issuance"].as_str().map(str::to_owned)).collect::<BTreeSet<_>>()
+    };
+    let whole = eventually(Duration::from_secs(10), || issuances("result", "ok").len() == 10);
+    assert!(whole, "{:?}", issuances("result", "ok"));
+    assert_eq!(issuances("intent", "pending"), issuances("result", "ok"));
 }
 
 fn vault(sts: &Sts) -> Vault {

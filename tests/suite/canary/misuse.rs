@@ -6,7 +6,6 @@ use std::fs;
 use valetkey::proto;
 
 use super::story::{MINT, REGISTER, ROTATE, Story, UPDATE, VERIFY};
-use crate::faults::asks;
 
 /// Over gRPC.
 pub fn by_grpc(story: &mut Story) {

@@ -110,12 +110,20 @@ impl Story {
     /// A register request with a fresh key.
     pub fn connector(&mut self, name: &str) -> proto::RegisterConnectorRequest {
         let secrets = self.key(name);
-        proto::RegisterConnectorRequest { secrets, ..asks::role_connector(name, &self.sts.url(), [b"", b""]) }
+        let request_id = uuid::Uuid::new_v4().to_string();
+        proto::RegisterConnectorRequest {
+            secrets,
+            request_id,
+            ..asks::role_connector(name, &self.sts.url(), [b"", b""])
+        }
     }
 
     fn serve_well(&mut self) {
         let ask = self.connector("good");
         self.must("alice", REGISTER, &ask);
+        self.must("alice", REGISTER, &ask);
+        let other = proto::RegisterConnectorRequest { secrets: self.key("under a used request id"), ..ask };
+        self.must_not("alice", REGISTER, &other);
         let ask = proto::RegisterConnectorRequest { validate_only: true, ..self.connector("only-looked-at") };
         self.must("alice", REGISTER, &ask);
         let rotate = self.rotation("good", true);
@@ -205,8 +213,9 @@ impl Story {
         assert!(!fs::exists("valetkey-canary-keys").unwrap(), "H10: SSLKEYLOGFILE had an effect");
         let opened = root::command("ls").args(["-l", &format!("/proc/{pid}/fd")]).output().expect("ls runs").stdout;
         assert!(!String::from_utf8_lossy(&opened).contains("valetkey-canary-keys"), "H10");
-        for library in ["h2::", "hyper::", "rustls::", "tonic::transport", "aws_smithy"] {
-            assert!(!self.vault.logs().contains(library), "H10: RUST_LOG made {library} talk");
+        // Nothing of ours logs so much; libraries at these levels print what they carry.
+        for level in [" DEBUG ", " TRACE "] {
+            assert!(!self.vault.logs().contains(level), "H10: RUST_LOG made a library talk");
         }
     }
 }
