@@ -40,7 +40,7 @@ fn h4_a_secret_that_does_not_parse_is_named_by_field_and_not_repeated() {
     ];
     for input in [
         format!("{{\"aws_secret_access_key\": \"{CANARY}\""),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         format!("[\"{CANARY}\"]"),
         format!("{{\"aws_secret_access_key\": [\"{CANARY}\"], \"aws_access_key_id\": \"x\"}}"),
         format!("{{\"{CANARY}\": \"x\"}}"),

@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Body, Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_stream::StreamExt as _;
 use tonic::Status;
 use tonic::codegen::http::{HeaderMap, Request, StatusCode};
 
@@ -41,20 +42,16 @@ impl Vault {
 
     /// Sends a request over HTTP/2; an error when the connection was cut.
     pub fn send(&self, request: Request<Vec<u8>>) -> Result<Answer, hyper::Error> {
-        let connecting = self.connect(&[b"h2"]);
-        self.run(async move {
-            let stream = connecting.await.expect("the handshake succeeds");
-            let (mut sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-            let driver = tokio::spawn(connection);
-            let response = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await?;
-            let (head, body) = response.into_parts();
-            let collected = body.collect().await?;
-            let trailers = collected.trailers().cloned().unwrap_or_else(HeaderMap::new);
-            driver.abort();
-            let grpc = Status::from_header_map(&head.headers).or_else(|| Status::from_header_map(&trailers));
-            Ok(Answer { status: head.status, grpc, body: collected.to_bytes() })
-        })
+        self.run(exchange(self.connect(&[b"h2"]), request.map(|body| Full::new(Bytes::from(body)))))
+    }
+
+    /// The same with a body that never ends.
+    pub fn send_unfinished(&self, request: Request<Vec<u8>>) -> Result<Answer, hyper::Error> {
+        let endless = request.map(|body| {
+            let begun = tokio_stream::once(Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(body))));
+            StreamBody::new(begun.chain(tokio_stream::pending()))
+        });
+        self.run(exchange(self.connect(&[b"h2"]), endless))
     }
 
     /// A TLS connection that offers these protocols.
@@ -89,6 +86,26 @@ impl Vault {
             answer
         })
     }
+}
+
+async fn exchange<B>(
+    connecting: impl Future<Output = std::io::Result<TlsStream<TcpStream>>>,
+    request: Request<B>,
+) -> Result<Answer, hyper::Error>
+where
+    B: Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
+{
+    let stream = connecting.await.expect("the handshake succeeds");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await?;
+    let trailers = collected.trailers().cloned().unwrap_or_else(HeaderMap::new);
+    driver.abort();
+    let grpc = Status::from_header_map(&head.headers).or_else(|| Status::from_header_map(&trailers));
+    Ok(Answer { status: head.status, grpc, body: collected.to_bytes() })
 }
 
 /// A gRPC frame around a message.
