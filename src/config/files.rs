@@ -15,6 +15,8 @@ use super::error::ConfigError;
 const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 /// A bundle of all public roots is a quarter of this.
 const PEM_BYTES_MAX: u64 = 1024 * 1024;
+/// A credentials file has some lines for each profile.
+const CREDENTIALS_BYTES_MAX: u64 = 64 * 1024;
 /// argon2 takes any length; people's are shorter.
 const PASSPHRASE_BYTES_MAX: u64 = 4096;
 /// Where the daemon's passphrase may be found.
@@ -107,6 +109,17 @@ pub fn passphrase(named: Option<&Path>, confirm: bool) -> Result<Zeroizing<Vec<u
         text.pop();
     }
     Ok(text)
+}
+
+/// The text of a credentials file in AWS's form, as it is now. Readable by
+/// its owner alone, as a key's file: it has long-lived keys in it.
+///
+/// # Errors
+/// When it cannot be read, is larger than 64 KiB, or others may read it.
+pub fn credentials_file(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let mut file = opened(path)?;
+    check_private(&file, path)?;
+    read_text(&mut file, path, CREDENTIALS_BYTES_MAX).map(Zeroizing::new)
 }
 
 /// Writes a file that is new and readable by its owner alone, durably.

@@ -19,7 +19,7 @@ use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use files::{data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
+pub use files::{credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
 pub use span::Span;
 
 /// What overrides begin with; two underscores, so that no other variable fits.
@@ -121,8 +121,10 @@ pub struct OutboundConfig {
     pub connect_timeout: Span,
     /// For one call, retries included.
     pub call_timeout: Span,
-    /// Implicit identities that connectors may use.
+    /// Implicit identities that connectors may use: names of profiles.
     pub implicit_identities: Vec<String>,
+    /// AWS credentials file with these profiles; empty: none.
+    pub aws_credentials_file: PathBuf,
 }
 
 impl Default for OutboundConfig {
@@ -133,6 +135,7 @@ impl Default for OutboundConfig {
             connect_timeout: Span::seconds(3),
             call_timeout: Span::seconds(10),
             implicit_identities: Vec::new(),
+            aws_credentials_file: PathBuf::new(),
         }
     }
 }
@@ -245,6 +248,11 @@ impl Config {
         }
         if server.tls_certificate.as_os_str().is_empty() != server.tls_key.as_os_str().is_empty() {
             return Err(ConfigError::key("server.tls_key", "set it together with server.tls_certificate, or neither"));
+        }
+        let outbound = &self.outbound;
+        if !outbound.implicit_identities.is_empty() && outbound.aws_credentials_file.as_os_str().is_empty() {
+            let problem = "names profiles of outbound.aws_credentials_file: set that too";
+            return Err(ConfigError::key("outbound.implicit_identities", problem));
         }
         for (key, value) in [
             ("limits.failed_authentications_per_minute", self.limits.failed_authentications_per_minute),

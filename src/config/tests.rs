@@ -74,6 +74,8 @@ fn e14_values_out_of_bounds_are_named_and_their_neighbours_pass() {
         ("[server]\nhandshake_timeout = \"0s\"", false),
         ("[limits]\ncalls_burst = 0", false),
         ("[store]\nreaders = 65", false),
+        ("[outbound]\nimplicit_identities = [\"ml\"]", false),
+        ("[outbound]\nimplicit_identities = [\"ml\"]\naws_credentials_file = \"/f\"", true),
         ("[server]\ntls_key = \"/k\"", false),
         ("[server]\ntls_key = \"/k\"\ntls_certificate = \"/c\"", true),
     ] {
@@ -102,6 +104,23 @@ fn a_passphrase_file_is_private_and_loses_only_its_line_end() {
     assert!(write_new_private_file(&path, b"again").is_err());
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(passphrase(Some(&path), true), Err(ConfigError::Exposed { .. })));
+}
+
+#[test]
+fn a_credentials_file_is_private_and_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    write_new_private_file(&path, &b"#".repeat(64 * 1024)).unwrap();
+    assert_eq!(credentials_file(&path).unwrap().len(), 64 * 1024);
+    for mode in [0o640, 0o604, 0o622] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(credentials_file(&path), Err(ConfigError::Exposed { .. })), "{mode:o}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    assert!(credentials_file(&path).is_ok());
+    std::fs::remove_file(&path).unwrap();
+    write_new_private_file(&path, &b"#".repeat(64 * 1024 + 1)).unwrap();
+    assert!(credentials_file(&path).is_err() && credentials_file(folder.path()).is_err());
 }
 
 #[test]

@@ -44,6 +44,13 @@ impl Plaintext {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether it is ASCII with neither blanks nor control characters, as
+    /// keys and tokens are.
+    #[must_use]
+    pub fn is_one_word(&self) -> bool {
+        self.0.iter().all(u8::is_ascii_graphic)
+    }
 }
 
 /// A whole source credential: its fields by name.

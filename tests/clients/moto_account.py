@@ -13,6 +13,8 @@ import boto3
 REGIONS = ("us-east-1", "eu-west-1")
 REPOSITORIES = ("team/model", "team/base")
 CLUSTER = "train"
+# A region of its own, so that lists have pages there and nothing changes elsewhere.
+PAGED_REGION, PAGED_CLUSTERS = "eu-north-1", ("one", "two", "three")
 BUCKETS = ("datasets", "models")
 ROLE = "ml-data"
 BROKER_RIGHTS = ["sts:*", "ecr:*", "eks:*", "s3:*"]
@@ -33,8 +35,9 @@ def main(endpoint):
     for region in REGIONS:
         for repository in REPOSITORIES:
             client("ecr", region).create_repository(repositoryName=repository)
-        network = {"subnetIds": ["subnet-1"], "securityGroupIds": []}
-        client("eks", region).create_cluster(name=CLUSTER, roleArn=account["role_arn"], resourcesVpcConfig=network)
+        new_cluster(client("eks", region), CLUSTER, account["role_arn"])
+    for cluster in PAGED_CLUSTERS:
+        new_cluster(client("eks", PAGED_REGION), cluster, account["role_arn"])
     for bucket in BUCKETS:
         client("s3").create_bucket(Bucket=bucket)
     turn_iam_mode_on(endpoint)
@@ -59,6 +62,11 @@ def new_role(iam):
     arn = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     iam.put_role_policy(RoleName=ROLE, PolicyName="inline", PolicyDocument=allow(ROLE_RIGHTS))
     return arn
+
+
+def new_cluster(eks, name, role_arn):
+    network = {"subnetIds": ["subnet-1"], "securityGroupIds": []}
+    eks.create_cluster(name=name, roleArn=role_arn, resourcesVpcConfig=network)
 
 
 def turn_iam_mode_on(endpoint):

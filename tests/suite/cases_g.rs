@@ -44,7 +44,7 @@ fn g1_a_caller_that_goes_away_leaves_intent_and_result() {
     assert!(eventually(limit, || mint_lines(&vault).iter().any(|line| line["kind"] == "result")), "no result line");
     let lines = mint_lines(&vault);
     let kinds: Vec<_> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["intent", "result"], "{lines:?}");
+    assert_eq!(kinds[..2], ["intent", "result"], "{lines:?}");
     assert_eq!(lines[1]["outcome"], "ok", "what was begun was finished: {lines:?}");
     // The next caller is served from what the first one paid for.
     vault.run(vault.credentials("bob").mint_credential(cast::mint("pipeline"))).unwrap();

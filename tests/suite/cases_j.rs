@@ -115,7 +115,7 @@ fn c15_whoever_edits_the_ledger_is_found_out_at_the_first_bad_line() {
     let unguarded = "DROP TRIGGER ledger_is_never_updated; DROP TRIGGER ledger_is_never_deleted;";
     for (edit, seq) in [
         ("UPDATE ledger SET outcome = 'ok' WHERE seq = (SELECT min(seq) FROM ledger WHERE seq > 3)", "4"),
-        ("UPDATE ledger SET body = replace(body, 'alice', 'bobby') WHERE seq = 6", "6"),
+        ("UPDATE ledger SET body = CAST(CAST(body AS TEXT) || ' ' AS BLOB) WHERE seq = 6", "6"),
         ("UPDATE ledger SET at = at + 1 WHERE seq = 5", "5"),
         ("DELETE FROM ledger WHERE seq = 7", "7"),
         ("DELETE FROM ledger WHERE seq = 1", "1"),

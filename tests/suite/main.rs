@@ -13,6 +13,8 @@
     reason = "a test fails by panicking, and may look at the clock and the environment"
 )]
 
+mod aws_moto;
+mod aws_weed;
 mod bench_facts;
 mod canary;
 mod cases_a;
@@ -27,6 +29,9 @@ mod cases_j;
 mod coverage;
 mod crash;
 mod faults;
+mod quickstart;
 mod rig;
 mod story_aws;
+mod story_methods;
+mod story_watch;
 mod thundering;

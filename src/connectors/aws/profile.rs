@@ -1,11 +1,13 @@
-//! One profile of an AWS credentials file, for `implicit` connectors. Pure:
-//! whoever owns files hands the text in.
+//! One profile of an AWS credentials file, for `implicit` connectors. Opens no
+//! file: whoever owns files hands in the text, or how to get it.
 //!
 //! Static keys only. A profile that would run a command, follow a role or read
 //! another file is refused: the daemon does none of these on a file's say.
 
+use zeroize::Zeroizing;
+
 use crate::domain::SecretText;
-use crate::outbound::ImplicitIdentity;
+use crate::outbound::{ImplicitIdentities, ImplicitIdentity};
 
 /// The largest credentials file.
 const LENGTH_MAX: usize = 64 * 1024;
@@ -30,6 +32,29 @@ pub enum ProfileError {
     /// A key is missing.
     #[error("the profile must have aws_access_key_id and aws_secret_access_key")]
     Incomplete,
+}
+
+/// The profiles of a credentials file as implicit identities. `R` reads the
+/// file; it is called for each use, so that a rotated key is seen.
+pub struct Profiles<R>(R);
+
+impl<R> Profiles<R> {
+    /// Profiles of what `read` reads.
+    pub const fn new(read: R) -> Self {
+        Self(read)
+    }
+}
+
+impl<R, E> ImplicitIdentities for Profiles<R>
+where
+    R: Fn() -> Result<Zeroizing<String>, E> + Send + Sync,
+    E: std::error::Error,
+{
+    fn identity(&self, name: &str) -> Option<ImplicitIdentity> {
+        let refused = |error: &dyn std::error::Error| tracing::warn!(profile = name, %error, "a profile is not used");
+        let text = (self.0)().inspect_err(|error| refused(error)).ok()?;
+        parse(&text, name).inspect_err(|error| refused(error)).ok()
+    }
 }
 
 /// Reads the profile `name` of a credentials file.
@@ -99,6 +124,21 @@ mod tests {
         let identity = parse(&text, "ml").ok().unwrap();
         assert_eq!((identity.access_key_id.reveal(), identity.secret_access_key.reveal()), ("AKIA1", "s=1"));
         assert!(identity.session_token.is_none());
+    }
+
+    #[test]
+    fn each_use_reads_anew_and_nothing_readable_is_no_identity() {
+        let text = std::sync::Mutex::new(format!("[ml]\n{KEYS}"));
+        let profiles = Profiles::new(|| match text.lock().unwrap().as_str() {
+            "" => Err(std::io::Error::other("gone")),
+            text => Ok(Zeroizing::new(text.to_owned())),
+        });
+        assert_eq!(profiles.identity("ml").unwrap().access_key_id.reveal(), "AKIA1");
+        assert!(profiles.identity("other").is_none());
+        *text.lock().unwrap() = format!("[ml]\n{}", KEYS.replace("AKIA1", "AKIA2"));
+        assert_eq!(profiles.identity("ml").unwrap().access_key_id.reveal(), "AKIA2");
+        text.lock().unwrap().clear();
+        assert!(profiles.identity("ml").is_none());
     }
 
     /// SECURITY E10.

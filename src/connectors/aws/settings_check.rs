@@ -185,21 +185,20 @@ pub fn check_secret(
 ) -> Result<(), FieldErrors> {
     let mut refusals = Refusals::default();
     let handed_in = settings.way() == Way::HandedIn;
-    let wanted: &[(&str, std::ops::RangeInclusive<usize>)] = match settings {
-        Settings::Implicit(_) => &[],
-        Settings::StsToken(_) => {
-            &[(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256), (SESSION_TOKEN, 16..=16_384)]
-        }
-        Settings::SessionToken(own) if own.mfa_serial.is_some() => {
-            &[(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256), (MFA_TOTP_SEED, 16..=256)]
-        }
-        Settings::SecretKey(_) | Settings::IamRole(_) | Settings::SessionToken(_) | Settings::FederationToken(_) => {
-            &[(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256)]
-        }
-    };
-    for (name, length) in wanted {
-        let fits = secret.field(name).is_some_and(|value| length.contains(&value.len()));
-        let problem = format!("must be given, with {} to {} characters", length.start(), length.end());
+    let mut wanted = Vec::new();
+    if !matches!(settings, Settings::Implicit(_)) {
+        wanted.extend([(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256)]);
+    }
+    if handed_in {
+        wanted.push((SESSION_TOKEN, 16..=16_384));
+    }
+    if settings.mfa_serial().is_some() {
+        wanted.push((MFA_TOTP_SEED, 16..=256));
+    }
+    for (name, length) in &wanted {
+        let fits = secret.field(name).is_some_and(|value| length.contains(&value.len()) && value.is_one_word());
+        let (min, max) = (length.start(), length.end());
+        let problem = format!("must be given, with {min} to {max} characters and no blanks or line ends among them");
         refusals.unless(fits, &format!("secrets.{name}"), &problem);
     }
     for name in secret.names() {

@@ -221,7 +221,8 @@ pub fn source(
 
 fn implicit(upstream: &Upstream, name: &str) -> Result<Credentials, UpstreamError> {
     let identity = upstream.outbound.implicit(name).ok_or(UpstreamError::NotEnabled {
-        remedy: "name the identity in [outbound] implicit_identities, with static keys in a profile of the server",
+        remedy: "name the identity in [outbound] implicit_identities, with static keys in that profile of \
+                 aws_credentials_file; the server's log says why a profile is not used",
     })?;
     let token = identity.session_token.map(|token| token.reveal().to_owned());
     let (id, key) = (identity.access_key_id.reveal(), identity.secret_access_key.reveal());

@@ -29,6 +29,20 @@ impl Evil {
         Self { endpoint, asked }
     }
 
+    /// Passes everything on to a server at this endpoint, whose answers' bodies go through `change`; returns where it listens.
+    pub fn relaying(endpoint: &str, change: impl Fn(&str) -> String + Send + Sync + 'static) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the machine has a free loopback port");
+        let here = format!("http://{}", listener.local_addr().expect("a bound listener has an address"));
+        let (server, change) = (endpoint.trim_start_matches("http://").to_owned(), Arc::new(change));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (server, change) = (server.clone(), Arc::clone(&change));
+                thread::spawn(move || relay(stream, &server, change.as_ref()));
+            }
+        });
+        here
+    }
+
     /// Where it listens.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -42,7 +56,7 @@ impl Evil {
 
 // A client that goes away ends its connection, which is all that can fail here.
 fn serve(mut stream: TcpStream, status: u16, body: &str, after: Duration, asked: &AtomicUsize) {
-    while read_request(&stream) {
+    while read_message(&stream).is_some() {
         asked.fetch_add(1, Ordering::SeqCst);
         thread::sleep(after);
         let head = format!("HTTP/1.1 {status} x\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -52,20 +66,44 @@ fn serve(mut stream: TcpStream, status: u16, body: &str, after: Duration, asked:
     }
 }
 
-fn read_request(stream: &TcpStream) -> bool {
+// One request, one answer, closed: a client then opens another connection.
+fn relay(mut client: TcpStream, server: &str, change: &dyn Fn(&str) -> String) {
+    let Some((head, body)) = read_message(&client) else { return };
+    let Ok(mut upstream) = TcpStream::connect(server) else { return };
+    if upstream.write_all(head.as_bytes()).and_then(|()| upstream.write_all(&body)).is_err() {
+        return;
+    }
+    let Some((head, body)) = read_message(&upstream) else { return };
+    let body = change(&String::from_utf8_lossy(&body));
+    let kept = head.lines().filter(|line| !line.is_empty() && !is_about_length(line));
+    let head: String = kept.map(|line| format!("{line}\r\n")).collect();
+    let answer = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    // A client that went away is its own affair.
+    let _ = client.write_all(answer.as_bytes());
+}
+
+fn is_about_length(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    line.starts_with("content-length:") || line.starts_with("connection:")
+}
+
+/// The head and the body of a request or an answer.
+fn read_message(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
-    let (mut length, mut line) = (0, String::new());
+    let (mut length, mut head) = (0, String::new());
     loop {
-        line.clear();
-        match reader.read_line(&mut line) {
-            Ok(0) | Err(_) => return false,
-            Ok(_) => {}
+        let start = head.len();
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
         }
+        let line = head.get(start..)?;
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a client sends a length");
+            length = value.trim().parse().ok()?;
         }
         if line == "\r\n" {
-            return reader.read_exact(&mut vec![0; length]).is_ok();
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            return Some((head, body));
         }
     }
 }

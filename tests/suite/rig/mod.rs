@@ -20,3 +20,4 @@ pub mod shared;
 pub mod vault;
 pub mod weed;
 pub mod wire;
+pub mod workshop;
