@@ -19,7 +19,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use crate::api::layers::{Door, DoorLimits};
-use crate::audit::{Ledger, Line, LineKind, Outcome};
+use crate::audit::{JournalError, Ledger, Line, LineKind, Outcome};
 use crate::authz::{METHOD_RULES, check_rules};
 use crate::broker::{Broker, Parts};
 use crate::config::{self, Config};
@@ -28,7 +28,7 @@ use crate::connectors::aws::profile::Profiles;
 use crate::domain::{Clock, Entropy};
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, RootKey};
-use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, close_open_intents};
+use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, StoreError, close_open_intents};
 use crate::telemetry::Chain;
 
 use super::data_dir::DataDir;
@@ -83,8 +83,8 @@ impl Plan {
         let socket =
             TcpListener::bind(listen).await.map_err(DaemonError::file(format!("cannot listen on {listen}")))?;
         let address = socket.local_addr().map_err(DaemonError::file("the socket has no address"))?;
-        house.write_line("daemon/start", &self.digest()).await?;
-        let (listening, upkeep) = upkeep::start(&house, socket);
+        let unwritten = house.write_start(&self.digest()).await?;
+        let (listening, upkeep) = upkeep::start(&house, socket, unwritten);
         tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
         while signals.next().await == Signal::Reload {
@@ -106,9 +106,12 @@ impl Plan {
         let root_key_id = root.id();
         let keyring = Keyring::load(root, &store.keks().await?, Arc::clone(&clock), Arc::clone(&entropy))?;
         let ledger = Ledger::new(Arc::clone(&store) as _, Arc::clone(&clock));
-        let closed = close_open_intents(&*store, &ledger).await?;
-        if closed > 0 {
-            tracing::warn!(closed, "closed intents that the last run left open, as unknown");
+        match close_open_intents(&*store, &ledger).await {
+            Ok(0) => {}
+            Ok(closed) => tracing::warn!(closed, "closed intents that the last run left open, as unknown"),
+            // The next start that has room closes them.
+            Err(StoreError::Unwritable) => tracing::error!("the disk is full: intents of the last run stay open"),
+            Err(error) => return Err(error.into()),
         }
         let outbound = Arc::new(self.outbound()?);
         let broker = Arc::new(Broker::new(Parts {
@@ -238,7 +241,7 @@ impl House {
     }
 
     async fn write_last_lines(&self, digest: &str) {
-        if self.door.flush(true).await.is_err() || self.write_line("daemon/stop", digest).await.is_err() {
+        if self.door.flush(true).await.is_err() || self.ledger.write(line("daemon/stop", digest)).await.is_err() {
             tracing::warn!("the last lines of the ledger could not be written");
         }
     }
@@ -249,12 +252,27 @@ impl House {
         }
     }
 
-    async fn write_line(&self, act: &'static str, digest: &str) -> Result<(), DaemonError> {
-        let line = Line::about(act, LineKind::Single, Outcome::Ok)
-            .with_detail("version", env!("CARGO_PKG_VERSION"))
-            .with_detail("config", digest);
-        self.ledger.write(line).await.map(drop).map_err(|error| DaemonError::Store(error.into()))
+    /// A full disk is no reason not to start: reading and revoking go on, and
+    /// what is sensitive is refused without a ledger. The line is given back
+    /// then, to be written when there is room.
+    async fn write_start(&self, digest: &str) -> Result<Option<Line>, DaemonError> {
+        let line = line("daemon/start", digest);
+        match self.ledger.write(line.clone()).await {
+            Ok(_) => Ok(None),
+            Err(JournalError::Unwritable) => {
+                tracing::error!("the disk is full: the start is not in the ledger yet");
+                Ok(Some(line))
+            }
+            Err(error) => Err(DaemonError::Store(error.into())),
+        }
     }
+}
+
+/// A line about the daemon itself.
+fn line(act: &'static str, digest: &str) -> Line {
+    Line::about(act, LineKind::Single, Outcome::Ok)
+        .with_detail("version", env!("CARGO_PKG_VERSION"))
+        .with_detail("config", digest)
 }
 
 /// The whole server, and each service by name.

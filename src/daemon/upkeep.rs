@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::listener::{Certificates, Reloaded};
 use super::serve::House;
+use crate::audit::Line;
 use crate::domain::Clock;
 use crate::telemetry::{Chain, Sampler};
 
@@ -18,23 +19,30 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks at the certificate, in flushes: renewals come days ahead.
 const FLUSHES_PER_LOOK: u32 = 30;
 
-/// Starts both; they run until aborted.
+/// Starts both; they run until aborted. `unwritten` is the line of the start,
+/// when there was no room for it.
 #[allow(clippy::disallowed_methods)] // the switchboard's own two tasks
-pub(super) fn start(house: &House, socket: TcpListener) -> (JoinHandle<()>, JoinHandle<()>) {
+pub(super) fn start(house: &House, socket: TcpListener, unwritten: Option<Line>) -> (JoinHandle<()>, JoinHandle<()>) {
     let listener = Arc::clone(&house.listener);
     let listening = tokio::spawn(async move { listener.run(socket).await });
-    (listening, tokio::spawn(keep_up(house)))
+    (listening, tokio::spawn(keep_up(house, unwritten)))
 }
 
-fn keep_up(house: &House) -> impl Future<Output = ()> + Send + use<> {
+fn keep_up(house: &House, mut start: Option<Line>) -> impl Future<Output = ()> + Send + use<> {
     let (door, certificates, clock) =
         (Arc::clone(&house.door), Arc::clone(&house.certificates), Arc::clone(&house.clock));
+    let ledger = house.ledger.clone();
     async move {
         let unwritten = Sampler::default();
         let mut tick = tokio::time::interval(FLUSH_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for flushes in 1_u32.. {
             tick.tick().await;
+            if let Some(line) = &start
+                && ledger.write(line.clone()).await.is_ok()
+            {
+                start = None;
+            }
             if let Err(error) = door.flush(false).await
                 && unwritten.due(clock.monotonic()).is_some()
             {

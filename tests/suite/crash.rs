@@ -168,6 +168,47 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
 }
 
 #[test]
+fn j5_a_full_disk_is_no_reason_not_to_start() {
+    let disk = SmallDisk::mount("24m");
+    let sts = Sts::constant();
+    let vault = minting_vault(&sts, reaching(&sts.url()).inside(disk.path()));
+    let token = cast::token(&vault, "owner", "stranger", 0).token.expect("the reply has the token");
+    let balloon = disk.fill();
+    vault.sigkill();
+    for _ in 0..3 {
+        // Whatever the last start gave back is taken by somebody else.
+        disk.fill();
+        vault.start();
+        refused_with(
+            vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets"))),
+            Code::Unavailable,
+        );
+        vault.run(vault.audit("carol").list_audit_lines(proto::ListAuditLinesRequest::default())).expect("it reads");
+        vault.sigkill();
+    }
+    // Less room than the reserve: enough for what takes power away, for nothing else.
+    let file = fs::File::options().write(true).open(&balloon).expect("the balloon is ours");
+    let length = file.metadata().expect("it has a length").len();
+    file.set_len(length - (1 << 20)).expect("it can be cut");
+    drop(file);
+    vault.start();
+    refused_with(
+        vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets"))),
+        Code::Unavailable,
+    );
+    let revoke = proto::RevokeTokenRequest { token: token.id, ..Default::default() };
+    let revoked = vault.run(vault.access("owner").revoke_token(revoke));
+    assert!(revoked.is_ok(), "{revoked:?}:\n{}", vault.logs());
+    let starts = || vault.ledger().iter().filter(|line| line["method"] == "daemon/start").count();
+    let before = starts();
+    fs::remove_file(balloon).expect("the balloon can be removed");
+    let written = eventually(Duration::from_secs(10), || starts() == before + 1);
+    assert!(written, "the start is written when there is room: {before} before, {} now", starts());
+    vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets"))).expect("it mints");
+    check_whole(&vault);
+}
+
+#[test]
 fn a_failed_sync_or_write_ends_the_daemon_at_once_and_loses_nothing() {
     let sts = Sts::constant();
     let vault = minting_vault(&sts, reaching(&sts.url()));
@@ -301,7 +342,7 @@ impl SmallDisk {
     fn fill(&self) -> std::path::PathBuf {
         use std::io::Write as _;
         let path = self.path().join("balloon");
-        let mut file = fs::File::create(&path).expect("a file can be made");
+        let mut file = fs::File::options().create(true).append(true).open(&path).expect("a file can be made");
         let block = [0x5a; 4096];
         while file.write_all(&block).is_ok() {}
         path

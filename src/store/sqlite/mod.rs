@@ -109,8 +109,11 @@ impl SqliteStore {
         open::check_library()?;
         open::check_files(path)?;
         let lock = open::lock(&lock_path(path, &options))?;
-        let database = open::open_writer(path)?;
-        open::check_schema(&database, path)?;
+        // Opening makes files. On a full disk the reserve gives them room.
+        let reserve = open::beside(path, ".reserve");
+        let opened = open::open_checked(path);
+        let full = |error: &OpenError| open::disk_full(error) && std::fs::remove_file(&reserve).is_ok();
+        let database = if opened.as_ref().is_err_and(full) { open::open_checked(path) } else { opened }?;
         schema::migrate(&database)?;
         Self::start(path, options, database, lock)
     }

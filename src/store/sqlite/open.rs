@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use rustix::fs::{FlockOperation, flock};
 
 use super::open_error::OpenError;
@@ -107,6 +107,20 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     // The writer checkpoints by itself, so that it sees a failed fsync.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
+}
+
+/// The one connection that writes, to a database that is ours.
+pub(super) fn open_checked(path: &Path) -> Result<Connection, OpenError> {
+    let connection = open_writer(path)?;
+    check_schema(&connection, path)?;
+    Ok(connection)
+}
+
+/// Whether a database did not open because there was no room for its log and
+/// the index of that.
+pub(super) fn disk_full(error: &OpenError) -> bool {
+    let OpenError::Database(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
+    failure.code == ErrorCode::DiskFull || failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE
 }
 
 /// A connection that cannot write.
