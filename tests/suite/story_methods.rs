@@ -179,9 +179,9 @@ fn recomputed(url: &str, secret: &str, cluster: &str) -> String {
 
 #[test]
 fn a_registry_login_that_ended_long_ago_is_not_handed_out() {
-    // moto's login is a constant of 2015.
     let moto = Moto::shared();
-    let vault = breadth(moto.endpoint(), &moto, "iam-role", &moto.broker, &[]);
+    let endpoint = with_an_old_login(moto.endpoint());
+    let vault = breadth(&endpoint, &moto, "iam-role", &moto.broker, &[]);
     let said = mint(&vault, &["--resource-type", "docker-registry"]);
     assert!(said.code != 0 && said.stderr.contains("UPSTREAM_BAD_ANSWER"), "{said}");
 }
@@ -189,8 +189,7 @@ fn a_registry_login_that_ended_long_ago_is_not_handed_out() {
 #[test]
 fn a_registry_login_is_handed_out_for_docker() {
     let moto = Moto::shared();
-    let endpoint = with_a_login_of_today(moto.endpoint());
-    let vault = breadth(&endpoint, &moto, "iam-role", &moto.broker, &[]);
+    let vault = breadth(moto.endpoint(), &moto, "iam-role", &moto.broker, &[]);
     let host = format!("{}.dkr.ecr.us-east-1.amazonaws.com", moto::ACCOUNT);
     let repository = format!("{host}/team/model");
     let ask = ["--resource-type", "docker-registry", "--resource", repository.as_str()];
@@ -219,13 +218,12 @@ fn a_registry_login_is_handed_out_for_docker() {
         .fails(1, "resource_id");
 }
 
-/// moto behind a relay that dates ECR's constant login anew.
-fn with_a_login_of_today(endpoint: &str) -> String {
+/// moto behind a relay that ends every ECR login in 2015.
+fn with_an_old_login(endpoint: &str) -> String {
     Evil::relaying(endpoint, |body| {
-        let end = jiff::Timestamp::now().as_second() + 12 * 3600;
         let Some((head, tail)) = body.split_once("\"expiresAt\": ") else { return body.to_owned() };
         let rest = tail.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        format!("{head}\"expiresAt\": {end}{rest}")
+        format!("{head}\"expiresAt\": 1420070400{rest}")
     })
 }
 

@@ -61,7 +61,7 @@ fn wrong_settings(story: &mut Story) {
         format!(r#"{{"region": "{secret}"}}"#),
         format!(r#"{{"region": "us-east-1", "role_arn": "{secret}"}}"#),
         format!(r#"{{"region": "us-east-1", "endpoint_url": "https://user:{secret}@localhost"}}"#),
-        format!(r#"{{"region": "us-east-1", "#) + secret,
+        r#"{"region": "us-east-1", "#.to_owned() + secret,
         secret.clone(),
         format!("[\"{secret}\"]"),
         format!("\"{secret}\""),
