@@ -68,25 +68,6 @@ fn g1_a_power_cut_between_intent_and_result_is_closed_as_unknown() {
 }
 
 #[test]
-fn ten_at_once_are_one_call_of_the_cloud_and_ten_lines() {
-    let evil = Evil::answering(200, &evil::assumed_role(), Duration::from_millis(500));
-    let vault = Setup::new().reaching(&[evil.endpoint()]).start();
-    register(&vault, &evil);
-    let calls: Vec<_> = (0..10)
-        .map(|_| {
-            let mut client = vault.credentials("bob");
-            vault.spawn(async move { client.mint_credential(cast::mint("pipeline")).await.map(drop) })
-        })
-        .collect();
-    for call in calls {
-        vault.run(call).unwrap().unwrap();
-    }
-    assert_eq!(evil.asked(), 1);
-    let handed_out = mint_lines(&vault).iter().filter(|line| line["reason"] == "HANDED_OUT").count();
-    assert_eq!(handed_out, 10);
-}
-
-#[test]
 fn g5_what_people_write_stays_one_escaped_record() {
     let vault = Setup::new().start();
     let texts =

@@ -180,7 +180,8 @@ fn recomputed(url: &str, secret: &str, cluster: &str) -> String {
 #[test]
 fn a_registry_login_that_ended_long_ago_is_not_handed_out() {
     let moto = Moto::shared();
-    let vault = breadth(&with_a_login_of_2015(moto.endpoint()), &moto, "iam-role", &moto.broker, &[]);
+    let endpoint = with_an_old_login(moto.endpoint());
+    let vault = breadth(&endpoint, &moto, "iam-role", &moto.broker, &[]);
     let said = mint(&vault, &["--resource-type", "docker-registry"]);
     assert!(said.code != 0 && said.stderr.contains("UPSTREAM_BAD_ANSWER"), "{said}");
 }
@@ -217,8 +218,8 @@ fn a_registry_login_is_handed_out_for_docker() {
         .fails(1, "resource_id");
 }
 
-/// moto behind a relay that dates ECR's login back.
-fn with_a_login_of_2015(endpoint: &str) -> String {
+/// moto behind a relay that ends every ECR login in 2015.
+fn with_an_old_login(endpoint: &str) -> String {
     Evil::relaying(endpoint, |body| {
         let Some((head, tail)) = body.split_once("\"expiresAt\": ") else { return body.to_owned() };
         let rest = tail.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
