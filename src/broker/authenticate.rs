@@ -70,7 +70,7 @@ impl Broker {
         if let Some(known) = self.lookups.callers.fresh(token, revision) {
             return Ok(known);
         }
-        let known = Arc::new(self.read_known(token, revision).await.map_err(|error| nobody_or(&error))?);
+        let known = Arc::new(Box::pin(self.read_known(token, revision)).await.map_err(|error| nobody_or(&error))?);
         self.lookups.callers.keep(token.clone(), revision, Arc::clone(&known));
         Ok(known)
     }

@@ -39,7 +39,7 @@ impl Broker {
                     access: wish.map(|w| w.access),
                     ..call.line(Outcome::Denied, reason.code())
                 };
-                self.write_line(&call.record, line).await?;
+                Box::pin(self.write_line(&call.record, line)).await?;
                 Err(denied(reason, permission))
             }
         }

@@ -130,7 +130,7 @@ impl Door {
         let (head, body) = request.into_parts();
         match self.admit(&head, &connection).await {
             Ok(admitted) => self.serve(admitted, head, body).await,
-            Err(refused) => self.refuse(refused).await,
+            Err(refused) => Box::pin(self.refuse(refused)).await,
         }
     }
 
@@ -221,20 +221,20 @@ impl Door {
         }
         let door = Arc::clone(&self);
         let work = async move { door.handled(request, admitted).await };
-        let done = if method.read {
-            tokio::time::timeout_at(deadline, task::caught(work)).await
-        } else {
+        let done = if method.outlives_caller() {
             tokio::time::timeout_at(deadline, task::to_the_end(work)).await
+        } else {
+            tokio::time::timeout_at(deadline, task::caught(work)).await
         };
         match done {
             Ok(Ok(response)) => response,
             Ok(Err(panicked)) => {
                 let refused = Refused::new(incident(&panicked, method.path), &record, call, Outcome::Failed);
-                self.refuse(refused).await
+                Box::pin(self.refuse(refused)).await
             }
             // What was begun goes on, and writes its own line.
-            Err(_) if !method.read => too_late().into_http(),
-            Err(_) => self.refuse(Refused::new(too_late(), &record, call, Outcome::Failed)).await,
+            Err(_) if method.outlives_caller() => too_late().into_http(),
+            Err(_) => Box::pin(self.refuse(Refused::new(too_late(), &record, call, Outcome::Failed))).await,
         }
     }
 

@@ -27,6 +27,8 @@ const WITH_SECRET: [&str; 3] = [
     "/valetkey.v1.ConnectorService/UpdateConnector",
     "/valetkey.v1.ConnectorService/RotateConnectorSecret",
 ];
+/// The one call that many make at once.
+const MINT: &str = "/valetkey.v1.CredentialService/MintCredential";
 /// Methods that go on when the ledger cannot be written: who must find out
 /// what is wrong needs them then.
 const WITHOUT_LEDGER: [&str; 2] = ["/valetkey.v1.AuditService/", "/valetkey.v1.OperatorService/GetStatus"];
@@ -62,6 +64,14 @@ impl KnownMethod {
     #[must_use]
     pub fn carries_secret(&self) -> bool {
         WITH_SECRET.contains(&self.path)
+    }
+
+    /// Whether a call that has begun must go on when its caller goes away. A
+    /// mint sees to that itself: what touches a key or a cloud is a flight of
+    /// its own, and a line that was handed to the ledger is written.
+    #[must_use]
+    pub fn outlives_caller(&self) -> bool {
+        !self.read && self.path != MINT
     }
 
     /// Whether a reply may leave though its line could not be written.

@@ -34,7 +34,7 @@ impl Broker {
         self.hand_out(call, &plan, &kept).await?;
         if let Err(error) = self.may_leave(call, ask, &plan, &kept).await {
             let line = route_line(call, &plan.route, Outcome::Denied, "WITHHELD");
-            self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line }).await?;
+            Box::pin(self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line })).await?;
             return Err(error);
         }
         Ok(HandedOut::new(kept, &plan))
@@ -48,7 +48,7 @@ impl Broker {
             return Err(changed_meanwhile());
         }
         if self.lookups.revision() != call.caller.as_of {
-            self.still(call, ask, plan).await?;
+            Box::pin(self.still(call, ask, plan)).await?;
         }
         Ok(())
     }
@@ -67,14 +67,15 @@ impl Broker {
             }
             // A credential that still has half of its floor survives an
             // outage of the cloud.
-            return match self.fly_or_wait(call, plan).await {
+            return match Box::pin(self.fly_or_wait(call, plan)).await {
                 Err(BrokerError::Upstream(error)) if error.recoverable() && remaining >= floor.div_ceil(2).max(1) => {
                     Ok(kept)
                 }
                 landing => landing,
             };
         }
-        self.fly_or_wait(call, plan).await
+        // Boxed, as all that the warm path does not take: its frame stays small.
+        Box::pin(self.fly_or_wait(call, plan)).await
     }
 
     async fn fly_or_wait(self: &Arc<Self>, call: &Call, plan: &Plan) -> Landing {

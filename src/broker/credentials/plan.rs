@@ -77,9 +77,9 @@ impl Broker {
     pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
         let route = match self.route(call.project(), ask).await {
             Ok(route) => route,
-            Err(NoRoute::Refused(error)) => return Err(self.refused_unseen(call, ask, error).await),
+            Err(NoRoute::Refused(error)) => return Err(Box::pin(self.refused_unseen(call, ask, error)).await),
             Err(NoRoute::Unfound(noun, error)) => {
-                return Err(self.refused_unseen(call, ask, BrokerError::of(noun, &error)).await);
+                return Err(Box::pin(self.refused_unseen(call, ask, BrokerError::of(noun, &error))).await);
             }
         };
         let wish = MintWish { resource: &route.resource, access: route.access };
@@ -87,7 +87,7 @@ impl Broker {
             self.target(call, Some(route.connector.id), route.component.as_ref().map(|component| component.id));
         let permit = self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
         if let Some(error) = beyond_ceiling(&route) {
-            self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code())).await?;
+            Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
             return Err(error);
         }
         let (granted, until) = self.grant_ttl(&route, &permit, ask)?;

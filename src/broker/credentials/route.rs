@@ -85,7 +85,7 @@ impl Broker {
         {
             return Ok(route);
         }
-        let route = Arc::new(self.find_route(project, ask).await?);
+        let route = Arc::new(Box::pin(self.find_route(project, ask)).await?);
         self.routes.0.insert(key, (revision, Arc::clone(&route)));
         Ok(route)
     }
