@@ -44,7 +44,7 @@ impl fmt::Display for Big {
         write!(
             f,
             "big store ({CONNECTORS} connectors, {LINES} lines; filled in {filled:.0} s): ready in {ready:.2} s, \
-             {:.1} MiB",
+             {:.1} MiB after all were listed",
             self.rss_mib
         )
     }
@@ -61,6 +61,11 @@ pub fn measured(options: &Options, sts_port: u16) -> Outcome<Big> {
     // The first start may have to look at what was written last; the second is the rule.
     place.serve(options.threads, sts_port, None)?.stop()?;
     let daemon = place.serve(options.threads, sts_port, None)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listed = runtime.block_on(founding::list_connectors(daemon.port, &place.ca(), &place.owner))?;
+    if listed < CONNECTORS {
+        return Err(format!("the big store lists {listed} connectors").into());
+    }
     let big = Big { filled, ready: daemon.ready, rss_mib: meter::rss_mib(daemon.id)? };
     daemon.stop()?;
     Ok(big)

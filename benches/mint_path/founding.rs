@@ -76,6 +76,22 @@ pub async fn mint_once(port: u16, ca: &Path, token: &str) -> Outcome<usize> {
     Ok(prost::Message::encoded_len(answer.get_ref()))
 }
 
+/// Lists every connector, page by page; answers how many there are.
+pub async fn list_connectors(port: u16, ca: &Path, token: &str) -> Outcome<usize> {
+    let mut connectors = ConnectorServiceClient::new(channel(port, ca).await?);
+    let (mut listed, mut page_token) = (0, String::new());
+    loop {
+        let request =
+            proto::ListConnectorsRequest { page_size: PAGE, page_token, ..proto::ListConnectorsRequest::default() };
+        let page = connectors.list_connectors(authorized(token, request)?).await?.into_inner();
+        listed += page.connectors.len();
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(listed);
+        }
+    }
+}
+
 /// Whether the daemon answers this caller.
 pub async fn answers(port: u16, ca: &Path, token: &str) -> Outcome<()> {
     let channel = channel(port, ca).await?;
@@ -111,5 +127,8 @@ fn authorized<T>(token: &str, message: T) -> Outcome<Request<T>> {
     request.metadata_mut().insert("authorization", bearer(token)?);
     Ok(request)
 }
+
+// The largest there is.
+const PAGE: i32 = 1000;
 
 const TOKEN_SECONDS: u32 = 24 * 3600;
