@@ -1,6 +1,8 @@
 //! # Threat model
 //!
-//! Each guarantee names the tests that can fail when it is broken.
+//! The tests that can fail when a guarantee is broken carry the ids of the
+//! cases in their names: `c2_...` for a swapped record, `b10_...` for a right
+//! taken away in mid-stream. `cargo nextest list | grep c2_` finds them.
 //!
 //! ## Against whom
 //!
