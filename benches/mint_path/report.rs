@@ -134,8 +134,10 @@ impl Report {
                 targets.push((added <= 3.0, format!("{name}: p50 is the STS and {added:.2} ms (<= 3 ms)")));
             }
         }
-        if let Some((calls, _)) = &self.burst {
-            targets.push((*calls == 1, format!("10,000 identical asks at once: {calls} upstream calls (1)")));
+        if let Some((calls, findings)) = &self.burst {
+            let refused = findings.refused;
+            let words = format!("10,000 identical asks at once: {calls} upstream calls (1), {refused} refused (0)");
+            targets.push((*calls == 1 && refused == 0, words));
         }
         targets.push((self.idle_rss_mib <= 40.0, format!("idle: {:.1} MiB (<= 40 MiB)", self.idle_rss_mib)));
         targets.extend(self.big.iter().flat_map(Big::targets));
