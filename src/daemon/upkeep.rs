@@ -25,7 +25,12 @@ const FLUSHES_PER_LOOK: u32 = 30;
 pub(super) fn start(house: &House, socket: TcpListener, unwritten: Option<Line>) -> (JoinHandle<()>, JoinHandle<()>) {
     let listener = Arc::clone(&house.listener);
     let listening = tokio::spawn(async move { listener.run(socket).await });
-    (listening, tokio::spawn(keep_up(house, unwritten)))
+    let store = Arc::clone(&house.store);
+    let ticking = keep_up(house, unwritten);
+    let upkeep = tokio::spawn(async move {
+        tokio::join!(store.carry_answers(), ticking);
+    });
+    (listening, upkeep)
 }
 
 fn keep_up(house: &House, mut start: Option<Line>) -> impl Future<Output = ()> + Send + use<> {

@@ -26,6 +26,7 @@ mod principals;
 mod projects;
 mod queue;
 mod readers;
+mod relay;
 mod requests;
 mod reserve;
 mod schema;
@@ -57,6 +58,7 @@ use chain::{Chain, EncodedLine};
 use checkpointer::Wishes;
 use queue::Queue;
 use readers::Read;
+use relay::Relay;
 use reserve::Reserve;
 use tx::EncodedTx;
 use wal::Wal;
@@ -71,6 +73,7 @@ struct Shared {
     revision: watch::Sender<Revision>,
     lines: watch::Sender<Seq>,
     writable: AtomicBool,
+    relay: Relay,
     #[cfg(test)]
     pages_max: tests::PagesMax,
 }
@@ -133,6 +136,7 @@ impl SqliteStore {
             revision: watch::Sender::new(revision),
             lines: watch::Sender::new(chain.head().seq),
             writable: AtomicBool::new(true),
+            relay: Relay::default(),
             #[cfg(test)]
             pages_max: tests::PagesMax::default(),
         });
@@ -186,6 +190,12 @@ impl SqliteStore {
             // A panic was reported when it happened.
             let _ = thread.join();
         }
+    }
+
+    /// Carries answers to the runtime that polls this, a group at a time; for
+    /// as long as it is polled.
+    pub async fn carry_answers(&self) {
+        self.shared.relay.carry().await;
     }
 
     fn shared(&self) -> &Shared {

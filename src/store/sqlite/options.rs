@@ -20,7 +20,8 @@ pub struct SqliteOptions {
     /// The file whose lock says that the store is in use; `lock` beside the
     /// database when none is named.
     pub lock_file: Option<PathBuf>,
-    /// Writes that may wait. At 50,000 a second this is 80 ms of waiting.
+    /// Writes that may wait: a line for each of as many asks as may wait for
+    /// one mint. At 50,000 a second this is 330 ms of waiting.
     pub write_queue_max: usize,
     /// Reads that may wait.
     pub read_queue_max: usize,
@@ -43,7 +44,7 @@ impl SqliteOptions {
             clock,
             on_fatal,
             lock_file: None,
-            write_queue_max: 4096,
+            write_queue_max: 16_384,
             read_queue_max: 4096,
             readers: 4,
             batch_max: 256,

@@ -21,6 +21,7 @@ use super::chain::{Chain, EncodedLine, Head};
 use super::failure::Failure;
 use super::options::SqliteOptions;
 use super::queue::{Queue, Taken};
+use super::relay::Reply;
 use super::reserve::Reserve;
 use super::tx::{Applied, EncodedTx};
 use super::wal::Wal;
@@ -103,7 +104,7 @@ impl Writer {
         match self.commit_group(&jobs) {
             Ok(outcomes) => {
                 self.publish(head, revision);
-                answer(jobs, outcomes);
+                self.shared.relay.answer(replies(jobs, outcomes));
                 self.tend()
             }
             Err(Failure::Fatal(cause)) => Err(cause),
@@ -262,15 +263,14 @@ fn refuse(jobs: Vec<Job>, error: &StoreError) {
     }
 }
 
-fn answer(jobs: Vec<Job>, outcomes: Outcomes) {
-    for (job, outcome) in jobs.into_iter().zip(outcomes) {
-        match (job, outcome) {
-            (Job::Append { answer, .. }, Ok(Done::Line(seq))) => drop(answer.send(Ok(seq))),
-            (Job::Commit { answer, .. }, Ok(Done::Tx(committed))) => drop(answer.send(Ok(committed))),
-            (Job::Append { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
-            (Job::Commit { answer, .. }, Err(error)) => drop(answer.send(Err(error))),
-            // `attempt` gives each job its own kind.
-            (Job::Append { .. }, Ok(Done::Tx(_))) | (Job::Commit { .. }, Ok(Done::Line(_))) => {}
-        }
-    }
+fn replies(jobs: Vec<Job>, outcomes: Outcomes) -> Vec<Reply> {
+    let replies = jobs.into_iter().zip(outcomes).filter_map(|(job, outcome)| match (job, outcome) {
+        (Job::Append { answer, .. }, Ok(Done::Line(seq))) => Some(Reply::Line(answer, Ok(seq))),
+        (Job::Commit { answer, .. }, Ok(Done::Tx(committed))) => Some(Reply::Tx(answer, Ok(committed))),
+        (Job::Append { answer, .. }, Err(error)) => Some(Reply::Line(answer, Err(error))),
+        (Job::Commit { answer, .. }, Err(error)) => Some(Reply::Tx(answer, Err(error))),
+        // `attempt` gives each job its own kind.
+        (Job::Append { .. }, Ok(Done::Tx(_))) | (Job::Commit { .. }, Ok(Done::Line(_))) => None,
+    });
+    replies.collect()
 }
