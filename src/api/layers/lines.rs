@@ -49,9 +49,14 @@ impl Lines {
     /// written is kept for the next time.
     pub(super) async fn flush(&self, now: Duration, all: bool) -> Result<(), BrokerError> {
         let mut unwritten = self.unwritten.lock().await;
-        if unwritten.is_empty() {
-            *unwritten = if all { self.flood().take_all() } else { self.flood().take(now) };
-        }
+        // What an earlier flush left goes first, and what was counted since
+        // then follows it: a stop in the middle of a flush loses neither.
+        self.write_all(&mut unwritten).await?;
+        *unwritten = if all { self.flood().take_all() } else { self.flood().take(now) };
+        self.write_all(&mut unwritten).await
+    }
+
+    async fn write_all(&self, unwritten: &mut Vec<Line>) -> Result<(), BrokerError> {
         while let Some(line) = unwritten.last() {
             self.porter.write_counted(vec![line.clone()]).await?;
             unwritten.pop();
