@@ -48,7 +48,7 @@ pub fn mint_request(connector: &str, folder: &str, number: u64) -> proto::MintCr
         resource_id: format!("s3://bench-datasets/{folder}/{number:08}/"),
         access: proto::AccessLevel::Read.into(),
         ttl_seconds: 3600,
-        min_remaining_seconds: 0,
+        ..Default::default()
     };
     proto::MintCredentialRequest { ask: Some(ask) }
 }

@@ -13,9 +13,10 @@ use crate::authn::api_token;
 use crate::connectors::{Upstream, find};
 use crate::domain::{
     AuthMethodName, Binding, BindingId, BindingTarget, Clock, Component, ComponentId, ComponentLink, Conditions,
-    Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, ManualClock, MintPolicy, Name, Principal,
-    PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceTypeName, Role, SecretFacts,
-    SecretFieldName, Timestamp, TokenDigest, TokenId, TokenRecord, Verification, VerificationState, Version,
+    Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, ManualClock, MintPolicy, Name, NoIssuer,
+    Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceTypeName, Role,
+    SecretFacts, SecretFieldName, Timestamp, TokenDigest, TokenId, TokenRecord, Verification, VerificationState,
+    Version,
 };
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, Plaintext, Purpose, RootKey, SealContext, SourceCredential};
@@ -283,6 +284,7 @@ impl Maker {
                 reach: Vec::new(),
             },
             secret: SecretFacts {
+                lineage: 1,
                 fields: vec![SecretFieldName::parse("stamp").unwrap()],
                 version: 1,
                 created_at: now,
@@ -350,6 +352,8 @@ impl Maker {
                 outbound: Arc::new(Outbound::new(rules).unwrap()),
                 clock: clock.clone(),
                 entropy: Arc::new(System),
+                identities: Arc::new(NoIssuer),
+                subject: None,
             },
             clock,
             entropy: Arc::new(System),

@@ -51,7 +51,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::Ledger;
 use crate::connectors::Upstream;
-use crate::domain::{Clock, ConnectorId, Entropy, Timestamp};
+use crate::domain::{Clock, Connector, ConnectorId, Entropy, IssuanceId, Subject, Timestamp};
 use crate::sealing::Keyring;
 use crate::store::Store;
 
@@ -127,6 +127,18 @@ impl Broker {
     /// acknowledged.
     fn forget_minted(&self, connector: ConnectorId) {
         self.cache.forget(connector);
+    }
+
+    /// The way to the clouds, for a call about one connector.
+    fn upstream_for(&self, call: &Call, connector: &Connector, issuance: Option<IssuanceId>) -> Upstream {
+        let principal = call.principal();
+        let subject = Subject {
+            project: call.caller.project.name.clone(),
+            connector: connector.name.clone(),
+            principal: (principal.kind, principal.name.clone()),
+            issuance,
+        };
+        Upstream { subject: Some(Arc::new(subject)), ..self.upstream.clone() }
     }
 
     /// The time, for what a reply says of now.

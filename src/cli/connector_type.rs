@@ -73,6 +73,8 @@ pub(super) struct MethodView {
     settings_schema: Value,
     /// The fields of the source credential.
     secret_fields: Vec<SecretFieldView>,
+    /// `connector rotate-secret --auto` can make the next one.
+    rotates: bool,
 }
 
 /// A field of a source credential.
@@ -99,6 +101,17 @@ pub(super) struct ResourceTypeView {
     many: bool,
     /// What `read`, `write` and `admin` mean, in this order.
     access_levels: Vec<String>,
+    /// What `mint --param` takes.
+    parameters: Vec<ParameterView>,
+}
+
+/// Something that an ask may say beyond resource and access level.
+#[derive(Debug, Serialize)]
+pub(super) struct ParameterView {
+    /// The parameter's name.
+    name: String,
+    /// One line for people.
+    summary: String,
 }
 
 /// A field of an auth method as people read it.
@@ -133,6 +146,7 @@ impl From<proto::AuthMethod> for MethodView {
             ttl_max_seconds: method.ttl_max_seconds,
             settings_schema: serde_json::from_str(&method.settings_schema).unwrap_or(Value::Null),
             secret_fields: method.secret_fields.into_iter().map(secret).collect(),
+            rotates: method.rotates,
         }
     }
 }
@@ -145,6 +159,11 @@ impl From<proto::ResourceType> for ResourceTypeView {
             id_form: kind.id_form,
             many: kind.many,
             access_levels: kind.access_levels,
+            parameters: kind
+                .parameters
+                .into_iter()
+                .map(|one| ParameterView { name: one.name, summary: one.summary })
+                .collect(),
         }
     }
 }
@@ -284,6 +303,12 @@ async fn describe(session: &Session, args: DescribeArgs) -> Result<(), Failure> 
     if session.output.for_people() {
         session.output.list(&view.auth_methods)?;
         session.output.list(&view.resource_types)?;
+        for resource in &view.resource_types {
+            for one in &resource.parameters {
+                let said = format!("mint --resource-type {} --param {}=...: {}", resource.name, one.name, one.summary);
+                session.output.say(&said)?;
+            }
+        }
         session.output.say(&format!("fields: valetkey connector-type describe {} --method METHOD", view.name))?;
     }
     Ok(())

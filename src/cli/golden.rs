@@ -199,6 +199,7 @@ fn views_of_connectors_are_stable() {
         ttl_max_seconds: 43_200,
         settings_schema: s(r#"{"type":"object"}"#),
         secret_fields: vec![proto::SecretFieldSpec { name: s("key"), summary: s("The key"), required: true }],
+        rotates: true,
     };
     let resource = proto::ResourceType {
         name: s("s3-bucket"),
@@ -206,6 +207,7 @@ fn views_of_connectors_are_stable() {
         id_form: s("s3://BUCKET[/PREFIX]"),
         many: true,
         access_levels: vec![s("get"), s("put"), s("all")],
+        parameters: vec![proto::ParameterSpec { name: s("audience"), summary: s("For whom") }],
     };
     let kind = proto::ConnectorType {
         name: s("aws"),

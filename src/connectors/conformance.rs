@@ -1,7 +1,7 @@
 //! What every connector type must hold to, run over the whole catalog: a new
 //! type is under it by its line there, and by a row of examples here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -64,13 +64,17 @@ fn each(mut look: impl FnMut(&'static dyn AnyConnectorType, &'static MethodDescr
     }
 }
 
+fn ask_for(resource_type: ResourceTypeName, id: &str, access: AccessLevel) -> Ask {
+    Ask { resource_type, resource: ResourceId::canonical(id).unwrap(), access, parameters: BTreeMap::new() }
+}
+
 fn asks(kind: &dyn AnyConnectorType) -> Vec<Ask> {
     let mut asks = Vec::new();
     for (_, resource_type, ids) in EXAMPLES.iter().filter(|(name, ..)| *name == kind.description().name) {
         for id in *ids {
             for access in [AccessLevel::Read, AccessLevel::Write, AccessLevel::Admin] {
                 let resource_type = ResourceTypeName::parse(resource_type).unwrap();
-                asks.push(Ask { resource_type, resource: ResourceId::canonical(*id).unwrap(), access });
+                asks.push(ask_for(resource_type, id, access));
             }
         }
     }
@@ -129,8 +133,7 @@ fn unknown_fields_methods_and_types_are_refused_by_name() {
         assert!(refused.contains("surprise") && !refused.contains("hunter2"), "{refused}");
         let unknown = ResourceTypeName::parse("no-such-type").unwrap();
         assert_eq!(kind.canonical(settings, &unknown, Some("x")).unwrap_err().field, "resource_type");
-        let ask =
-            Ask { resource_type: unknown, resource: ResourceId::canonical("x").unwrap(), access: AccessLevel::Read };
+        let ask = ask_for(unknown, "x", AccessLevel::Read);
         assert!(kind.narrow(settings, &ask).is_err());
     });
 }

@@ -26,8 +26,11 @@ pub struct MethodDescription {
     pub ttl: TtlRange,
     /// JSON schema of the settings of this method.
     pub settings_schema: String,
-    /// The fields of the source credential.
+    /// The fields of the source credential; none when nothing is stored.
     pub secrets: Vec<SecretFieldDescription>,
+    /// `connector rotate-secret --auto` can make the next source credential
+    /// at the cloud; see [`super::ConnectorType::make_key`].
+    pub rotates: bool,
 }
 
 /// A field of a source credential.
@@ -65,4 +68,16 @@ pub struct ResourceDescription {
     pub many: bool,
     /// What each access level means.
     pub access: AccessMeaning,
+    /// What an ask may say beyond resource and access level.
+    pub parameters: &'static [ParameterDescription],
+}
+
+/// Something that an ask may say beyond resource and access level, for
+/// example the public key that is to be certified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterDescription {
+    /// The parameter's name.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
 }

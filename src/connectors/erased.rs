@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted, Reach, ResourceId,
-    ResourceTypeName, Timestamp, Ttl, TtlRange,
+    Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
+    ResourceTypeName, ShapeName, Timestamp, Ttl, TtlRange,
 };
 use crate::sealing::SourceCredential;
 
 use super::description::TypeDescription;
-use super::typed::{Ask, ConnectorType, ListAsk, Upstream, Verified};
+use super::typed::{Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, Upstream, Verified};
 use super::upstream_error::UpstreamError;
 
 /// Settings that were parsed and checked.
@@ -23,6 +23,8 @@ pub struct CheckedSettings {
     pub destination: [u8; 32],
     /// The lifetimes under these settings.
     pub ttl: TtlRange,
+    /// See [`ConnectorType::exclusive`].
+    pub exclusive: bool,
 }
 
 /// A narrowed ask.
@@ -32,6 +34,8 @@ pub struct NarrowedScope {
     pub json: String,
     /// What the cloud will really enforce.
     pub enforced: EnforcedScope,
+    /// In which shape it is handed out.
+    pub shape: ShapeName,
 }
 
 /// [`ConnectorType`] without its own types. Implemented once, for all of them.
@@ -131,7 +135,34 @@ pub trait AnyConnectorType: Send + Sync {
         scope: &str,
         ttl: Ttl,
         attribution: &Attribution,
-    ) -> Result<Minted, UpstreamError>;
+    ) -> Result<MintOutcome, UpstreamError>;
+
+    /// See [`ConnectorType::sign`].
+    async fn sign(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        scope: &str,
+        challenge: &Challenge,
+    ) -> Result<Vec<u8>, UpstreamError>;
+
+    /// See [`ConnectorType::make_key`].
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError>;
+
+    /// See [`ConnectorType::delete_key`].
+    async fn delete_key(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        key_id: &str,
+    ) -> Result<(), UpstreamError>;
 
     /// See [`ConnectorType::revoke`].
     async fn revoke(
@@ -198,10 +229,12 @@ impl<T: ConnectorType> AnyConnectorType for T {
 
     fn narrow(&self, settings: &str, ask: &Ask) -> Result<NarrowedScope, FieldError> {
         let settings = self.read(settings)?;
+        check_parameters(ConnectorType::description(self), ask)?;
         let scope = ConnectorType::narrow(self, &settings, ask)?;
         let enforced = self.enforced(&settings, &scope);
+        let shape = self.shape(&settings, &scope);
         let json = serde_json::to_string(&scope).map_err(|_| FieldError::new("resource_id", "cannot be narrowed"))?;
-        Ok(NarrowedScope { json, enforced })
+        Ok(NarrowedScope { json, enforced, shape })
     }
 
     fn passthrough(
@@ -245,10 +278,41 @@ impl<T: ConnectorType> AnyConnectorType for T {
         scope: &str,
         ttl: Ttl,
         attribution: &Attribution,
-    ) -> Result<Minted, UpstreamError> {
+    ) -> Result<MintOutcome, UpstreamError> {
         let settings = self.read(settings)?;
         let scope: T::Scope = serde_json::from_str(scope).map_err(|_| UpstreamError::StoredSettings)?;
         ConnectorType::mint(self, upstream, &settings, secret, secret_expires_at, &scope, ttl, attribution).await
+    }
+
+    async fn sign(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        scope: &str,
+        challenge: &Challenge,
+    ) -> Result<Vec<u8>, UpstreamError> {
+        let scope: T::Scope = serde_json::from_str(scope).map_err(|_| UpstreamError::StoredSettings)?;
+        ConnectorType::sign(self, upstream, &self.read(settings)?, secret, &scope, challenge).await
+    }
+
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError> {
+        ConnectorType::make_key(self, upstream, &self.read(settings)?, secret).await
+    }
+
+    async fn delete_key(
+        &self,
+        upstream: &Upstream,
+        settings: &str,
+        secret: &SourceCredential,
+        key_id: &str,
+    ) -> Result<(), UpstreamError> {
+        ConnectorType::delete_key(self, upstream, &self.read(settings)?, secret, key_id).await
     }
 
     async fn revoke(
@@ -273,11 +337,29 @@ trait Settings: ConnectorType {
     fn facts(&self, settings: &Self::Settings) -> Result<CheckedSettings, FieldErrors> {
         let json = serde_json::to_string(settings).map_err(|_| FieldError::new("settings", "cannot be stored"))?;
         let destination = Sha256::digest(self.destination(settings)).into();
-        Ok(CheckedSettings { json, destination, ttl: self.ttl_range(settings) })
+        Ok(CheckedSettings { json, destination, ttl: self.ttl_range(settings), exclusive: self.exclusive(settings) })
     }
 }
 
 impl<T: ConnectorType> Settings for T {}
+
+/// What an ask says beyond resource and access level is named by the resource
+/// type, or refused: a parameter that nobody reads would be a silent no.
+fn check_parameters(description: &TypeDescription, ask: &Ask) -> Result<(), FieldError> {
+    let resource = description.resources.iter().find(|resource| resource.name == ask.resource_type.as_str());
+    let known = resource.map_or(&[][..], |resource| resource.parameters);
+    let Some(name) = ask.parameters.keys().find(|name| known.iter().all(|one| one.name != name.as_str())) else {
+        return Ok(());
+    };
+    let field = if looks_like_a_field(name) { format!("parameters.{name}") } else { "parameters".to_owned() };
+    let names: Vec<_> = known.iter().map(|one| one.name).collect();
+    let problem = if names.is_empty() {
+        format!("{} takes none", ask.resource_type)
+    } else {
+        format!("{} takes {}", ask.resource_type, names.join(", "))
+    };
+    Err(FieldError::new(field, problem))
+}
 
 /// serde's message without what was sent: what was expected is ours, and the
 /// name of an unknown field stays when it looks like one; a value never does.

@@ -16,9 +16,14 @@ pub mod typed;
 pub mod upstream_error;
 
 pub use catalog::{CATALOG, find};
-pub use description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription, TypeDescription};
+pub use description::{
+    AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,
+    TypeDescription,
+};
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
-pub use typed::{Ask, ConnectorType, ListAsk, Upstream, Verified};
+pub use typed::{
+    Ask, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified, unsupported,
+};
 pub use upstream_error::UpstreamError;
 
 use crate::domain::AuthMethodName;

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
-use super::{Ask, ConnectorType, ListAsk, TypeDescription, Upstream, UpstreamError, Verified};
+use super::{
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
+    unsupported,
+};
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
-    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretText, Timestamp, Ttl, TtlRange,
+    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretText, ShapeName, Timestamp, Ttl, TtlRange,
 };
 use crate::sealing::SourceCredential;
 
@@ -30,13 +33,21 @@ static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription
         ttl: TTL,
         settings_schema: "{}".to_owned(),
         secrets: vec![SecretFieldDescription { name: "stamp", summary: "the stamp", required: true }],
+        rotates: false,
     }],
     resources: ["paper-shelf", "paper-ream"].map(resource).to_vec(),
 });
 
 fn resource(name: &'static str) -> ResourceDescription {
     let access = AccessMeaning { read: "look", write: "write", admin: "burn" };
-    ResourceDescription { name, summary: "a shelf", id_form: "paper://SHELF[/BOX]", many: true, access }
+    ResourceDescription {
+        name,
+        summary: "a shelf",
+        id_form: "paper://SHELF[/BOX]",
+        many: true,
+        access,
+        parameters: &[],
+    }
 }
 
 /// The type.
@@ -132,6 +143,14 @@ impl ConnectorType for Paper {
         Ok(format!("{} {}", ask.resource, ask.access))
     }
 
+    fn shape(&self, _: &PaperSettings, _: &String) -> ShapeName {
+        ShapeName::Bearer
+    }
+
+    fn exclusive(&self, _: &PaperSettings) -> bool {
+        false
+    }
+
     fn enforced(&self, _: &PaperSettings, scope: &String) -> EnforcedScope {
         EnforcedScope { words: scope.clone(), downscope: Downscope::Prefix }
     }
@@ -169,7 +188,7 @@ impl ConnectorType for Paper {
         scope: &String,
         ttl: Ttl,
         attribution: &Attribution,
-    ) -> Result<Minted, UpstreamError> {
+    ) -> Result<MintOutcome, UpstreamError> {
         let word_from = Cloud::of(&settings.endpoint);
         word_from.asked.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &word_from.gate {
@@ -191,7 +210,33 @@ impl ConnectorType for Paper {
             revocable: Revocable::No,
             attribution: attribution.session_name(),
             passthrough: false,
-        })
+        }
+        .into())
+    }
+
+    async fn sign(
+        &self,
+        _: &Upstream,
+        _: &PaperSettings,
+        _: &SourceCredential,
+        _: &String,
+        _: &Challenge,
+    ) -> Result<Vec<u8>, UpstreamError> {
+        Err(unsupported("paper lends no signatures; mint instead"))
+    }
+
+    async fn make_key(&self, _: &Upstream, _: &PaperSettings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {
+        Err(unsupported("rotate it with connector rotate-secret"))
+    }
+
+    async fn delete_key(
+        &self,
+        _: &Upstream,
+        _: &PaperSettings,
+        _: &SourceCredential,
+        _: &str,
+    ) -> Result<(), UpstreamError> {
+        Err(unsupported("delete it at the cloud"))
     }
 
     async fn revoke(

@@ -1,5 +1,6 @@
 //! What the author of a connector type writes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,8 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::{
-    AccessLevel, Attribution, AuthMethodName, Clock, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
-    Reach, ResourceId, ResourceTypeName, Timestamp, Ttl, TtlRange,
+    AccessLevel, Attribution, AuthMethodName, Clock, EnforcedScope, Entropy, FieldError, FieldErrors, IdentityError,
+    IdentityTokens, Issuance, Minted, Reach, ResourceId, ResourceTypeName, SecretText, ShapeName, Subject, Timestamp,
+    Ttl, TtlRange,
 };
 use crate::outbound::Outbound;
 use crate::sealing::SourceCredential;
@@ -26,9 +28,12 @@ pub struct Ask {
     pub resource: ResourceId,
     /// The access level.
     pub access: AccessLevel,
+    /// By name; only those that the resource type describes.
+    pub parameters: BTreeMap<String, String>,
 }
 
-/// What a cloud is asked with: the one way out, time and randomness.
+/// What a cloud is asked with: the one way out, time, randomness, and the
+/// identity that the broker vouches for.
 #[derive(Clone)]
 pub struct Upstream {
     /// The only way to a cloud.
@@ -37,6 +42,79 @@ pub struct Upstream {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The broker's own issuer, or that there is none.
+    pub identities: Arc<dyn IdentityTokens>,
+    /// Who this call is about; set by the broker for each call.
+    pub subject: Option<Arc<Subject>>,
+}
+
+impl Upstream {
+    /// A token of the broker's own issuer about whom this call is for.
+    ///
+    /// # Errors
+    /// `NotEnabled` when the server has no issuer.
+    pub fn identity_token(&self, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
+        let subject = self.subject.as_ref().ok_or(UpstreamError::NotEnabled { remedy: ISSUER_OFF })?;
+        self.identities.token(subject, audience, ttl).map_err(|error| match error {
+            IdentityError::Off => UpstreamError::NotEnabled { remedy: ISSUER_OFF },
+            IdentityError::Unsigned => UpstreamError::Unavailable { what: "the identity token cannot be signed" },
+        })
+    }
+}
+
+const ISSUER_OFF: &str = "set [issuer] url and listen, so that the cloud can trust this server's identity tokens";
+
+/// What a mint came to.
+pub struct MintOutcome {
+    /// For the caller.
+    pub minted: Minted,
+    /// The source credential that replaces the one used, whole, when the
+    /// cloud rotated it: stored before the minted one is handed out.
+    pub successor: Option<SourceCredential>,
+}
+
+impl From<Minted> for MintOutcome {
+    fn from(minted: Minted) -> Self {
+        Self { minted, successor: None }
+    }
+}
+
+/// A key that a cloud made beside the one that asked for it.
+pub struct MadeKey {
+    /// The whole new source credential.
+    pub secret: SourceCredential,
+    /// The new key's id at the cloud; not secret.
+    pub key_id: String,
+    /// The id of the key that asked for it; not secret.
+    pub old_key_id: String,
+}
+
+/// What a live issuance asks to have signed by the source key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// What is to be signed, as it came.
+    pub data: Vec<u8>,
+    /// The algorithm flags of the SSH agent protocol.
+    pub flags: u32,
+    /// Which host it is for.
+    pub binding: Option<HostBinding>,
+}
+
+/// Proof of which host a session is with (`session-bind@openssh.com`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostBinding {
+    /// The host's public key, encoded.
+    pub host_key: Vec<u8>,
+    /// The session's id.
+    pub session_id: Vec<u8>,
+    /// The host key's signature of the session id.
+    pub signature: Vec<u8>,
+}
+
+/// The answer of a type that cannot do something.
+#[must_use]
+pub fn unsupported(remedy: &str) -> UpstreamError {
+    UpstreamError::Rejected { code: "UNSUPPORTED".to_owned(), remedy: remedy.to_owned() }
 }
 
 /// Which resources to list.
@@ -130,6 +208,13 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// Names the field that asks for too much or too little.
     fn narrow(&self, settings: &Self::Settings, ask: &Ask) -> Result<Self::Scope, FieldError>;
 
+    /// The shape in which this scope is handed out.
+    fn shape(&self, settings: &Self::Settings, scope: &Self::Scope) -> ShapeName;
+
+    /// Whether a mint may use the source credential up, so that the mints of
+    /// one connector go one at a time, each with what the last one left.
+    fn exclusive(&self, settings: &Self::Settings) -> bool;
+
     /// What the cloud will really enforce for a scope.
     fn enforced(&self, settings: &Self::Settings, scope: &Self::Scope) -> EnforcedScope;
 
@@ -173,7 +258,37 @@ pub trait ConnectorType: Send + Sync + 'static {
         scope: &Self::Scope,
         ttl: Ttl,
         attribution: &Attribution,
-    ) -> Result<Minted, UpstreamError>;
+    ) -> Result<MintOutcome, UpstreamError>;
+
+    /// Signs with the source key on behalf of a live issuance of this scope.
+    /// Types that lend no signatures answer [`unsupported`].
+    async fn sign(
+        &self,
+        upstream: &Upstream,
+        settings: &Self::Settings,
+        secret: &SourceCredential,
+        scope: &Self::Scope,
+        challenge: &Challenge,
+    ) -> Result<Vec<u8>, UpstreamError>;
+
+    /// Makes a second key for the same identity at the cloud, the first step
+    /// of a rotation. Only where the method says that it `rotates`.
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &Self::Settings,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError>;
+
+    /// Deletes a key by its id, the last step of a rotation; asked with a key
+    /// that stays. A key that is not there counts as deleted.
+    async fn delete_key(
+        &self,
+        upstream: &Upstream,
+        settings: &Self::Settings,
+        secret: &SourceCredential,
+        key_id: &str,
+    ) -> Result<(), UpstreamError>;
 
     /// Ends issued credentials at the cloud. True only when the cloud will
     /// refuse them from now on.

@@ -25,7 +25,7 @@ use crate::broker::{Broker, Parts};
 use crate::config::{self, Config};
 use crate::connectors::Upstream;
 use crate::connectors::aws::profile::Profiles;
-use crate::domain::{Clock, Entropy};
+use crate::domain::{Clock, Entropy, NoIssuer};
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, RootKey};
 use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, StoreError, close_open_intents};
@@ -118,7 +118,13 @@ impl Plan {
             store: Arc::clone(&store) as _,
             keyring: Arc::new(keyring),
             ledger: ledger.clone(),
-            upstream: Upstream { outbound, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
+            upstream: Upstream {
+                outbound,
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                identities: Arc::new(NoIssuer),
+                subject: None,
+            },
             clock: Arc::clone(&clock),
             entropy,
             root_provider,

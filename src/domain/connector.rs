@@ -144,6 +144,10 @@ pub struct SecretFacts {
     pub fields: Vec<SecretFieldName>,
     /// Grows by one with each rotation.
     pub version: u64,
+    /// The version that a person last handed in. What a cloud rotates by
+    /// itself has the rights of that one: credentials minted since stay good.
+    #[serde(default)]
+    pub lineage: u64,
     /// When it was handed in.
     pub created_at: Timestamp,
     /// When it ends, if it does.

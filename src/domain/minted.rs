@@ -62,6 +62,53 @@ pub enum MintedShape {
     },
 }
 
+/// Which of the shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ShapeName {
+    /// An AWS session.
+    AwsSession,
+    /// A bearer token.
+    Bearer,
+    /// A user name and a password.
+    Basic,
+    /// A client certificate and its key.
+    ClientCertificate,
+    /// An SSH certificate.
+    SshCertificate,
+    /// A signed URL.
+    SignedUrl,
+}
+
+impl ShapeName {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsSession => "AWS session",
+            Self::Bearer => "bearer token",
+            Self::Basic => "login",
+            Self::ClientCertificate => "client certificate",
+            Self::SshCertificate => "SSH certificate",
+            Self::SignedUrl => "signed URL",
+        }
+    }
+}
+
+impl MintedShape {
+    /// Which of the shapes it is.
+    #[must_use]
+    pub const fn name(&self) -> ShapeName {
+        match self {
+            Self::AwsSession { .. } => ShapeName::AwsSession,
+            Self::Bearer { .. } => ShapeName::Bearer,
+            Self::Basic { .. } => ShapeName::Basic,
+            Self::ClientCertificate { .. } => ShapeName::ClientCertificate,
+            Self::SshCertificate { .. } => ShapeName::SshCertificate,
+            Self::SignedUrl { .. } => ShapeName::SignedUrl,
+        }
+    }
+}
+
 /// A minted credential with the truth about it.
 pub struct Minted {
     /// The credential.

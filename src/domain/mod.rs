@@ -18,6 +18,7 @@ pub mod component;
 pub mod connector;
 pub mod description;
 pub mod field_error;
+pub mod identity;
 pub mod ids;
 pub mod issuance;
 pub mod labels;
@@ -43,12 +44,13 @@ pub use connector::{
     VerificationState, Version,
 };
 pub use field_error::{FieldError, FieldErrors};
+pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject};
 pub use ids::{
     BindingId, ComponentId, ConnectorId, IdError, IssuanceId, KekId, PrincipalId, ProjectId, RequestId, StackId,
 };
 pub use issuance::{Issuance, IssuanceState};
 pub use labels::Labels;
-pub use minted::{Minted, MintedShape};
+pub use minted::{Minted, MintedShape, ShapeName};
 pub use name::{Name, NameError};
 pub use page::{Page, PageAsk};
 pub use pattern::Pattern;

@@ -6,15 +6,13 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
+use super::clouds;
 use super::error::OutboundError;
 
-/// The AWS services that connectors call. Not any host below amazonaws.com:
-/// API gateways, buckets and load balancers there belong to anybody.
-const AWS_SERVICES: &[&str] = &["sts", "sts-fips", "s3", "s3-fips", "eks", "fips.eks", "api.ecr", "ecr-fips"];
-/// The domains of the partitions aws and aws-us-gov, and of aws-cn.
-const AWS_DOMAINS: &[&str] = &[".amazonaws.com.cn", ".amazonaws.com"];
 /// The longest name of DNS.
 const HOST_LENGTH_MAX: usize = 253;
+/// Where clouds serve.
+const HTTPS_PORT: u16 = 443;
 
 /// `scheme://host:port`, normalised.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +60,8 @@ impl Endpoints {
 
     fn check_origin(&self, origin: Option<Origin>) -> Result<(), OutboundError> {
         let origin = origin.ok_or(OutboundError::AddressRefused)?;
-        if self.allowed.contains(&origin) || cloud(&origin) { Ok(()) } else { Err(OutboundError::AddressRefused) }
+        let cloud = origin.https && origin.port == HTTPS_PORT && clouds::host(&origin.host);
+        if cloud || self.allowed.contains(&origin) { Ok(()) } else { Err(OutboundError::AddressRefused) }
     }
 }
 
@@ -85,26 +84,6 @@ fn origin(url: &Url) -> Option<Origin> {
     // One name has one spelling: a trailing dot would be a second.
     let fits = !host.is_empty() && host.len() <= HOST_LENGTH_MAX && !host.ends_with('.');
     if fits { Some(Origin { https, host, port: url.port_or_known_default()? }) } else { None }
-}
-
-/// `SERVICE.REGION.DOMAIN`, or the global `sts.amazonaws.com`.
-fn cloud(origin: &Origin) -> bool {
-    let Some(name) = AWS_DOMAINS.iter().find_map(|domain| origin.host.strip_suffix(domain)) else {
-        return false;
-    };
-    let regional = AWS_SERVICES
-        .iter()
-        .any(|service| name.strip_prefix(service).and_then(|rest| rest.strip_prefix('.')).is_some_and(region));
-    origin.https && origin.port == 443 && (regional || name == "sts")
-}
-
-/// `us-east-1`, `us-gov-west-1`: letters, then one digit; never a dot.
-fn region(text: &str) -> bool {
-    let mut parts = text.split('-').rev();
-    let number = parts.next().is_some_and(|part| part.len() == 1 && part.bytes().all(|b| b.is_ascii_digit()));
-    let words: Vec<&str> = parts.collect();
-    let letters = words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
-    number && letters && (2..=4).contains(&words.len())
 }
 
 #[cfg(test)]

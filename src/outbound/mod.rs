@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 mod address;
 mod bounded;
 mod call;
+mod clouds;
 mod endpoint;
 mod error;
 mod implicit;

@@ -28,6 +28,7 @@ fn method(method: &MethodDescription) -> proto::AuthMethod {
         ttl_max_seconds: method.ttl.max.as_seconds(),
         settings_schema: method.settings_schema.clone(),
         secret_fields: method.secrets.iter().map(|f| field(f.name, f.summary, f.required)).collect(),
+        rotates: method.rotates,
     }
 }
 
@@ -39,5 +40,10 @@ fn resource(resource: &ResourceDescription) -> proto::ResourceType {
         id_form: resource.id_form.to_owned(),
         many: resource.many,
         access_levels: [access.read, access.write, access.admin].map(str::to_owned).to_vec(),
+        parameters: resource
+            .parameters
+            .iter()
+            .map(|one| proto::ParameterSpec { name: one.name.to_owned(), summary: one.summary.to_owned() })
+            .collect(),
     }
 }

@@ -1,6 +1,8 @@
 //! Minting between proto and domain. A minted credential is copied once, into
 //! the reply.
 
+use std::collections::BTreeMap;
+
 use crate::broker::{Broker, Call, HandedOut, IssuanceAsk, MintAsk, MintSource, Revoke, Revoked};
 use crate::domain::{FieldError, Issuance, Minted, MintedShape, ResourceTypeName};
 use crate::proto;
@@ -11,6 +13,11 @@ use super::request::once;
 use super::types::{
     access_level, access_level_out, downscope_out, reference, reference_if_any, revocable_out, timestamp_out, ttl,
 };
+
+/// The most parameters of one ask.
+const PARAMETERS_MAX: usize = 8;
+/// The longest parameter, in bytes: the public part of a long RSA key fits.
+const PARAMETER_LENGTH_MAX: usize = 4096;
 
 /// The project that an ask names.
 #[must_use]
@@ -38,9 +45,21 @@ pub fn ask(ask: Option<proto::MintAsk>) -> Result<MintAsk, FieldError> {
         resource_type,
         resource: (!ask.resource_id.is_empty()).then_some(ask.resource_id),
         access: access_level("ask.access", ask.access)?.unwrap_or(crate::domain::AccessLevel::Read),
+        parameters: parameters(ask.parameters)?,
         ttl: ttl(ask.ttl_seconds),
         min_remaining: (ask.min_remaining_seconds > 0).then_some(ask.min_remaining_seconds),
     })
+}
+
+/// Bounded here; which names there are is for the connector type.
+fn parameters(sent: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, FieldError> {
+    if sent.len() > PARAMETERS_MAX {
+        return Err(FieldError::new("ask.parameters", "at most 8"));
+    }
+    if sent.values().any(|value| value.len() > PARAMETER_LENGTH_MAX || value.chars().any(char::is_control)) {
+        return Err(FieldError::new("ask.parameters", "each at most 4,096 bytes with no control characters"));
+    }
+    Ok(sent)
 }
 
 /// A credential on its way out.

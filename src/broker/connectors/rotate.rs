@@ -48,7 +48,7 @@ impl Broker {
         let detail = if ask.skip_verify { "skipped" } else { "asked" };
         let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
         if !ask.skip_verify {
-            match self.verify_handed_in(&new, &ask.secret).await {
+            match self.verify_handed_in(call, &new, &ask.secret).await {
                 Ok(verification) => new.verification = verification,
                 Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
             }
@@ -76,6 +76,7 @@ impl Broker {
         }
         let mut new = old.clone();
         new.secret.version += 1;
+        new.secret.lineage = new.secret.version;
         new.secret.created_at = now;
         new.secret.expires_at = ask.secret_expires_at;
         new.secret.fields = ask.secret.names();

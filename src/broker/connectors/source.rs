@@ -95,12 +95,14 @@ impl Broker {
     /// Asks the cloud about a secret that was just handed in.
     pub(in crate::broker) async fn verify_handed_in(
         &self,
+        call: &Call,
         connector: &Connector,
         secret: &SourceCredential,
     ) -> Result<Verification, UpstreamError> {
         let kind = type_of(connector).map_err(|_| UpstreamError::StoredSettings)?;
         let focus = focus(connector);
-        let asked = kind.verify(&self.upstream, &connector.settings, secret, &focus);
+        let upstream = self.upstream_for(call, connector, None);
+        let asked = kind.verify(&upstream, &connector.settings, secret, &focus);
         let verified = tokio::time::timeout(VERIFY_DEADLINE, asked).await;
         Ok(self.verification(verified.map_err(|_| UpstreamError::DeadlineExceeded)??))
     }
@@ -108,12 +110,14 @@ impl Broker {
     /// Asks the cloud about the stored secret.
     pub(in crate::broker) async fn verify_stored(
         &self,
+        call: &Call,
         connector: &Arc<Connector>,
         permit: &Permit,
         entry: &OpenEntry,
     ) -> Result<Result<Verification, UpstreamError>, BrokerError> {
         let kind = type_of(connector)?;
-        let (upstream, settings, focus) = (self.upstream.clone(), connector.settings.clone(), focus(connector));
+        let (upstream, settings, focus) =
+            (self.upstream_for(call, connector, None), connector.settings.clone(), focus(connector));
         let asked = self.with_secret(connector, permit, entry, move |secret| {
             Box::pin(async move {
                 let asked = kind.verify(&upstream, &settings, secret, &focus);

@@ -131,9 +131,9 @@ impl Broker {
         entry: &OpenEntry,
     ) -> Result<Connector, BrokerError> {
         let asked = if ask.secret.is_empty() {
-            self.verify_stored(&Arc::new(new.clone()), permit, entry).await
+            self.verify_stored(call, &Arc::new(new.clone()), permit, entry).await
         } else {
-            Ok(self.verify_handed_in(&new, &ask.secret).await)
+            Ok(self.verify_handed_in(call, &new, &ask.secret).await)
         };
         match asked {
             Ok(Ok(verification)) => {

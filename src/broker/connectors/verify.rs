@@ -18,7 +18,7 @@ impl Broker {
     pub async fn verify_connector(&self, call: &Call, text: &str) -> Result<Connector, BrokerError> {
         let (old, permit) = self.permitted_connector(call, text, Permission::ConnectorsVerify).await?;
         let entry = self.open_on(call, &old, None).await?;
-        let verification = match self.verify_stored(&old, &permit, &entry).await {
+        let verification = match self.verify_stored(call, &old, &permit, &entry).await {
             Ok(Ok(verification)) => verification,
             Ok(Err(error)) if error.recoverable() => {
                 return Err(self.close_failed(call, &entry, error.into()).await);

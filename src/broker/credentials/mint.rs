@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
-use crate::connectors::UpstreamError;
+use crate::connectors::{MintOutcome, UpstreamError};
 use crate::domain::{Attribution, Issuance, IssuanceId, IssuanceState, Minted};
 use crate::store::{Guard, StoreError, Tx, Write};
 
@@ -118,8 +118,7 @@ impl Broker {
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
         let line = route_line(call, &plan.route, Outcome::Pending, "");
         let entry = self.ledger.open(Line { issuance: Some(issuance), ..line }).await?;
-        let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
-        let minted = match self.ask_cloud(plan, &entry, attribution).await {
+        let minted = match self.ask_cloud(call, plan, &entry, issuance).await {
             Ok(minted) => minted,
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         };
@@ -134,9 +133,16 @@ impl Broker {
         }))
     }
 
-    async fn ask_cloud(&self, plan: &Plan, entry: &OpenEntry, attribution: Attribution) -> Result<Minted, BrokerError> {
+    async fn ask_cloud(
+        &self,
+        call: &Call,
+        plan: &Plan,
+        entry: &OpenEntry,
+        issuance: IssuanceId,
+    ) -> Result<Minted, BrokerError> {
         let route = Arc::clone(&plan.route);
-        let (upstream, ttl) = (self.upstream.clone(), plan.granted.ttl);
+        let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
+        let (upstream, ttl) = (self.upstream_for(call, &plan.route.connector, Some(issuance)), plan.granted.ttl);
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
             Box::pin(async move {
                 let connector = &route.connector;
@@ -152,14 +158,18 @@ impl Broker {
                 tokio::time::timeout(MINT_DEADLINE, asked).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
             })
         });
-        let minted = asked.await??;
+        let MintOutcome { minted, successor: _ } = asked.await??;
         self.check_truth(plan, &minted)?;
         Ok(minted)
     }
 
-    /// What no connector type may get wrong: a life in the future, and the
-    /// long-lived secret only where the connector allows it.
+    /// What no connector type may get wrong: the shape that it promised, a
+    /// life in the future, and the long-lived secret only where the connector
+    /// allows it.
     fn check_truth(&self, plan: &Plan, minted: &Minted) -> Result<(), BrokerError> {
+        if minted.shape.name() != plan.route.scope.shape {
+            return Err(BrokerError::Internal { what: "a credential of another shape than was decided on" });
+        }
         if minted.expires_at <= self.clock.now() {
             return Err(UpstreamError::BadAnswer { what: "it has expired already" }.into());
         }

@@ -1,6 +1,7 @@
 //! What one caller may be handed: the route, the decision on it, and the
 //! lifetime that is left by every ceiling.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
@@ -31,6 +32,8 @@ pub struct MintAsk {
     pub resource: Option<String>,
     /// The access level.
     pub access: AccessLevel,
+    /// What the resource type takes beyond that, by name.
+    pub parameters: BTreeMap<String, String>,
     /// The lifetime.
     pub ttl: Option<Ttl>,
     /// The least life a handed-out credential must have left, in seconds.

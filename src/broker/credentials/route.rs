@@ -2,6 +2,7 @@
 //! as long as the store's revision stands still, so that the warm path parses
 //! no settings and builds no policy.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -28,7 +29,7 @@ pub(in crate::broker) struct Route {
     pub(super) scope: NarrowedScope,
     pub(super) ttl: TtlRange,
     pub(super) passthrough: bool,
-    /// Digest of connector, secret version, settings, policy and scope: equal
+    /// Digest of connector, lineage of the secret, settings, policy and scope: equal
     /// routes may share a credential, whatever else has changed.
     pub(super) digest: [u8; 32],
 }
@@ -40,6 +41,7 @@ struct RouteKey {
     resource_type: Option<ResourceTypeName>,
     resource: Option<String>,
     access: AccessLevel,
+    parameters: BTreeMap<String, String>,
 }
 
 /// Routes by ask.
@@ -79,6 +81,7 @@ impl Broker {
             resource_type: ask.resource_type.clone(),
             resource: ask.resource.clone(),
             access: ask.access,
+            parameters: ask.parameters.clone(),
         };
         if let Some((seen, route)) = self.routes.0.get(&key)
             && seen == revision
@@ -103,7 +106,12 @@ impl Broker {
         }
         let bounds = [link.map(|l| &l.resource_id), connector.resource_id.as_ref()];
         let resource = bounded(kind, &settings, &resource_type, ask.resource.as_deref(), bounds)?;
-        let narrow = Ask { resource_type: resource_type.clone(), resource: resource.clone(), access: ask.access };
+        let narrow = Ask {
+            resource_type: resource_type.clone(),
+            resource: resource.clone(),
+            access: ask.access,
+            parameters: ask.parameters.clone(),
+        };
         let scope = kind.narrow(&settings.json, &narrow)?;
         let passthrough =
             kind.passthrough(&settings.json, &scope.json, connector.secret.expires_at, self.clock.now())?;
@@ -171,7 +179,7 @@ fn not_linked(component: &Component) -> BrokerError {
 
 fn digest(connector: &Connector, resource_type: &ResourceTypeName, scope: &NarrowedScope) -> [u8; 32] {
     let policy = serde_json::to_vec(&connector.policy).unwrap_or_default();
-    let version = connector.secret.version.to_be_bytes();
+    let version = connector.secret.lineage.to_be_bytes();
     let parts: [&[u8]; 7] = [
         connector.project.as_bytes(),
         connector.id.as_bytes(),

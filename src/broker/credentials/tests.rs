@@ -1,6 +1,7 @@
 //! Minting on a real store, with a cloud of paper: what is refused, what is
 //! shared, and what a change in mid-flight does.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ fn ask() -> MintAsk {
         resource_type: Some(ResourceTypeName::parse("paper-shelf").unwrap()),
         resource: Some(SHELF.to_owned()),
         access: AccessLevel::Read,
+        parameters: BTreeMap::new(),
         ttl: None,
         min_remaining: None,
     }

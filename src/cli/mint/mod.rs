@@ -16,7 +16,7 @@ use crate::proto::mint_ask::Source;
 
 use super::failure::{Failure, Kind};
 use super::moment::parse_seconds;
-use super::pairs::Access;
+use super::pairs::{Access, Pair, labels_of, parse_pair};
 use super::session::Session;
 
 use formats::ProgramFormat;
@@ -62,6 +62,9 @@ pub(super) struct MintArgs {
     /// The least life it must have left
     #[arg(long, value_name = "LENGTH", value_parser = parse_seconds)]
     min_remaining: Option<u32>,
+    /// What the resource type takes beyond that; see `connector-type describe`
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    param: Vec<Pair>,
     /// Print the values for a program
     #[arg(long, value_enum, value_name = "PROGRAM")]
     format: Option<ProgramFormat>,
@@ -84,6 +87,7 @@ impl MintArgs {
             access: self.access.to_proto(),
             ttl_seconds: self.ttl.unwrap_or_default(),
             min_remaining_seconds: self.min_remaining.unwrap_or_default(),
+            parameters: labels_of(&self.param),
         }
     }
 }

@@ -54,7 +54,7 @@ fn method<T: JsonSchema>(
     secrets: &[SecretFieldDescription],
 ) -> MethodDescription {
     let settings_schema = schema_for!(T).to_value().to_string();
-    MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec() }
+    MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec(), rotates: false }
 }
 
 const ID: SecretFieldDescription =
@@ -83,6 +83,7 @@ const RESOURCES: &[ResourceDescription] = &[
             write: "what the connector's own policy allows",
             admin: "everything the source identity or its role may do",
         },
+        parameters: &[],
     },
     ResourceDescription {
         name: ids::S3_BUCKET,
@@ -94,6 +95,7 @@ const RESOURCES: &[ResourceDescription] = &[
             write: "and put, delete, multipart uploads",
             admin: "and versions and ACLs; lifecycle and versioning of a whole bucket",
         },
+        parameters: &[],
     },
     ResourceDescription {
         name: ids::KUBERNETES_CLUSTER,
@@ -105,6 +107,7 @@ const RESOURCES: &[ResourceDescription] = &[
             write: "what the cluster's RBAC gives the role",
             admin: "what the cluster's RBAC gives the role",
         },
+        parameters: &[],
     },
     ResourceDescription {
         name: ids::DOCKER_REGISTRY,
@@ -112,5 +115,6 @@ const RESOURCES: &[ResourceDescription] = &[
         id_form: "ACCOUNT.dkr.ecr.REGION.amazonaws.com[/REPOSITORY]",
         many: false,
         access: AccessMeaning { read: "pull", write: "and push", admin: "and delete" },
+        parameters: &[],
     },
 ];

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::connectors::{Ask, ConnectorType, ListAsk, TypeDescription, Upstream, UpstreamError, Verified};
+use crate::connectors::{
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
+    unsupported,
+};
 use crate::domain::{
-    Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted, Reach, ResourceId,
-    ResourceTypeName, Timestamp, Ttl, TtlRange,
+    Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
+    ResourceTypeName, ShapeName, Timestamp, Ttl, TtlRange,
 };
 use crate::sealing::SourceCredential;
 
@@ -109,6 +112,18 @@ impl ConnectorType for Aws {
         scope::narrow(settings, ask)
     }
 
+    fn shape(&self, _: &Settings, scope: &Scope) -> ShapeName {
+        match scope.target() {
+            Some(Target::Registry { .. }) => ShapeName::Basic,
+            Some(Target::Cluster { .. }) => ShapeName::Bearer,
+            Some(Target::Generic { .. } | Target::Bucket { .. }) | None => ShapeName::AwsSession,
+        }
+    }
+
+    fn exclusive(&self, _: &Settings) -> bool {
+        false
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }
@@ -155,10 +170,29 @@ impl ConnectorType for Aws {
         scope: &Scope,
         ttl: Ttl,
         attribution: &Attribution,
-    ) -> Result<Minted, UpstreamError> {
+    ) -> Result<MintOutcome, UpstreamError> {
         let passthrough = self.passthrough(settings, scope, secret_expires_at, upstream.clock.now());
         let mint = upstream::Mint { upstream, settings, secret, secret_expires_at, scope, ttl };
-        mint.run(attribution, passthrough).await
+        Ok(mint.run(attribution, passthrough).await?.into())
+    }
+
+    async fn sign(
+        &self,
+        _: &Upstream,
+        _: &Settings,
+        _: &SourceCredential,
+        _: &Scope,
+        _: &Challenge,
+    ) -> Result<Vec<u8>, UpstreamError> {
+        Err(unsupported("aws lends no signatures; mint instead"))
+    }
+
+    async fn make_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {
+        Err(unsupported("rotate it with connector rotate-secret"))
+    }
+
+    async fn delete_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential, _: &str) -> Result<(), UpstreamError> {
+        Err(unsupported("delete it at the cloud"))
     }
 
     /// STS takes no session back; only a role's sessions all together can be

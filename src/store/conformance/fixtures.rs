@@ -86,6 +86,7 @@ pub(crate) fn connector(project: ProjectId, number: u64, named: &str) -> Connect
             reach: Vec::new(),
         },
         secret: SecretFacts {
+            lineage: 1,
             fields: vec![SecretFieldName::parse("z_key").unwrap()],
             version: 1,
             created_at: NOW,

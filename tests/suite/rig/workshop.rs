@@ -1,6 +1,7 @@
 //! The AWS connector type as the broker drives it: through the catalog, the one way out and sealed-off secrets, with
 //! no daemon around it. What it mints goes to stock boto3.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 use valetkey::connectors::{AnyConnectorType, Ask, ListAsk, Upstream, UpstreamError, Verified, find};
 use valetkey::domain::{
     AccessLevel, Attribution, AuthMethodName, Entropy, EntropyError, IssuanceId, ManualClock, Minted, MintedShape,
-    Principal, PrincipalId, PrincipalKind, ProjectId, Reach, ResourceId, ResourceTypeName, SecretFieldName, Timestamp,
-    Ttl,
+    NoIssuer, Principal, PrincipalId, PrincipalKind, ProjectId, Reach, ResourceId, ResourceTypeName, SecretFieldName,
+    Timestamp, Ttl,
 };
 use valetkey::outbound::{Outbound, OutboundRules};
 use valetkey::sealing::{Plaintext, SourceCredential};
@@ -42,7 +43,13 @@ impl Workshop {
         let settings = kind.complete(&checked.json, &Ones).unwrap().json;
         let secret = key.map(secret).unwrap_or_default();
         let clock = Arc::new(ManualClock::at(now()));
-        let upstream = Upstream { outbound: Arc::new(outbound), clock, entropy: Arc::new(Ones) };
+        let upstream = Upstream {
+            outbound: Arc::new(outbound),
+            clock,
+            entropy: Arc::new(Ones),
+            identities: Arc::new(NoIssuer),
+            subject: None,
+        };
         Self { kind, upstream, settings, secret, secret_expires_at: None }
     }
 
@@ -60,10 +67,13 @@ impl Workshop {
     ) -> Result<Minted, UpstreamError> {
         let resource_type = ResourceTypeName::parse(resource_type).unwrap();
         let resource = self.kind.canonical(&self.settings, &resource_type, Some(id)).unwrap();
-        let scope = self.kind.narrow(&self.settings, &Ask { resource_type, resource, access }).unwrap();
+        let ask = Ask { resource_type, resource, access, parameters: BTreeMap::new() };
+        let scope = self.kind.narrow(&self.settings, &ask).unwrap();
         let (ttl, ends) = (Ttl::seconds(seconds), self.secret_expires_at);
         let attribution = attribution();
-        self.kind.mint(&self.upstream, &self.settings, &self.secret, ends, &scope.json, ttl, &attribution).await
+        let asked =
+            self.kind.mint(&self.upstream, &self.settings, &self.secret, ends, &scope.json, ttl, &attribution).await;
+        asked.map(|outcome| outcome.minted)
     }
 
     /// Verifies; with a resource, as a connector that is fixed to it.

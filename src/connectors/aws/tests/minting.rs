@@ -33,7 +33,13 @@ fn upstream(allowed: &str) -> Upstream {
     };
     let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
     let outbound = Arc::new(Outbound::new(rules).unwrap());
-    Upstream { outbound, clock: Arc::new(ManualClock::at(now)), entropy: Arc::new(Zeros) }
+    Upstream {
+        outbound,
+        clock: Arc::new(ManualClock::at(now)),
+        entropy: Arc::new(Zeros),
+        identities: Arc::new(NoIssuer),
+        subject: None,
+    }
 }
 
 fn attribution() -> Attribution {
@@ -62,7 +68,8 @@ async fn mint(
     let access = if resource_type == "aws-generic" { AccessLevel::Admin } else { AccessLevel::Read };
     let scope = Aws.narrow(&settings, &ask(resource_type, id, access)).unwrap();
     let ttl = Ttl::seconds(3600);
-    Aws.mint(&upstream(&fake.url), &settings, &source_key(), None, &scope, ttl, &attribution()).await
+    let outcome = Aws.mint(&upstream(&fake.url), &settings, &source_key(), None, &scope, ttl, &attribution()).await?;
+    Ok(outcome.minted)
 }
 
 fn role_at_fake() -> String {
@@ -136,7 +143,7 @@ async fn a_session_is_asked_for_with_the_code_of_the_device_and_never_without() 
     let (upstream, ttl) = (upstream(&fake.url), Ttl::seconds(900));
     let key = [("aws_access_key_id", super::super::fake::KEY.0), ("aws_secret_access_key", super::super::fake::KEY.1)];
     let with = |seed| secret(&[key[0], key[1], ("mfa_totp_seed", seed)]);
-    let minted = Aws.mint(&upstream, &settings, &with(SEED), None, &scope, ttl, &attribution()).await.unwrap();
+    let minted = Aws.mint(&upstream, &settings, &with(SEED), None, &scope, ttl, &attribution()).await.unwrap().minted;
     assert!(matches!(minted.shape, MintedShape::AwsSession { .. }));
     let asked = fake.asked().remove(0);
     let code = super::super::upstream_mfa::code(SEED, upstream.clock.now()).unwrap();

@@ -4,8 +4,10 @@
 mod minting;
 mod narrowing;
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::domain::{AccessLevel, EntropyError, SecretFieldName};
+use crate::domain::{AccessLevel, EntropyError, Minted, NoIssuer, SecretFieldName};
 use crate::sealing::Plaintext;
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -35,7 +37,12 @@ fn canonical(resource_type: &str, raw: &str) -> Result<String, FieldError> {
 }
 
 fn ask(resource_type: &str, id: &str, access: AccessLevel) -> Ask {
-    Ask { resource_type: kind(resource_type), resource: ResourceId::canonical(id).unwrap(), access }
+    Ask {
+        resource_type: kind(resource_type),
+        resource: ResourceId::canonical(id).unwrap(),
+        access,
+        parameters: BTreeMap::new(),
+    }
 }
 
 #[test]
