@@ -4,6 +4,7 @@
 //! its cloud is asked. It sees plaintext in its `upstream.rs` only, lent for
 //! one call.
 
+pub mod answer;
 pub mod aws;
 pub mod catalog;
 #[cfg(test)]
@@ -12,9 +13,11 @@ pub mod description;
 pub mod erased;
 #[cfg(test)]
 pub(crate) mod paper;
+pub mod token_endpoint;
 pub mod typed;
 pub mod upstream_error;
 
+pub use answer::Doing;
 pub use catalog::{CATALOG, find};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,

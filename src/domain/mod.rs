@@ -21,6 +21,7 @@ pub mod field_error;
 pub mod identity;
 pub mod ids;
 pub mod issuance;
+pub mod jws;
 pub mod labels;
 pub mod minted;
 pub mod name;

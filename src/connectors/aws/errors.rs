@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use crate::connectors::UpstreamError;
-use crate::outbound::OutboundError;
+pub use crate::connectors::answer::{Doing, unanswered};
 
 /// The longest code that is repeated.
 const CODE_LENGTH_MAX: usize = 64;
@@ -18,15 +18,6 @@ const MFA_REMEDY: &str = "it does not take the MFA code: a code works once, so a
 const NOT_THERE: &str = "it does not exist, or not in this region";
 /// XML events looked at before an error body is given up.
 const EVENTS_MAX: usize = 64;
-
-/// What was being done, for the words about why it was refused.
-#[derive(Debug, Clone, Copy)]
-pub struct Doing {
-    /// What it needs, by AWS's own names.
-    pub permissions: &'static [&'static str],
-    /// What to do when it is refused.
-    pub remedy: &'static str,
-}
 
 /// An error answer.
 #[derive(Clone, Copy)]
@@ -170,17 +161,6 @@ pub fn json_error(body: &[u8]) -> (Option<String>, String) {
     let code =
         code.map(|code| code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned());
     (code, text("message").or_else(|| text("Message")).unwrap_or_default())
-}
-
-/// No answer at all.
-pub const fn unanswered(error: OutboundError) -> UpstreamError {
-    match error {
-        OutboundError::AddressRefused => UpstreamError::AddressRefused,
-        OutboundError::TimedOut => UpstreamError::DeadlineExceeded,
-        OutboundError::TooLong => UpstreamError::BadAnswer { what: "too long" },
-        OutboundError::Unreachable => UpstreamError::Unavailable { what: "no connection" },
-        OutboundError::Malformed | OutboundError::Rules(_) => UpstreamError::BadAnswer { what: "unsendable request" },
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,178 @@
+//! The token endpoint of OAuth 2.0 (RFC 6749 section 3.2, RFC 8693): one form
+//! in, one token out, whatever the grant.
+//!
+//! Owns what an answer must have to be believed. Form values and answers are
+//! wiped; an error has the registered code at most, never a description.
+
+use serde::Deserialize;
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use crate::domain::{SecretText, Timestamp};
+use crate::outbound::{Call, Response};
+
+use super::answer::{Doing, json, unanswered};
+use super::typed::Upstream;
+use super::upstream_error::UpstreamError;
+
+/// The longest token that is believed, in bytes.
+const TOKEN_LENGTH_MAX: usize = 32 * 1024;
+/// The longest life that is believed, in seconds: a year. More is nonsense,
+/// or a long-lived secret.
+const EXPIRES_IN_MAX: u64 = 366 * 24 * 3600;
+
+/// A form on its way to a token endpoint. No Debug: it holds secrets.
+pub struct TokenAsk<'a> {
+    /// The endpoint.
+    pub url: &'a str,
+    /// In lower case, beyond content type and accept.
+    pub headers: Vec<(String, String)>,
+    /// In this order.
+    pub form: Vec<(&'a str, &'a str)>,
+}
+
+/// A token as the endpoint gave it. No Debug.
+pub struct TokenAnswer {
+    /// The token.
+    pub access_token: SecretText,
+    /// When it ends; nothing when the endpoint does not say.
+    pub expires_at: Option<Timestamp>,
+    /// What was granted, when the endpoint says so.
+    pub scope: Option<String>,
+    /// The next refresh token, when it was rotated.
+    pub refresh_token: Option<SecretText>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    access_token: Option<SecretWire>,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+    scope: Option<String>,
+    refresh_token: Option<SecretWire>,
+}
+
+/// Wiped when it is dropped, also when the rest does not parse.
+struct SecretWire(SecretText);
+
+impl<'de> Deserialize<'de> for SecretWire {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(SecretText::new(text)))
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: Option<String>,
+}
+
+/// Asks a token endpoint.
+///
+/// # Errors
+/// What the endpoint's code means: `CredentialRefused` for a client or grant
+/// that it does not take, `Denied`, `Rejected` for a scope, `Unavailable`;
+/// `BadAnswer` for an answer that no caller may believe.
+pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result<TokenAnswer, UpstreamError> {
+    let body = Serializer::new(String::new()).extend_pairs(&ask.form).finish().into_bytes();
+    let mut headers = ask.headers;
+    headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
+    headers.push(("accept".to_owned(), "application/json".to_owned()));
+    let call = Call { method: "POST", url: ask.url.to_owned(), headers, body };
+    let asked_at = upstream.clock.now();
+    let answer = upstream.outbound.call(call).await.map_err(unanswered)?;
+    if answer.status != 200 {
+        return Err(refusal(&answer, doing));
+    }
+    believed(json(&answer)?, asked_at)
+}
+
+/// Lives are counted from before the ask: never later than the cloud's end.
+fn believed(wire: Wire, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamError> {
+    let bad = |what| UpstreamError::BadAnswer { what };
+    let access_token = wire.access_token.ok_or(bad("no access token"))?.0;
+    token_fits(&access_token)?;
+    if let Some(refresh) = &wire.refresh_token {
+        token_fits(&refresh.0)?;
+    }
+    if wire.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+        return Err(bad("a token of another type than bearer"));
+    }
+    let expires_at = match wire.expires_in {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(asked_at.plus(std::time::Duration::from_secs(seconds(&value)?))),
+    };
+    Ok(TokenAnswer {
+        access_token,
+        expires_at,
+        scope: wire.scope,
+        refresh_token: wire.refresh_token.map(|text| text.0),
+    })
+}
+
+fn token_fits(token: &SecretText) -> Result<(), UpstreamError> {
+    let text = token.reveal();
+    let fits = (1..=TOKEN_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(()) } else { Err(UpstreamError::BadAnswer { what: "a token that is none" }) }
+}
+
+/// A number, or one in quotes: both are seen.
+fn seconds(value: &Value) -> Result<u64, UpstreamError> {
+    let seconds = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    seconds
+        .filter(|seconds| (1..=EXPIRES_IN_MAX).contains(seconds))
+        .ok_or(UpstreamError::BadAnswer { what: "a life that cannot be" })
+}
+
+/// RFC 6749 section 5.2, and what RFC 8693 and RFC 8628 add to it.
+fn refusal(answer: &Response, doing: Doing) -> UpstreamError {
+    let sent: Option<Refusal> = json(answer).ok();
+    let code = sent.and_then(|refusal| refusal.error).unwrap_or_default();
+    match code.as_str() {
+        "invalid_client" | "invalid_grant" => UpstreamError::CredentialRefused { code },
+        "unauthorized_client" | "access_denied" => doing.denied(code),
+        "temporarily_unavailable" | "server_error" => UpstreamError::Unavailable { what: "an error of its own" },
+        "slow_down" => UpstreamError::Throttled { retry_after: answer.retry_after },
+        "invalid_scope" | "invalid_target" | "invalid_request" | "unsupported_grant_type" => {
+            UpstreamError::Rejected { code, remedy: doing.remedy.to_owned() }
+        }
+        "" => doing.refused(answer.status, None, answer.retry_after),
+        other => doing.refused(answer.status, Some(other), answer.retry_after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+    fn read(text: &str) -> Result<TokenAnswer, UpstreamError> {
+        believed(serde_json::from_str(text).unwrap(), NOW)
+    }
+
+    #[test]
+    fn a_life_is_a_number_or_one_in_quotes_and_never_nonsense() {
+        for life in ["3600", "\"3600\""] {
+            let answer = read(&format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{life}}}"#)).unwrap();
+            assert_eq!(answer.expires_at, Some(Timestamp::from_seconds(4_600)));
+        }
+        assert_eq!(read(r#"{"access_token":"t"}"#).unwrap().expires_at, None);
+        for life in ["0", "-5", "\"soon\"", "99999999999", "1.5", "[]"] {
+            assert!(read(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#)).is_err(), "{life}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_usable_bearer_token_is_not_believed() {
+        for text in [
+            r"{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"a b"}"#,
+            r#"{"access_token":"a\nb"}"#,
+            r#"{"access_token":"t","token_type":"mac"}"#,
+            r#"{"access_token":"t","refresh_token":""}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}
