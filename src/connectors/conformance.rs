@@ -22,6 +22,7 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model",
         ],
     ),
+    ("kubernetes", "kubernetes-cluster", &["train", "train/ml/reader", "train/ml/reader2", "train/serve/reader"]),
 ];
 
 struct Sevens;

@@ -39,6 +39,11 @@ pub struct Response {
 }
 
 impl Response {
+    /// An answer with this body.
+    pub(super) fn new(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+        Self { status, retry_after: retry_after.and_then(seconds), body: Zeroizing::new(body.to_vec()) }
+    }
+
     /// The body, at most [`BODY_BYTES_MAX`] bytes. Hostile input.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -54,9 +59,8 @@ impl Outbound {
     pub async fn call(&self, call: Call) -> Result<Response, OutboundError> {
         let request = request(call).ok_or(OutboundError::Malformed)?;
         let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
-        let retry_after = answer.headers().get("retry-after").and_then(seconds);
-        let body = Zeroizing::new(answer.body().bytes().unwrap_or_default().to_vec());
-        Ok(Response { status: answer.status().as_u16(), retry_after, body })
+        let body = answer.body().bytes().unwrap_or_default();
+        Ok(Response::new(answer.status().as_u16(), answer.headers().get("retry-after"), body))
     }
 
     /// Why an SDK's request got no answer.

@@ -20,6 +20,9 @@ pub enum OutboundError {
     /// The answer is longer than [`super::BODY_BYTES_MAX`].
     #[error("the cloud's answer is too long")]
     TooLong,
+    /// The server shows a certificate that is not trusted: check the roots.
+    #[error("the server's certificate is not trusted")]
+    Untrusted,
     /// The request cannot be sent as it is; a fault of ours.
     #[error("the request cannot be sent")]
     Malformed,
