@@ -188,7 +188,8 @@ fn no_handshake(error: &io::Error) -> OutboundError {
 }
 
 fn request(call: Call, url: &Url) -> Option<Request<Full<Bytes>>> {
-    let (target, host) = (&url[Position::BeforePath..Position::AfterQuery], &url[Position::BeforeHost..Position::AfterPort]);
+    let (target, host) =
+        (&url[Position::BeforePath..Position::AfterQuery], &url[Position::BeforeHost..Position::AfterPort]);
     let mut builder = Request::builder().method(call.method).uri(target).header("host", host);
     for (name, value) in call.headers {
         let mut value = http::HeaderValue::from_str(&value).ok()?;
@@ -199,10 +200,7 @@ fn request(call: Call, url: &Url) -> Option<Request<Full<Bytes>>> {
 }
 
 /// One request and its answer; the connection ends with them.
-async fn exchange(
-    stream: TlsStream<TcpStream>,
-    request: Request<Full<Bytes>>,
-) -> Result<Response, OutboundError> {
+async fn exchange(stream: TlsStream<TcpStream>, request: Request<Full<Bytes>>) -> Result<Response, OutboundError> {
     let builder = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).to_owned();
     let (mut sender, connection) =
         builder.handshake(TokioIo::new(stream)).await.map_err(|_| OutboundError::Unreachable)?;

@@ -76,9 +76,7 @@ impl<'a> Api<'a> {
     ) -> Result<Self, UpstreamError> {
         let text = |name: &str| secret.field(name).and_then(|field| field.expose_text());
         let login = match settings {
-            Settings::Token(_) => {
-                text(TOKEN).map(Login::Bearer).or_else(|| identity(secret).map(Login::Certificate))
-            }
+            Settings::Token(_) => text(TOKEN).map(Login::Bearer).or_else(|| identity(secret).map(Login::Certificate)),
             Settings::Password(_) => text(USERNAME).zip(text(PASSWORD)).map(|(name, word)| Login::Basic(name, word)),
         };
         let login = login.ok_or_else(|| UpstreamError::CredentialRefused { code: "incomplete".to_owned() })?;
@@ -89,12 +87,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// What no answer means.
-    pub async fn ask(
-        &self,
-        method: &'static str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Response, UpstreamError> {
+    pub async fn ask(&self, method: &'static str, path: &str, body: Option<&Value>) -> Result<Response, UpstreamError> {
         self.ask_for(method, path, body, "application/json").await
     }
 

@@ -48,9 +48,9 @@ fn bearer(secret: &SourceCredential) -> Vec<FieldError> {
     let mut refused = strangers(secret, &[TOKEN, CLIENT_CERTIFICATE, CLIENT_KEY]);
     let both = BTreeSet::from([CLIENT_CERTIFICATE, CLIENT_KEY]);
     if given == BTreeSet::from([TOKEN]) {
-        let fits = secret.field(TOKEN).is_some_and(|value| {
-            (1..=TOKEN_LENGTH_MAX).contains(&value.len()) && value.is_one_word()
-        });
+        let fits = secret
+            .field(TOKEN)
+            .is_some_and(|value| (1..=TOKEN_LENGTH_MAX).contains(&value.len()) && value.is_one_word());
         refused.extend((!fits).then(|| wrong(TOKEN, "must be 1 to 12,288 printable characters with no blanks")));
     } else if given == both {
         let fits = identity(secret).is_some_and(|identity| identity.fits());
@@ -65,9 +65,7 @@ fn bearer(secret: &SourceCredential) -> Vec<FieldError> {
 fn login(secret: &SourceCredential) -> Vec<FieldError> {
     let mut refused = strangers(secret, &[USERNAME, PASSWORD]);
     let text = |name: &str| secret.field(name).and_then(|value| value.expose_text());
-    let printable = |text: &str| {
-        (1..=LOGIN_LENGTH_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
-    };
+    let printable = |text: &str| (1..=LOGIN_LENGTH_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
     // RFC 7617: the first colon ends the user name.
     let fits = text(USERNAME).is_some_and(|text| printable(text) && !text.contains(':'));
     refused.extend((!fits).then(|| wrong(USERNAME, "must be 1 to 1,024 printable bytes with no colon")));

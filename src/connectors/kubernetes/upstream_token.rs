@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::connectors::UpstreamError;
 use crate::connectors::answer;
-use crate::outbound::Response;
 use crate::domain::{Attribution, Issuance, IssuanceId, Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl};
+use crate::outbound::Response;
 
 use super::ids::Account;
 use super::scope::{self, Scope};
@@ -154,7 +154,9 @@ async fn unbind(api: &Api<'_>, namespace: &str, name: &str) -> Result<bool, Upst
 /// Whether it is a `Status` with this word in this field.
 fn says(answer: &Response, field: &str, word: &str) -> bool {
     let said: Result<Value, _> = answer::json(answer);
-    said.is_ok_and(|said| said.get("kind").is_some_and(|kind| kind == "Status") && said.get(field).is_some_and(|is| is == word))
+    said.is_ok_and(|said| {
+        said.get("kind").is_some_and(|kind| kind == "Status") && said.get(field).is_some_and(|is| is == word)
+    })
 }
 
 /// A TokenRequest.

@@ -28,8 +28,7 @@ const NAME_LENGTH_MAX: usize = 256;
 /// The longest mark of a next page; etcd's are well under 1 KiB.
 const PAGE_TOKEN_LENGTH_MAX: usize = 4096;
 /// Names are all that is wanted of a list.
-const NAMES_ONLY: &str =
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.9";
+const NAMES_ONLY: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.9";
 
 /// See `ConnectorType::verify`.
 pub async fn verify(api: &Api<'_>, focus: &ListAsk) -> Result<Verified, UpstreamError> {
@@ -275,9 +274,10 @@ async fn pages(api: &Api<'_>, ask: &ListAsk, found: &mut Found) -> Result<(), Up
         if page.items.len() > room || next.len() > PAGE_TOKEN_LENGTH_MAX {
             return Err(UpstreamError::BadAnswer { what: "a longer page than was asked for" });
         }
-        let accounts = page.items.iter().filter_map(|item| {
-            Account::parse(&format!("{}/{}", item.metadata.namespace, item.metadata.name))
-        });
+        let accounts = page
+            .items
+            .iter()
+            .filter_map(|item| Account::parse(&format!("{}/{}", item.metadata.namespace, item.metadata.name)));
         found.ids.extend(accounts.filter_map(|account| id(api, &account)));
         found.next = (!next.is_empty()).then_some(next);
         // A server that sends empty pages for ever ends at the deadline.
@@ -290,9 +290,10 @@ async fn pages(api: &Api<'_>, ask: &ListAsk, found: &mut Found) -> Result<(), Up
 fn listing() -> Asking {
     Asking {
         permission: "list serviceaccounts".to_owned(),
-        grant: "allow it: kubectl create clusterrole valetkey-list --verb=list --resource=serviceaccounts, and bind it \
+        grant:
+            "allow it: kubectl create clusterrole valetkey-list --verb=list --resource=serviceaccounts, and bind it \
                 to the source identity; the accounts of the settings can be minted for without it"
-            .to_owned(),
+                .to_owned(),
         absent: "the API server does not serve service accounts; is it a Kubernetes API server?",
     }
 }

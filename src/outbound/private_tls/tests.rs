@@ -133,23 +133,16 @@ async fn no_verification_takes_any_certificate_and_only_when_asked_for() {
 async fn a_client_certificate_is_shown_and_a_foreign_one_is_refused() {
     let (known, foreign) = (authority(), authority());
     let server = server(OK, Some(&known)).await;
-    let shown = |(certificate, key): &(String, String)| {
-        let identity = ClientIdentity { certificate: certificate.as_bytes(), key: key.as_bytes() };
-        assert!(identity.fits());
-        let (server, tls) = (&server, PrivateTls { identity: Some(identity), ..trusting(&server.ca) });
-        called_boxed(server, tls)
-    };
     let (own, other) = (leaf(&known, "valetkey"), leaf(&foreign, "valetkey"));
-    assert_eq!(shown(&own).await, Ok((200, b"ok".to_vec())));
-    assert_eq!(shown(&other).await, Err(OutboundError::Unreachable));
+    assert_eq!(shown(&server, &own).await, Ok((200, b"ok".to_vec())));
+    assert_eq!(shown(&server, &other).await, Err(OutboundError::Unreachable));
     assert_eq!(called(&server, &trusting(&server.ca)).await, Err(OutboundError::Unreachable));
 }
 
-fn called_boxed<'a>(
-    server: &'a Server,
-    tls: PrivateTls<'a>,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<(u16, Vec<u8>), OutboundError>> + 'a>> {
-    Box::pin(async move { called(server, &tls).await })
+async fn shown(server: &Server, (certificate, key): &(String, String)) -> Result<(u16, Vec<u8>), OutboundError> {
+    let identity = ClientIdentity { certificate: certificate.as_bytes(), key: key.as_bytes() };
+    assert!(identity.fits());
+    called(server, &PrivateTls { identity: Some(identity), ..trusting(&server.ca) }).await
 }
 
 #[test]

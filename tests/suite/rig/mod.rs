@@ -12,6 +12,7 @@ pub mod cast;
 pub mod client;
 pub mod evil;
 pub mod http;
+pub mod kube;
 pub mod lab;
 pub mod moto;
 pub mod ports;
