@@ -2,6 +2,9 @@
 //!
 //! Accounts `ml/reader` (reads pods in ml), `ml/writer` (creates them too), `ml/default` (nothing), `serve/reader`, and
 //! 230 in `many`. Users: `valetkey` may request tokens of ml/reader and ml/writer, `weak` may nothing, `admin` anything.
+//!
+//! `tests/kubernetes_real.sh` starts a real API server, furnished the same, and names its folder in
+//! `VALETKEY_REAL_KUBERNETES`: then `start` is that one. It cannot be steered.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,15 +28,19 @@ pub const WEAK: &str = "weak-token";
 /// The server.
 pub struct Kube {
     scratch: TempDir,
+    files: PathBuf,
     url: String,
     // Ends with the test.
-    _daemon: Daemon,
+    _daemon: Option<Daemon>,
 }
 
 impl Kube {
-    /// A server of today.
+    /// A server of today, or the real one.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        match std::env::var_os("VALETKEY_REAL_KUBERNETES") {
+            Some(folder) => Self::at(scratch(), folder.into(), None),
+            None => Self::start_with(&[]),
+        }
     }
 
     /// A server of 1.20.
@@ -42,15 +49,21 @@ impl Kube {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+        let scratch = scratch();
         let mut command = Command::new(cache::command("python"));
         command.arg(cache::client_program("kube_apiserver.py")).arg(scratch.path()).args(options);
         let daemon = Daemon::start(&mut command, scratch.path(), "apiserver");
         let facts = scratch.path().join("facts.json");
         assert!(eventually(START_LIMIT, || facts.exists()), "no API server:\n{}", daemon.stderr());
-        let facts: Value = serde_json::from_slice(&fs::read(facts).expect("it is there")).expect("it is JSON");
+        let files = scratch.path().to_owned();
+        Self::at(scratch, files, Some(daemon))
+    }
+
+    fn at(scratch: TempDir, files: PathBuf, daemon: Option<Daemon>) -> Self {
+        let facts = fs::read(files.join("facts.json")).expect("the server wrote its facts");
+        let facts: Value = serde_json::from_slice(&facts).expect("facts are JSON");
         let url = facts["url"].as_str().expect("a URL is text").to_owned();
-        Self { scratch, url, _daemon: daemon }
+        Self { scratch, files, url, _daemon: daemon }
     }
 
     /// `https://127.0.0.1:PORT`.
@@ -60,7 +73,7 @@ impl Kube {
 
     /// A file of the server: `ca.pem`, `foreign-ca.pem`, `client.pem` and `.key`, `foreign.pem` and `.key`.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+        self.files.join(name)
     }
 
     /// What is in it.
@@ -81,9 +94,9 @@ impl Kube {
         self.keep(name, &text.to_string())
     }
 
-    /// A file beside the server's.
+    /// A file of this test.
     pub fn keep(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.file(name);
+        let path = self.scratch.path().join(name);
         fs::write(&path, text).expect("the folder is writable");
         path
     }
@@ -152,6 +165,10 @@ impl Kube {
     fn admin(&self) -> PathBuf {
         self.kubeconfig("admin.json", &json!({"token": "admin-token"}), &self.authority())
     }
+}
+
+fn scratch() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
 }
 
 const START_LIMIT: Duration = Duration::from_secs(30);
