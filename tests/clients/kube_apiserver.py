@@ -382,11 +382,18 @@ def write(folder, name, pair):
         file.write(private)
 
 
-def main(folder, *options):
+def certificates(folder):
+    """`ca`, `server` for 127.0.0.1 and `client` by it; `foreign-ca` and `foreign` by that: each .pem and .key."""
     authority, foreign = (certificate(name, authority=True) for name in ("cluster-ca", "foreign-ca"))
-    for name, pair in [("ca", authority), ("foreign-ca", foreign), ("server", certificate("server", authority, address="127.0.0.1")),
-                       ("client", certificate("valetkey", authority)), ("foreign", certificate("valetkey", foreign))]:
-        write(folder, name, pair)
+    write(folder, "ca", authority)
+    write(folder, "foreign-ca", foreign)
+    write(folder, "server", certificate("server", authority, address="127.0.0.1"))
+    write(folder, "client", certificate("valetkey", authority))
+    write(folder, "foreign", certificate("valetkey", foreign))
+
+
+def main(folder, *options):
+    certificates(folder)
     path = lambda name: os.path.join(folder, name)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path("server.pem"), path("server.key"))
