@@ -8,7 +8,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -176,14 +175,10 @@ impl Outbound {
         let socket = TcpStream::connect(targets.as_slice()).await.map_err(|_| OutboundError::Unreachable)?;
         // Small requests, answered before the next: no reason to wait.
         socket.set_nodelay(true).map_err(|_| OutboundError::Unreachable)?;
-        TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(|error| no_handshake(&error))
-    }
-}
-
-fn no_handshake(error: &io::Error) -> OutboundError {
-    match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_)) => OutboundError::Untrusted,
-        Some(_) | None => OutboundError::Unreachable,
+        TlsConnector::from(Arc::new(config))
+            .connect(name, socket)
+            .await
+            .map_err(|error| OutboundError::of_connect(&error))
     }
 }
 

@@ -191,7 +191,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.serve("delete")
 
     def serve(self, verb):
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.body()
         try:
             with self.cluster.lock:
                 user = self.user()
@@ -201,6 +201,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             code, answer = refusal.code, {"kind": "Status", "apiVersion": "v1", "status": "Failure",
                                           "reason": refusal.reason, "message": str(refusal), "code": refusal.code}
         self.send(code, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+    def body(self):
+        """Of known length, or in chunks, as `kubectl create --raw` sends it."""
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def send(self, code, data):
         self.send_response(code)

@@ -110,6 +110,8 @@ async fn the_named_ca_is_trusted_and_no_other() {
     let public = PrivateTls { roots: None, identity: None, verify: true };
     assert_eq!(called(&server, &public).await, Err(OutboundError::Untrusted));
     let extra = outbound(&server.url, Some(server.ca.clone()), Duration::from_secs(20));
+    let shared = outbound(&server.url, None, Duration::from_secs(20)).call(get(&server.url)).await;
+    assert_eq!(shared.err(), Some(OutboundError::Untrusted), "the shared client says so too");
     assert!(extra.call_with(get(&server.url), &public).await.is_ok(), "the config's roots count where none is named");
     assert!(extra.call_with(get(&server.url), &trusting(&other)).await.is_err(), "a named CA is the only one");
 }
