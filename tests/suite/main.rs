@@ -32,6 +32,8 @@ mod faults;
 mod quickstart;
 mod rig;
 mod story_aws;
+mod story_gcp;
+mod story_gcp_methods;
 mod story_methods;
 mod story_watch;
 mod thundering;
