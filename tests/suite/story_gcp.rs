@@ -19,9 +19,7 @@ fn vault(google: &Google) -> Vault {
 /// With the connector `data`, of `broker`'s key, and its key file.
 fn registered(google: &Google, more: &[&str]) -> (Vault, Value) {
     let (vault, key) = (vault(google), google.key("broker"));
-    google
-        .register(&vault, "data", "service-account", Some(("service_account_json", &key.to_string())), more)
-        .ok();
+    google.register(&vault, "data", "service-account", Some(("service_account_json", &key.to_string())), more).ok();
     (vault, key)
 }
 
@@ -60,8 +58,12 @@ fn a_key_file_from_stdin_is_verified_and_shown_to_nobody() {
     assert_eq!(ids("gcp-generic"), json!([PROJECT]));
     assert!(ids("gcs-bucket").as_array().unwrap().contains(&json!(format!("gs://{bucket}"))), "{reach}");
     assert_eq!(ids("kubernetes-cluster"), json!(["europe-west4/train", "us-central1-a/serve"]));
-    let registries = ["eu.gcr.io/ml-prod-123456", "europe-west4-docker.pkg.dev/ml-prod-123456/base",
-        "europe-west4-docker.pkg.dev/ml-prod-123456/models", "us-central1-docker.pkg.dev/ml-prod-123456/models"];
+    let registries = [
+        "eu.gcr.io/ml-prod-123456",
+        "europe-west4-docker.pkg.dev/ml-prod-123456/base",
+        "europe-west4-docker.pkg.dev/ml-prod-123456/models",
+        "us-central1-docker.pkg.dev/ml-prod-123456/models",
+    ];
     assert_eq!(ids("docker-registry"), json!(registries), "page after page, location after location, no wheels");
     let pem = key["private_key"].as_str().unwrap();
     let line = pem.lines().nth(3).unwrap();
@@ -88,7 +90,10 @@ fn a_minted_token_reads_its_prefix_and_is_refused_the_rest() {
     assert_eq!((&credential["shape"], &credential["downscope"]), (&json!("bearer_token"), &json!("prefix")), "{said}");
     assert_eq!(credential["resource_id"], json!(format!("gs://{bucket}/train")));
     assert!(credential["enforced_scope"].as_str().unwrap().contains("roles/storage.objectViewer"), "{said}");
-    assert_eq!((&credential["attribution"], &credential["passthrough"]), (&json!(Google::email("broker")), &json!(false)));
+    assert_eq!(
+        (&credential["attribution"], &credential["passthrough"]),
+        (&json!(Google::email("broker")), &json!(false))
+    );
     let token = token_of(&said);
     assert_eq!(google.token(&token)["bounded"], true);
     let storage = google.storage(&token);
@@ -162,7 +167,10 @@ fn a_clusters_token_comes_with_its_address_and_authority() {
     let said = mint(&vault, &["--resource-type", "kubernetes-cluster", "--resource", "train"]);
     let credential = said.json();
     assert_eq!(credential["resource_id"], "europe-west4/train", "{said}");
-    assert_eq!((&credential["bearer_token"]["endpoint"], &credential["downscope"]), (&json!("https://34.90.1.2"), &json!("none")));
+    assert_eq!(
+        (&credential["bearer_token"]["endpoint"], &credential["downscope"]),
+        (&json!("https://34.90.1.2"), &json!("none"))
+    );
     assert_eq!(credential["bearer_token"]["certificate_authority"], json!(google.authority()));
     let known = google.token(&token_of(&said));
     assert!(known["scopes"].to_string().contains("userinfo.email"), "clusters know an account by its e-mail: {known}");
@@ -191,7 +199,8 @@ fn a_registry_login_is_for_docker_and_reads_by_its_scope() {
     let docker = ["mint", "--connector", "data", "--resource-type", "docker-registry", "--format", "docker-config"];
     let config = vault.cli("bob", &[&docker[..], &["--resource", "eu.gcr.io/ml-prod-123456"]].concat()).json();
     assert!(config["auths"]["eu.gcr.io"]["auth"].is_string(), "{config}");
-    mint(&vault, &["--resource-type", "docker-registry", "--resource", "gcr.io/somebody-elses"]).fails(1, "resource_id");
+    mint(&vault, &["--resource-type", "docker-registry", "--resource", "gcr.io/somebody-elses"])
+        .fails(1, "resource_id");
 }
 
 #[test]
@@ -241,7 +250,12 @@ fn hostile_answers_of_google_are_bounded_and_repeat_nothing() {
         (200, format!("<html>{secret}</html>"), Duration::ZERO, "UPSTREAM_BAD_ANSWER"),
         (200, secret.repeat(100_000), Duration::ZERO, "UPSTREAM_BAD_ANSWER"),
         (302, secret.to_owned(), Duration::ZERO, "UPSTREAM_BAD_ANSWER"),
-        (400, format!(r#"{{"error":"invalid_grant","error_description":"{secret}"}}"#), Duration::ZERO, "SOURCE_CREDENTIAL_REFUSED"),
+        (
+            400,
+            format!(r#"{{"error":"invalid_grant","error_description":"{secret}"}}"#),
+            Duration::ZERO,
+            "SOURCE_CREDENTIAL_REFUSED",
+        ),
         (400, format!(r#"{{"error":"{secret} {secret}"}}"#), Duration::ZERO, "UPSTREAM_REJECTED"),
         (503, secret.to_owned(), Duration::ZERO, "UPSTREAM_UNAVAILABLE"),
         (200, token("3599"), Duration::from_secs(4), "UPSTREAM_DEADLINE_EXCEEDED"),
@@ -249,8 +263,21 @@ fn hostile_answers_of_google_are_bounded_and_repeat_nothing() {
         let evil = Evil::answering(status, &body, after);
         let vault = Setup::new().reaching(&[evil.endpoint()]).with("outbound", "call_timeout = \"1s\"").start();
         let (project, endpoint) = (format!("project_id={PROJECT}"), format!("endpoint_url={}", evil.endpoint()));
-        let ask = ["connector", "register", "x", "--type", "gcp", "--method", "service-account", "--set", &project, "--set",
-            &endpoint, "--secret", "service_account_json=-"];
+        let ask = [
+            "connector",
+            "register",
+            "x",
+            "--type",
+            "gcp",
+            "--method",
+            "service-account",
+            "--set",
+            &project,
+            "--set",
+            &endpoint,
+            "--secret",
+            "service_account_json=-",
+        ];
         let said = vault.cli_with("alice", &ask, &key);
         assert!(said.code != 0 && said.stderr.contains(code), "{status} {code}: {said}");
         assert!(!said.all().contains(secret) && !vault.logs().contains(secret), "{said}");

@@ -62,7 +62,8 @@ fn a_bucket_is_bounded_under_every_method() {
     let vault = vault(&google);
     let (key, user) = (google.key("broker").to_string(), google.user_file().to_string());
     let subject = format!("{}/fake/subject", google.endpoint());
-    let (external, federated) = (google.external_file(&subject, None).to_string(), google.external_file(&subject, Some("ml-data")));
+    let (external, federated) =
+        (google.external_file(&subject, None).to_string(), google.external_file(&subject, Some("ml-data")));
     let (federated, handed_in) = (federated.to_string(), google.access_token("broker"));
     let target = format!("target_principal={}", Google::email("ml-data"));
     for (name, method, secret, more) in [
@@ -121,7 +122,9 @@ fn a_federation_with_a_foreign_source_is_refused() {
         register(&file).fails(1, key);
     }
     // Not named in allowed_endpoints, be it the cloud's own or another loopback port.
-    for url in ["http://127.0.0.1:1/subject", "https://storage.googleapis.com/bucket/subject", "http://169.254.169.254/x"] {
+    for url in
+        ["http://127.0.0.1:1/subject", "https://storage.googleapis.com/bucket/subject", "http://169.254.169.254/x"]
+    {
         register(&google.external_file(url, None)).fails(1, "ADDRESS_REFUSED");
     }
     // A subject that the provider does not take.
@@ -168,7 +171,8 @@ fn the_machines_own_account_needs_the_config_to_name_it_and_its_server() {
     let register = |vault: &Vault, more: &[&str]| google.register(vault, "own", "implicit", None, more);
     let more = [&["--set", &metadata][..], &ALL].concat();
     register(&vault(&google), &more).fails(1, "NOT_ENABLED");
-    let named = Setup::new().reaching(&[google.endpoint()]).with("outbound", "implicit_identities = [\"gcp:default\"]").start();
+    let named =
+        Setup::new().reaching(&[google.endpoint()]).with("outbound", "implicit_identities = [\"gcp:default\"]").start();
     register(&named, &more).ok();
     let said = mint(&named, "own", &GENERIC);
     assert_eq!(said.json()["attribution"], json!(Google::email("machine")), "{said}");
@@ -187,7 +191,12 @@ fn a_weak_identity_is_told_which_permissions_are_missing() {
     let said = google.register(&vault, "weak", "service-account", Some(("service_account_json", &key)), &[]).json();
     let reach = said["verification"]["reach"].as_array().unwrap();
     let missing: Vec<_> = reach.iter().map(|one| one["missing_permissions"].clone()).collect();
-    let wanted = [json!([]), json!(["storage.buckets.list"]), json!(["container.clusters.list"]), json!(["artifactregistry.locations.list"])];
+    let wanted = [
+        json!([]),
+        json!(["storage.buckets.list"]),
+        json!(["container.clusters.list"]),
+        json!(["artifactregistry.locations.list"]),
+    ];
     assert_eq!(missing, wanted, "{said}");
     assert!(reach[1]["remedy"].as_str().unwrap().contains("storage.buckets.list"), "{said}");
     assert!(!said.to_string().contains("secret-in-an-error-body"), "{said}");

@@ -10,7 +10,7 @@ use crate::connectors::{
 use crate::domain::{Ttl, TtlRange};
 
 use super::ids;
-use super::settings::{ExternalAccount, HandedIn, Implicit, Impersonation, ServiceAccount, UserAccount};
+use super::settings::{ExternalAccount, HandedIn, Impersonation, Implicit, ServiceAccount, UserAccount};
 use super::settings_check::{EXTERNAL_ACCOUNT_JSON, SERVICE_ACCOUNT_JSON, TOKEN, USER_ACCOUNT_JSON};
 
 /// How far ahead a handed-in token may end before it counts as long-lived.
@@ -68,8 +68,11 @@ fn method<T: JsonSchema>(
     MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec(), rotates }
 }
 
-const KEY: SecretFieldDescription =
-    SecretFieldDescription { name: SERVICE_ACCOUNT_JSON, summary: "the key file of the service account", required: true };
+const KEY: SecretFieldDescription = SecretFieldDescription {
+    name: SERVICE_ACCOUNT_JSON,
+    summary: "the key file of the service account",
+    required: true,
+};
 const USER: SecretFieldDescription = SecretFieldDescription {
     name: USER_ACCOUNT_JSON,
     summary: "the file of gcloud auth application-default login",

@@ -101,8 +101,5 @@ pub fn post(url: String, token: &str, body: &serde_json::Value) -> Call {
 
 /// The headers of a call with this token.
 pub fn bearer(token: &str) -> Vec<(String, String)> {
-    vec![
-        ("authorization".to_owned(), format!("Bearer {token}")),
-        ("accept".to_owned(), "application/json".to_owned()),
-    ]
+    vec![("authorization".to_owned(), format!("Bearer {token}")), ("accept".to_owned(), "application/json".to_owned())]
 }

@@ -216,9 +216,7 @@ impl ConnectorType for Gcp {
     ) -> Result<(), UpstreamError> {
         match settings.way() {
             Way::Key | Way::Impersonation(_) => upstream_keys::delete(upstream, settings, secret, key_id).await,
-            Way::User | Way::External(_) | Way::HandedIn | Way::Implicit => {
-                Err(unsupported("delete it at the cloud"))
-            }
+            Way::User | Way::External(_) | Way::HandedIn | Way::Implicit => Err(unsupported("delete it at the cloud")),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::domain::{FieldError, FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
 use super::place;
-use super::settings::{ExternalAccount, Implicit, Impersonation, Settings};
+use super::settings::{ExternalAccount, Impersonation, Implicit, Settings};
 use super::upstream_secret;
 
 /// A service account's key file.
@@ -104,7 +104,11 @@ fn check_external(own: &ExternalAccount, refusals: &mut Refusals) {
     if let Some(audience) = &own.token_audience {
         let fits = (1..=URL_LENGTH_MAX).contains(&audience.len()) && audience.bytes().all(|b| b.is_ascii_graphic());
         refusals.unless(fits, "settings.token_audience", "must be 1 to 400 letters with no blanks");
-        refusals.unless(own.audience.is_some(), "settings.token_audience", "is only for this server's own issuer: set audience");
+        refusals.unless(
+            own.audience.is_some(),
+            "settings.token_audience",
+            "is only for this server's own issuer: set audience",
+        );
     }
     if let Some(target) = &own.target_principal {
         check_email("settings.target_principal", target, refusals);
@@ -167,7 +171,8 @@ fn check_federation(
         (true, _) => None,
         (false, true) => Some((EXTERNAL_ACCOUNT_JSON, JSON_LENGTH_MAX)),
         (false, false) => {
-            let problem = "must be the provider that trusts this server's issuer, when there is no external_account_json";
+            let problem =
+                "must be the provider that trusts this server's issuer, when there is no external_account_json";
             refusals.unless(false, "settings.audience", problem);
             None
         }

@@ -38,7 +38,11 @@ struct Made {
 }
 
 /// Makes the next key; see `ConnectorType::make_key`.
-pub async fn make(upstream: &Upstream, settings: &Settings, secret: &SourceCredential) -> Result<MadeKey, UpstreamError> {
+pub async fn make(
+    upstream: &Upstream,
+    settings: &Settings,
+    secret: &SourceCredential,
+) -> Result<MadeKey, UpstreamError> {
     let sourcing = Sourcing { upstream, settings, secret, secret_expires_at: None };
     let old = sourcing.service_account()?;
     let source = sourcing.key(&[CLOUD_PLATFORM]).await?;
@@ -65,7 +69,10 @@ pub async fn delete(
     key_id: &str,
 ) -> Result<(), UpstreamError> {
     if !key_id_fits(key_id) {
-        return Err(UpstreamError::Rejected { code: "INVALID_KEY_ID".to_owned(), remedy: "name a key by its id".to_owned() });
+        return Err(UpstreamError::Rejected {
+            code: "INVALID_KEY_ID".to_owned(),
+            remedy: "name a key by its id".to_owned(),
+        });
     }
     let sourcing = Sourcing { upstream, settings, secret, secret_expires_at: None };
     let email = sourcing.service_account()?.email;

@@ -106,6 +106,9 @@ pub async fn look(
     if found.format.as_deref() == Some("DOCKER") {
         Ok(())
     } else {
-        Err(UpstreamError::Rejected { code: "FORMAT".to_owned(), remedy: "it is no repository of containers".to_owned() })
+        Err(UpstreamError::Rejected {
+            code: "FORMAT".to_owned(),
+            remedy: "it is no repository of containers".to_owned(),
+        })
     }
 }

@@ -202,7 +202,8 @@ pub fn federation(place: &Place<'_>, secret: &SourceCredential) -> Result<Federa
         return Err("`type` must be external_account");
     }
     universe(file.universe_domain.as_deref())?;
-    let audience = file.audience.filter(|text| place::provider(text)).ok_or("`audience` must be a provider's full name")?;
+    let audience =
+        file.audience.filter(|text| place::provider(text)).ok_or("`audience` must be a provider's full name")?;
     let subject_token_type = file.subject_token_type.ok_or("`subject_token_type` is missing")?;
     if !SUBJECT_TYPES.contains(&subject_token_type.as_str()) {
         return Err("`subject_token_type` must be that of a JWT, an ID token or a SAML assertion");
@@ -240,7 +241,9 @@ fn source(file: SourceFile) -> Result<SubjectSource, &'static str> {
         Some(Format { kind, subject_token_field_name }) => match (kind.as_deref(), subject_token_field_name) {
             (None | Some("text"), _) => None,
             (Some("json"), Some(field)) => Some(field),
-            (Some(_), _) => return Err("`credential_source.format` must be text, or json with subject_token_field_name"),
+            (Some(_), _) => {
+                return Err("`credential_source.format` must be text, or json with subject_token_field_name");
+            }
         },
     };
     let headers = file.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.0)).collect();
@@ -270,7 +273,8 @@ pub fn made_key(place: &Place<'_>, secret: &SourceCredential, email: &str) -> Op
 fn parse<T: for<'de> Deserialize<'de>>(secret: &SourceCredential, field: &str) -> Result<T, &'static str> {
     let bytes = secret.field(field).ok_or("is missing")?.expose();
     // serde's text may quote what it read.
-    serde_json::from_slice(bytes).map_err(|_| "must be Google's JSON file: an object, each key once, with texts as values")
+    serde_json::from_slice(bytes)
+        .map_err(|_| "must be Google's JSON file: an object, each key once, with texts as values")
 }
 
 fn universe(domain: Option<&str>) -> Result<(), &'static str> {
@@ -284,7 +288,10 @@ impl Foreign {
             (&self.credential_source, "`credential_source` is refused: it belongs to external-account"),
             (&self.executable, "`executable` is refused: this server runs no command of a file"),
             (&self.token_url, "`token_url` is refused: it belongs to external-account"),
-            (&self.service_account_impersonation_url, "`service_account_impersonation_url` is refused: use impersonation"),
+            (
+                &self.service_account_impersonation_url,
+                "`service_account_impersonation_url` is refused: use impersonation",
+            ),
             (&self.source_credentials, "`source_credentials` is refused: use impersonation"),
         ];
         keys.iter().find(|(key, _)| key.is_some()).map_or(Ok(()), |(_, problem)| Err(*problem))

@@ -153,7 +153,8 @@ impl Sourcing<'_> {
         ttl: Ttl,
     ) -> Result<Source, UpstreamError> {
         let place = self.settings.place();
-        let access = upstream_tokens::impersonated(self.upstream, &place, &source.access.token, target, scopes, ttl).await?;
+        let access =
+            upstream_tokens::impersonated(self.upstream, &place, &source.access.token, target, scopes, ttl).await?;
         let chain = target.delegates.iter().map(String::as_str).chain([source.shown_as.as_str()]);
         let chain: Vec<&str> = chain.collect();
         Ok(Source { access, shown_as: format!("{}, delegated by {}", target.email, chain.join(", ")) })

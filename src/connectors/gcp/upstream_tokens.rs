@@ -212,7 +212,8 @@ struct TokenInfo {
 /// Looks an access token up. In a form: a query would be in somebody's log.
 pub async fn introspected(upstream: &Upstream, place: &Place<'_>, token: &SecretText) -> Result<Known, UpstreamError> {
     let now = upstream.clock.now();
-    let body = url::form_urlencoded::Serializer::new(String::new()).append_pair("access_token", token.reveal()).finish();
+    let body =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("access_token", token.reveal()).finish();
     let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
     let url = place.url(Service::OAuth, "/tokeninfo");
     let call = crate::outbound::Call { method: "POST", url, headers, body: body.into_bytes() };

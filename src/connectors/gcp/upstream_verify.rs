@@ -63,11 +63,7 @@ pub async fn list(
 
 /// A token of the identity, which never leaves. A handed-in token's end is not
 /// known here: Google says it.
-async fn looking(
-    upstream: &Upstream,
-    settings: &Settings,
-    secret: &SourceCredential,
-) -> Result<Source, UpstreamError> {
+async fn looking(upstream: &Upstream, settings: &Settings, secret: &SourceCredential) -> Result<Source, UpstreamError> {
     let hour = Duration::from_secs(u64::from(HOUR));
     let secret_expires_at = Some(upstream.clock.now().plus(hour));
     Sourcing { upstream, settings, secret, secret_expires_at }.access(&[CLOUD_PLATFORM], LOOKING).await
@@ -230,10 +226,11 @@ impl Search<'_> {
     async fn repositories(&self, page: Option<&str>) -> Result<(Vec<String>, Option<String>), UpstreamError> {
         let (upstream, place, token) = (self.upstream, &self.place, self.token);
         let all = self.locations.get_or_try_init(|| upstream_registry::locations(upstream, place, token)).await?;
-        let (from, page) = match page.map(|page| page.split_once('|').map_or((page, None), |(at, page)| (at, Some(page)))) {
-            Some((from, page)) => (from, page),
-            None => ("", None),
-        };
+        let (from, page) =
+            match page.map(|page| page.split_once('|').map_or((page, None), |(at, page)| (at, Some(page)))) {
+                Some((from, page)) => (from, page),
+                None => ("", None),
+            };
         let mut rest = all.iter().skip_while(|location| location.as_str() < from);
         let Some(here) = rest.next() else { return Ok((Vec::new(), None)) };
         let (ids, next) = upstream_registry::repositories(upstream, place, token, here, page).await?;

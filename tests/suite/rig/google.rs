@@ -102,7 +102,8 @@ impl Google {
         });
         if let Some(name) = target {
             let head = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/";
-            file["service_account_impersonation_url"] = json!(format!("{head}{}:generateAccessToken", Self::email(name)));
+            file["service_account_impersonation_url"] =
+                json!(format!("{head}{}:generateAccessToken", Self::email(name)));
         }
         file
     }
@@ -112,7 +113,8 @@ impl Google {
         let (host, body) = (self.endpoint.trim_start_matches("http://"), ask.to_string());
         let mut stream = TcpStream::connect(host).expect("google is up");
         let length = body.len();
-        let head = format!("POST /fake/{what} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}");
+        let head =
+            format!("POST /fake/{what} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}");
         stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).expect("google reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("google answers");
@@ -126,7 +128,14 @@ impl Google {
     }
 
     /// Registers a connector of this method with this secret field, as alice.
-    pub fn register(&self, vault: &Vault, name: &str, method: &str, secret: Option<(&str, &str)>, more: &[&str]) -> Outcome {
+    pub fn register(
+        &self,
+        vault: &Vault,
+        name: &str,
+        method: &str,
+        secret: Option<(&str, &str)>,
+        more: &[&str],
+    ) -> Outcome {
         let (endpoint, project) = (format!("endpoint_url={}", self.endpoint), format!("project_id={PROJECT}"));
         let mut arguments = vec!["connector", "register", name, "--type", "gcp", "--method", method, "-o", "json"];
         arguments.extend_from_slice(&["--set", &project, "--set", &endpoint]);
