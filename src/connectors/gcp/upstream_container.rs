@@ -15,11 +15,11 @@ const TEXT_LENGTH_MAX: usize = 64 * 1024;
 
 const DESCRIBING: Doing = Doing {
     permissions: &["container.clusters.get"],
-    remedy: "grant roles/container.clusterViewer on the project to the identity",
+    remedy: "grant container.clusters.get on the project to the identity, by roles/container.clusterViewer",
 };
 const LISTING: Doing = Doing {
     permissions: &["container.clusters.list"],
-    remedy: "grant roles/container.clusterViewer on the project to the identity",
+    remedy: "grant container.clusters.list on the project to the identity, by roles/container.clusterViewer",
 };
 
 /// Where a cluster is, and whom to trust there.

@@ -23,12 +23,12 @@ use super::upstream_source::Sourcing;
 
 const MAKING: Doing = Doing {
     permissions: &["iam.serviceAccountKeys.create"],
-    remedy: "grant roles/iam.serviceAccountKeyAdmin on the service account to itself, and let the organisation policy \
+    remedy: "grant iam.serviceAccountKeys.create on the service account to itself, and let the organisation policy \
              allow keys",
 };
 const DELETING: Doing = Doing {
     permissions: &["iam.serviceAccountKeys.delete"],
-    remedy: "grant roles/iam.serviceAccountKeyAdmin on the service account to itself",
+    remedy: "grant iam.serviceAccountKeys.delete on the service account to itself",
 };
 
 #[derive(Deserialize)]

@@ -48,7 +48,8 @@ const BOUNDING: Doing = Doing {
 };
 const IMPERSONATING: Doing = Doing {
     permissions: &["iam.serviceAccounts.getAccessToken"],
-    remedy: "grant roles/iam.serviceAccountTokenCreator on the target (or the next delegate) to the source identity, and \
+    remedy: "grant iam.serviceAccounts.getAccessToken on the target (or the next delegate) to the source identity, by \
+             roles/iam.serviceAccountTokenCreator, and \
              let the lifetime be at most an hour unless the organisation allows more",
 };
 const INTROSPECTING: Doing = Doing { permissions: &[], remedy: "hand in another token" };
@@ -86,13 +87,16 @@ pub async fn refreshed(
 ) -> Result<Access, UpstreamError> {
     let now = upstream.clock.now();
     let (url, scope) = (place.token_url(), scopes.join(" "));
-    let form = vec![
+    let mut form = vec![
         ("grant_type", "refresh_token"),
         ("client_id", login.client_id.as_str()),
         ("client_secret", login.client_secret.reveal()),
         ("refresh_token", login.refresh_token.reveal()),
-        ("scope", scope.as_str()),
     ];
+    // Without one, a token has all that the login was granted.
+    if !scope.is_empty() {
+        form.push(("scope", scope.as_str()));
+    }
     let answer = token_endpoint::ask(upstream, TokenAsk { url: &url, headers: Vec::new(), form }, REFRESHING).await?;
     an_hour_at_most(answer, now)
 }

@@ -66,7 +66,9 @@ pub async fn list(
 async fn looking(upstream: &Upstream, settings: &Settings, secret: &SourceCredential) -> Result<Source, UpstreamError> {
     let hour = Duration::from_secs(u64::from(HOUR));
     let secret_expires_at = Some(upstream.clock.now().plus(hour));
-    Sourcing { upstream, settings, secret, secret_expires_at }.access(&[CLOUD_PLATFORM], LOOKING).await
+    // A person's e-mail is seen with all scopes of the login only.
+    let scopes = if settings.way() == Way::User { &[][..] } else { &[CLOUD_PLATFORM] };
+    Sourcing { upstream, settings, secret, secret_expires_at }.access(scopes, LOOKING).await
 }
 
 /// A person, as the token's own scopes let it be known.
