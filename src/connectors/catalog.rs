@@ -2,10 +2,15 @@
 
 use super::aws;
 use super::erased::AnyConnectorType;
+use super::gcp;
 use super::kubernetes;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &kubernetes::Kubernetes];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[
+    &aws::Aws,
+    &gcp::Gcp,
+    &kubernetes::Kubernetes,
+];
 
 /// The connector type with this name.
 #[must_use]

@@ -23,6 +23,14 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("kubernetes", "kubernetes-cluster", &["train", "train/ml/reader", "train/ml/reader2", "train/serve/reader"]),
+    ("gcp", "gcp-generic", &["ml-prod-123456"]),
+    ("gcp", "gcs-bucket", &["gs://datasets", "gs://datasets/train", "gs://datasets/train/a", "gs://datasets/train2"]),
+    ("gcp", "kubernetes-cluster", &["europe-west4/train", "europe-west4-a/train"]),
+    (
+        "gcp",
+        "docker-registry",
+        &["europe-west4-docker.pkg.dev/ml-prod-123456/models", "gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"],
+    ),
 ];
 
 struct Sevens;

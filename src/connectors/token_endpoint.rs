@@ -83,7 +83,15 @@ pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result
     if answer.status != 200 {
         return Err(refusal(&answer, doing));
     }
-    believed(json(&answer)?, asked_at)
+    answered(&answer, asked_at)
+}
+
+/// The token of an answer in this form, whoever gave it.
+///
+/// # Errors
+/// `BadAnswer` for an answer that no caller may believe.
+pub fn answered(answer: &Response, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamError> {
+    believed(json(answer)?, asked_at)
 }
 
 /// Lives are counted from before the ask: never later than the cloud's end.

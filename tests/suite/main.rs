@@ -33,6 +33,8 @@ mod quickstart;
 mod rig;
 mod story_aws;
 mod story_kubernetes;
+mod story_gcp;
+mod story_gcp_methods;
 mod story_methods;
 mod story_watch;
 mod thundering;

@@ -180,6 +180,8 @@ fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failur
             ("MINTED_ENDPOINT", endpoint.clone()),
             ("MINTED_CERTIFICATE_AUTHORITY", certificate_authority.clone()),
             ("MINTED_EXPIRATION", Some(expires_at)),
+            ("GOOGLE_OAUTH_ACCESS_TOKEN", googles(credential).then(|| token.clone())),
+            ("CLOUDSDK_AUTH_ACCESS_TOKEN", googles(credential).then(|| token.clone())),
         ],
         ShapeView::BasicLogin { username, password, endpoint } => vec![
             ("MINTED_USERNAME", text(username)),
@@ -200,6 +202,12 @@ fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failur
         ShapeView::SignedUrl { url } => vec![("MINTED_URL", text(url)), ("MINTED_EXPIRATION", Some(expires_at))],
     };
     exports(variables)
+}
+
+/// Terraform and gcloud read an access token from variables of their own; a
+/// cluster's token is not for them.
+fn googles(credential: &CredentialView) -> bool {
+    matches!(credential.resource_type.as_str(), "gcs-bucket" | "gcp-generic")
 }
 
 fn exports(variables: Vec<(&str, Option<String>)>) -> Result<String, Failure> {
@@ -266,6 +274,19 @@ mod tests {
         assert!(text.contains("export AWS_SECRET_ACCESS_KEY='a'\\''b$c`d'\n"));
         assert!(text.contains("export AWS_REGION='eu-west-1'\n"));
         assert!(!text.contains("AWS_ENDPOINT_URL"));
+    }
+
+    #[test]
+    fn env_has_googles_own_variables_for_googles_own_tokens_alone() {
+        for (resource_type, expected) in [("gcs-bucket", true), ("gcp-generic", true), ("kubernetes-cluster", false)] {
+            let mut credential = bearer();
+            credential.resource_type = resource_type.to_owned();
+            let text = write(&credential, ProgramFormat::Env, None).unwrap();
+            assert!(text.contains("export MINTED_BEARER_TOKEN='k8s'\n"));
+            for name in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
+                assert_eq!(text.contains(&format!("export {name}='k8s'\n")), expected, "{resource_type}");
+            }
+        }
     }
 
     #[test]

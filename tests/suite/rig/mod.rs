@@ -11,6 +11,7 @@ pub mod calls;
 pub mod cast;
 pub mod client;
 pub mod evil;
+pub mod google;
 pub mod http;
 pub mod kube;
 pub mod lab;
