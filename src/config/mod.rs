@@ -250,7 +250,9 @@ impl Config {
             return Err(ConfigError::key("server.tls_key", "set it together with server.tls_certificate, or neither"));
         }
         let outbound = &self.outbound;
-        if !outbound.implicit_identities.is_empty() && outbound.aws_credentials_file.as_os_str().is_empty() {
+        // `azure:...` is an identity of the machine itself, and in no file.
+        let in_file = outbound.implicit_identities.iter().any(|name| !name.starts_with("azure:"));
+        if in_file && outbound.aws_credentials_file.as_os_str().is_empty() {
             let problem = "names profiles of outbound.aws_credentials_file: set that too";
             return Err(ConfigError::key("outbound.implicit_identities", problem));
         }

@@ -1,10 +1,11 @@
 //! Which connector types there are. A new one is a folder and a line here.
 
 use super::aws;
+use super::azure;
 use super::erased::AnyConnectorType;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &azure::Azure];
 
 /// The connector type with this name.
 #[must_use]

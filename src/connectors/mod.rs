@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod aws;
+pub mod azure;
 pub mod catalog;
 #[cfg(test)]
 mod conformance;

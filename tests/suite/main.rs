@@ -32,6 +32,7 @@ mod faults;
 mod quickstart;
 mod rig;
 mod story_aws;
+mod story_azure;
 mod story_methods;
 mod story_watch;
 mod thundering;
