@@ -22,6 +22,9 @@ fn admin(cloud: &Cloud, vault: &Vault) {
     cloud.register(vault, "prod-azure", &by_secret(), &["--access-max", "admin"]).ok();
 }
 
+/// What Azurite says to a signature that is not of the URL; Azure says AuthenticationFailed.
+const WRONG_SIGNATURE: &str = "AuthorizationFailure";
+
 const DATASETS: [&str; 4] = ["--resource-type", "blob-container", "--resource", "az://mldata/datasets"];
 
 #[test]
@@ -31,7 +34,11 @@ fn a_signed_url_reads_its_container_and_no_more() {
     admin(&cloud, &vault);
     let outcome = mint(&vault, "prod-azure", &[&DATASETS[..], &["--ttl", "20m"]].concat());
     let said = outcome.json();
-    assert_eq!((&said["downscope"], &said["resource_id"]), (&json!("resource"), &json!("az://mldata/datasets")), "{said}");
+    assert_eq!(
+        (&said["downscope"], &said["resource_id"]),
+        (&json!("resource"), &json!("az://mldata/datasets")),
+        "{said}"
+    );
     let url = signed(&outcome);
     let sas = |url: &str, action: &str| cloud.client(&["sas", action], url);
     assert!(sas(&url, "list")["ok"].as_array().unwrap().contains(&json!("train/a.txt")));
@@ -39,13 +46,13 @@ fn a_signed_url_reads_its_container_and_no_more() {
     assert_eq!(sas(&url, "write")["error"], "AuthorizationPermissionMismatch");
     let neighbour = url.replace("/datasets?", "/models?");
     for action in ["read", "list"] {
-        assert_eq!(sas(&neighbour, action)["error"], "AuthenticationFailed", "{action}");
+        assert_eq!(sas(&neighbour, action)["error"], WRONG_SIGNATURE, "{action}");
     }
     // Longer, or for more: the signature holds neither.
     let year = jiff::Timestamp::now().strftime("se=%Y").to_string();
     assert!(url.contains(&year), "{url}");
     for (own, wished) in [(year.as_str(), "se=2099"), ("sp=rl", "sp=racwdl")] {
-        assert_eq!(sas(&url.replacen(own, wished, 1), "read")["error"], "AuthenticationFailed", "{wished}");
+        assert_eq!(sas(&url.replacen(own, wished, 1), "read")["error"], WRONG_SIGNATURE, "{wished}");
     }
     let writes = signed(&mint(&vault, "prod-azure", &[&DATASETS[..], &["--access", "write"]].concat()));
     assert_eq!(sas(&writes, "write")["ok"], "written");
@@ -61,7 +68,8 @@ fn the_environment_of_a_signed_url_is_what_stock_clients_read() {
     let cloud = Cloud::shared();
     let vault = cloud.vault();
     admin(&cloud, &vault);
-    let env = vault.cli("bob", &[&["mint", "--connector", "prod-azure", "--format", "env"], &DATASETS[..]].concat()).ok();
+    let env =
+        vault.cli("bob", &[&["mint", "--connector", "prod-azure", "--format", "env"], &DATASETS[..]].concat()).ok();
     let value = |name: &str| {
         let line = env.stdout.lines().find_map(|line| line.strip_prefix(&format!("export {name}='")));
         line.unwrap_or_else(|| panic!("no {name}: {env}")).trim_end_matches('\'').to_owned()
@@ -127,7 +135,7 @@ fn a_real_registry_takes_the_token_for_its_repository_alone() {
     assert_eq!(status("POST", "base/model/blobs/uploads/", &push), 202);
     assert_eq!(status("POST", "base/public/blobs/uploads/", &push), 401);
     let denied = ask("base/public", "write").fails(1, "UPSTREAM_DENIED");
-    assert!(denied.stderr.contains("push/write"), "{denied}");
+    assert!(denied.stderr.contains("AcrPush"), "{denied}");
     mint(&vault, "prod-azure", &["--resource-type", "docker-registry", "--resource", REGISTRY]).fails(1, "admin only");
     let whole = ["--resource-type", "docker-registry", "--resource", REGISTRY, "--access", "admin"];
     let login = mint(&vault, "prod-azure", &whole).json();
@@ -181,7 +189,10 @@ fn stock_clients_find_entra_and_azurite_strict() {
     let (entra, account) = (cloud.cloud(), format!("{}/{ACCOUNT}", cloud.blobs()));
     let token = cloud.client(&["assertion", entra, TENANT, CLIENT, cloud.certificate()], "");
     let token = token["ok"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned();
-    assert_eq!(cloud.client(&["wrong", entra, TENANT, CLIENT], "8Q~not-the-secret")["error"], "ClientAuthenticationError");
+    assert_eq!(
+        cloud.client(&["wrong", entra, TENANT, CLIENT], "8Q~not-the-secret")["error"],
+        "ClientAuthenticationError"
+    );
     // A token for key vaults opens neither blobs nor the resource manager.
     assert!(cloud.client(&["blobs", &account], &token)["error"].is_string());
     let management = format!("{entra}/subscriptions/{SUBSCRIPTION}");

@@ -251,7 +251,7 @@ mod tests {
     fn env_of_a_signed_url_names_the_account_where_it_is_azures() {
         let signed = |url: &str| {
             let credential = minted(Shape::SignedUrl(proto::SignedUrl { url: url.to_owned() }));
-            render(&credential, ProgramFormat::Env, None).unwrap()
+            write(&credential, ProgramFormat::Env, None).unwrap()
         };
         let query = "sv=2022-11-02&sr=c&skoid=o&sig=a%2Bb";
         for url in [

@@ -52,6 +52,8 @@ const ISSUER: &str = "https://valetkey.test";
 pub struct Manner {
     /// Answers paths that contain the text with this.
     pub instead: Vec<(&'static str, u16, String)>,
+    /// Never answers paths that contain the text.
+    pub stalls: Option<&'static str>,
     /// The life of Entra's tokens.
     pub expires_in: Option<Value>,
     /// What a registry's token says that it is good for.
@@ -141,6 +143,9 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     let line = format!("{} {}", parts.method, parts.uri.path());
     let asked = Asked { line: line.clone(), fields, headers: pairs.collect(), body };
     state.asked.lock().unwrap().push((line.clone(), asked.fields.clone()));
+    if state.manner.stalls.is_some_and(|part| line.contains(part)) {
+        std::future::pending::<()>().await;
+    }
     let instead = state.manner.instead.iter().find(|(part, ..)| line.contains(part));
     let (status, text) = match instead {
         Some((_, status, text)) => (*status, text.clone()),

@@ -207,7 +207,12 @@ pub fn enforced(settings: &Settings, scope: &Scope) -> EnforcedScope {
     let (words, downscope) = match scope.handed() {
         Some(Handed::Token(audience)) => {
             let whose = if settings.way() == Way::HandedIn { "the handed-in token as it is" } else { "a token" };
-            (format!("{resource}: {whose} for {audience}, {all}; not narrowed to a resource"), Downscope::None)
+            (
+                format!(
+                    "{resource}: {whose} for {audience}, {all}; not narrowed to a resource, and it lives as long as Entra says"
+                ),
+                Downscope::None,
+            )
         }
         Some(Handed::Signed { directory, .. }) => {
             let permissions = scope.permissions(settings.common().hierarchical_namespace);

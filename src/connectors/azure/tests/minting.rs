@@ -24,11 +24,15 @@ impl Entropy for Counting {
 }
 
 pub fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
+    upstream_within(fake, implicit, Duration::from_secs(10))
+}
+
+fn upstream_within(fake: &Fake, implicit: &[&str], call_timeout: Duration) -> Upstream {
     let rules = OutboundRules {
         allowed_endpoints: vec![fake.url.clone()],
         extra_roots_pem: Some(fake.root.clone()),
         connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_secs(10),
+        call_timeout,
         implicit_identities: implicit.iter().map(|&name| name.to_owned()).collect(),
     };
     let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
@@ -412,4 +416,20 @@ async fn a_wrong_secret_is_said_to_be_wrong_and_nothing_more() {
     assert_eq!(error, UpstreamError::CredentialRefused { code: "AADSTS7000215".to_owned() });
     let error = mint(&fake, &generic("https://nowhere.example")).await.err().unwrap();
     assert!(matches!(error, UpstreamError::Rejected { code, .. } if code == "AADSTS500011"));
+}
+
+#[tokio::test]
+async fn a_cloud_that_stalls_or_floods_is_left() {
+    for part in ["oauth2/v2.0/token", "/mldata/"] {
+        let blobs = container("az://mldata/datasets", AccessLevel::Read);
+        let fake = Fake::start(Manner { stalls: Some(part), ..Manner::default() }).await;
+        let (own, upstream) = (application(&at(&fake)), upstream_within(&fake, &[], Duration::from_secs(1)));
+        let source = secret(&[("client_secret", fake::SECRET)]);
+        let error = mint_at(&upstream, &own, (&source, None), &blobs).await.err().unwrap();
+        assert_eq!(error, UpstreamError::DeadlineExceeded, "{part}");
+        let flood = "x".repeat(crate::outbound::BODY_BYTES_MAX + 1);
+        let fake = Fake::start(Manner { instead: vec![(part, 200, flood)], ..Manner::default() }).await;
+        let error = mint(&fake, &blobs).await.err().unwrap();
+        assert_eq!(error, UpstreamError::BadAnswer { what: "too long" }, "{part}");
+    }
 }
