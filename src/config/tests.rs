@@ -77,6 +77,8 @@ fn e14_values_out_of_bounds_are_named_and_their_neighbours_pass() {
         ("[outbound]\nimplicit_identities = [\"ml\"]", false),
         ("[outbound]\nimplicit_identities = [\"gcp:default\"]", true),
         ("[outbound]\nimplicit_identities = [\"gcp:default\", \"ml\"]", false),
+        ("[outbound]\nimplicit_identities = [\"azure:system\"]", true),
+        ("[outbound]\nimplicit_identities = [\"azure:system\", \"ml\"]", false),
         ("[outbound]\nimplicit_identities = [\"ml\"]\naws_credentials_file = \"/f\"", true),
         ("[server]\ntls_key = \"/k\"", false),
         ("[server]\ntls_key = \"/k\"\ntls_certificate = \"/c\"", true),

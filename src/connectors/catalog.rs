@@ -1,6 +1,7 @@
 //! Which connector types there are. A new one is a folder and a line here.
 
 use super::aws;
+use super::azure;
 use super::erased::AnyConnectorType;
 use super::gcp;
 use super::kubernetes;
@@ -8,6 +9,7 @@ use super::kubernetes;
 /// Every connector type.
 pub static CATALOG: &[&dyn AnyConnectorType] = &[
     &aws::Aws,
+    &azure::Azure,
     &gcp::Gcp,
     &kubernetes::Kubernetes,
 ];

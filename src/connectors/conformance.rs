@@ -31,6 +31,14 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         "docker-registry",
         &["europe-west4-docker.pkg.dev/ml-prod-123456/models", "gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"],
     ),
+    ("azure", "azure-generic", &["0b1f6471-1bf0-4dda-aec3-cb9272f09590", "1b1f6471-1bf0-4dda-aec3-cb9272f09590"]),
+    (
+        "azure",
+        "blob-container",
+        &["az://mldata/datasets", "az://mldata/datasets/train", "az://mldata/datasets/train2", "az://mldata/models"],
+    ),
+    ("azure", "kubernetes-cluster", &["ml/train", "ml/serve"]),
+    ("azure", "docker-registry", &["mlteam.azurecr.io", "mlteam.azurecr.io/base", "mlteam.azurecr.io/base/model"]),
 ];
 
 struct Sevens;

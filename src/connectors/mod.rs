@@ -6,13 +6,14 @@
 
 pub mod answer;
 pub mod aws;
+pub mod azure;
 pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod description;
 pub mod erased;
-pub mod kubernetes;
 pub mod gcp;
+pub mod kubernetes;
 #[cfg(test)]
 pub(crate) mod paper;
 pub mod token_endpoint;

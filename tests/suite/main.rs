@@ -35,6 +35,7 @@ mod story_aws;
 mod story_kubernetes;
 mod story_gcp;
 mod story_gcp_methods;
+mod story_azure;
 mod story_methods;
 mod story_watch;
 mod thundering;

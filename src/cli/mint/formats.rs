@@ -199,7 +199,15 @@ fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failur
         ShapeView::SshCertificate { certificate } => {
             vec![("MINTED_SSH_CERTIFICATE", text(certificate)), ("MINTED_EXPIRATION", Some(expires_at))]
         }
-        ShapeView::SignedUrl { url } => vec![("MINTED_URL", text(url)), ("MINTED_EXPIRATION", Some(expires_at))],
+        ShapeView::SignedUrl { url } => {
+            let (account, signature) = azure_signature(url).unzip();
+            vec![
+                ("AZURE_STORAGE_ACCOUNT", account),
+                ("AZURE_STORAGE_SAS_TOKEN", signature),
+                ("MINTED_URL", text(url)),
+                ("MINTED_EXPIRATION", Some(expires_at)),
+            ]
+        }
     };
     exports(variables)
 }
@@ -208,6 +216,22 @@ fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failur
 /// cluster's token is not for them.
 fn googles(credential: &CredentialView) -> bool {
     matches!(credential.resource_type.as_str(), "gcs-bucket" | "gcp-generic")
+}
+
+/// The account and the signature of a URL that Azure's storage signed: what its
+/// clients read. Accounts are in the name of Azure's own hosts, and in the path
+/// of others.
+fn azure_signature(url: &str) -> Option<(String, String)> {
+    let parsed = url::Url::parse(url).ok()?;
+    let named = |name: &str| parsed.query_pairs().any(|(key, _)| key == name);
+    if !["sv", "sr", "sig", "skoid"].into_iter().all(named) {
+        return None;
+    }
+    let account = match parsed.host_str()?.split_once(".blob.") {
+        Some((account, _)) => account,
+        None => parsed.path_segments()?.next()?,
+    };
+    Some((account.to_owned(), parsed.query()?.to_owned()))
 }
 
 fn exports(variables: Vec<(&str, Option<String>)>) -> Result<String, Failure> {
@@ -287,6 +311,25 @@ mod tests {
                 assert_eq!(text.contains(&format!("export {name}='k8s'\n")), expected, "{resource_type}");
             }
         }
+    }
+
+    #[test]
+    fn env_of_a_signed_url_names_the_account_where_it_is_azures() {
+        let signed = |url: &str| {
+            let credential = minted(Shape::SignedUrl(proto::SignedUrl { url: url.to_owned() }));
+            write(&credential, ProgramFormat::Env, None).unwrap()
+        };
+        let query = "sv=2022-11-02&sr=c&skoid=o&sig=a%2Bb";
+        for url in [
+            format!("https://mldata.blob.core.windows.net/datasets?{query}"),
+            format!("https://127.0.0.1:10000/mldata/datasets?{query}"),
+        ] {
+            let lines = signed(&url);
+            assert!(lines.contains("export AZURE_STORAGE_ACCOUNT='mldata'\n"), "{lines}");
+            assert!(lines.contains(&format!("export AZURE_STORAGE_SAS_TOKEN='{query}'\n")), "{lines}");
+            assert!(lines.contains(&format!("export MINTED_URL='{url}'\n")), "{lines}");
+        }
+        assert!(!signed("https://storage.googleapis.com/b?X-Goog-Signature=s").contains("AZURE"));
     }
 
     #[test]

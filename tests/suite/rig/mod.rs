@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "a bench offers more than the stories of one day use")]
 
 pub mod account;
+pub mod azure;
 pub mod cache;
 pub mod calls;
 pub mod cast;
