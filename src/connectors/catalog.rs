@@ -2,9 +2,10 @@
 
 use super::aws;
 use super::erased::AnyConnectorType;
+use super::ssh;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &ssh::Ssh];
 
 /// The connector type with this name.
 #[must_use]

@@ -13,6 +13,7 @@ pub mod description;
 pub mod erased;
 #[cfg(test)]
 pub(crate) mod paper;
+pub mod ssh;
 pub mod token_endpoint;
 pub mod typed;
 pub mod upstream_error;

@@ -94,7 +94,8 @@ fn exec_credential(credential: &CredentialView, values: &ShapeView, asked: Optio
         ShapeView::AwsSession { .. }
         | ShapeView::BasicLogin { .. }
         | ShapeView::SshCertificate { .. }
-        | ShapeView::SignedUrl { .. } => {
+        | ShapeView::SignedUrl { .. }
+        | ShapeView::SigningSession { .. } => {
             return Err(unsuited(values, "exec-credential", "a bearer token or a client certificate"));
         }
     };
@@ -153,6 +154,10 @@ fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failur
             vec![("MINTED_SSH_CERTIFICATE", text(certificate)), ("MINTED_EXPIRATION", Some(expires_at))]
         }
         ShapeView::SignedUrl { url } => vec![("MINTED_URL", text(url)), ("MINTED_EXPIRATION", Some(expires_at))],
+        // Variables sign nothing.
+        ShapeView::SigningSession { .. } => {
+            return Err(unsuited(values, "env", "values").hint("use valetkey ssh-agent"));
+        }
     };
     exports(variables)
 }
