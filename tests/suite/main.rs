@@ -33,5 +33,6 @@ mod quickstart;
 mod rig;
 mod story_aws;
 mod story_methods;
+mod story_ssh;
 mod story_watch;
 mod thundering;
