@@ -331,8 +331,11 @@ async fn fetch(session: &Session, name: &str) -> Result<TypeView, Failure> {
 pub(super) async fn auth_method(session: &Session, name: &str, method: &str) -> Result<MethodView, Failure> {
     let kind = fetch(session, name).await?;
     let known: Vec<String> = kind.auth_methods.iter().map(|m| m.name.clone()).collect();
-    kind.auth_methods.into_iter().find(|m| m.name == method || m.aliases.iter().any(|alias| alias == method)).ok_or_else(|| {
-        Failure::usage(format!("{method} is no auth method of {name}"))
-            .hint(format!("its auth methods: {}", known.join(", ")))
-    })
+    kind.auth_methods
+        .into_iter()
+        .find(|m| m.name == method || m.aliases.iter().any(|alias| alias == method))
+        .ok_or_else(|| {
+            Failure::usage(format!("{method} is no auth method of {name}"))
+                .hint(format!("its auth methods: {}", known.join(", ")))
+        })
 }

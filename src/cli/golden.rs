@@ -200,6 +200,7 @@ fn views_of_connectors_are_stable() {
         settings_schema: s(r#"{"type":"object"}"#),
         secret_fields: vec![proto::SecretFieldSpec { name: s("key"), summary: s("The key"), required: true }],
         rotates: true,
+        aliases: Vec::new(),
     };
     let resource = proto::ResourceType {
         name: s("s3-bucket"),

@@ -26,11 +26,8 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// What some asks need beyond that; each ask is tried with it and without.
-const PARAMETERS: &[(&str, &str, &str)] = &[(
-    "ssh-host",
-    "public_key",
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM",
-)];
+const PARAMETERS: &[(&str, &str, &str)] =
+    &[("ssh-host", "public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM")];
 
 struct Sevens;
 

@@ -159,8 +159,7 @@ impl Lent {
     }
 
     fn register(&self, name: &str, username: &str, passphrase: Option<&str>) {
-        let settings =
-            json!({"hosts": [self.sshd.host()], "username": username, "host_keys": [self.sshd.pin()]});
+        let settings = json!({"hosts": [self.sshd.host()], "username": username, "host_keys": [self.sshd.pin()]});
         let mut secrets = json!({"base64_ssh_key": self.pair.secret()});
         if let Some(passphrase) = passphrase {
             secrets["ssh_passphrase"] = json!(passphrase);
@@ -219,9 +218,20 @@ fn ssh_signs_in_with_keys_of_every_kind_that_never_leave() {
         assert_eq!(lent.signatures(), [("pending", ""), ("ok", "SIGNED")].map(|(a, b)| (a.to_owned(), b.to_owned())));
         lent.no_key(&lent.vault.logs());
         lent.no_key(&lent.vault.ledger().iter().map(Value::to_string).collect::<String>());
-        let minted = lent.vault.cli("bob", &[
-            "mint", "--connector", "hosts", "--resource-type", "ssh-host", "--resource", &lent.sshd.host(), "-o", "json",
-        ]);
+        let minted = lent.vault.cli(
+            "bob",
+            &[
+                "mint",
+                "--connector",
+                "hosts",
+                "--resource-type",
+                "ssh-host",
+                "--resource",
+                &lent.sshd.host(),
+                "-o",
+                "json",
+            ],
+        );
         lent.no_key(&minted.all());
         assert_eq!(minted.json()["shape"], json!("signing_session"));
         assert_eq!(minted.json()["revocable"], json!("single"));

@@ -16,8 +16,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use protocol::{Bindings, MESSAGE_LENGTH_MAX, Reply, Request};
 pub use protocol::{Binding, Identity, SignWish};
+use protocol::{Bindings, MESSAGE_LENGTH_MAX, Reply, Request};
 pub use socket::{Socket, SocketError};
 
 /// Connections at one time; `ssh` holds one while it signs in.
@@ -91,7 +91,11 @@ async fn answer(message: &[u8], bindings: &mut Bindings, lender: &dyn Lender) ->
             None => Reply::Failure,
         },
         Some(Request::Bind { binding, forwarding }) => {
-            if bindings.add(binding, forwarding) { Reply::Success } else { Reply::Failure }
+            if bindings.add(binding, forwarding) {
+                Reply::Success
+            } else {
+                Reply::Failure
+            }
         }
         None => Reply::Failure,
     }

@@ -129,8 +129,7 @@ impl Remote {
             session_id: proof.session_id,
             signature: proof.signature,
         });
-        let mut request =
-            Request::new(proto::SignChallengeRequest { project, issuance_id, data, flags, host_binding });
+        let mut request = Request::new(proto::SignChallengeRequest { project, issuance_id, data, flags, host_binding });
         request.set_timeout(self.timeout);
         Ok(Some(self.client.clone().sign_challenge(request).await?.into_inner().signature))
     }

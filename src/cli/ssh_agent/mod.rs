@@ -110,7 +110,9 @@ pub(in crate::cli) async fn run(session: &Session, args: SshAgentArgs) -> Result
     })?;
     let lender: Arc<dyn Lender> = lender;
     let Some((program, arguments)) = args.command.split_first() else {
-        session.output.write(&format!("export {VARIABLE}='{}'\n", path.display().to_string().replace('\'', "'\\''")))?;
+        session
+            .output
+            .write(&format!("export {VARIABLE}='{}'\n", path.display().to_string().replace('\'', "'\\''")))?;
         serve(&socket, lender, stopped()?).await;
         return Ok(());
     };

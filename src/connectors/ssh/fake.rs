@@ -66,8 +66,7 @@ pub struct SignIn<'a> {
 impl SignIn<'_> {
     /// The text of RFC 4252 section 7.
     pub fn text(&self) -> Vec<u8> {
-        let method: &[u8] =
-            if self.host_key.is_some() { b"publickey-hostbound-v00@openssh.com" } else { b"publickey" };
+        let method: &[u8] = if self.host_key.is_some() { b"publickey-hostbound-v00@openssh.com" } else { b"publickey" };
         let mut text = string(self.session_id);
         text.push(50);
         text.extend(strings(&[self.user.as_bytes(), self.service.as_bytes(), method]));

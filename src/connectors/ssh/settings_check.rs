@@ -64,9 +64,10 @@ fn check_ca(own: &CaKey, refusals: &mut Refusals) {
     refusals.unless(own.source_address.len() <= ADDRESSES_MAX, field, "at most 32 addresses");
     let fits = own.source_address.iter().all(|text| network(text));
     refusals.unless(fits, field, "must be addresses or networks such as 10.0.0.0/8, with no bits set after the prefix");
-    let fits = own.force_command.as_ref().is_none_or(|text| {
-        (1..=COMMAND_LENGTH_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
-    });
+    let fits = own
+        .force_command
+        .as_ref()
+        .is_none_or(|text| (1..=COMMAND_LENGTH_MAX).contains(&text.len()) && !text.chars().any(char::is_control));
     refusals.unless(fits, "settings.force_command", "must be 1 to 1,024 bytes with no control characters");
     let once: BTreeSet<_> = own.extensions.iter().collect();
     refusals.unless(once.len() == own.extensions.len(), "settings.extensions", "each at most once");

@@ -8,9 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::connectors::{Challenge, ListAsk, Upstream, UpstreamError, Verified, unsupported};
-use crate::domain::{
-    Attribution, Minted, MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, Timestamp, Ttl,
-};
+use crate::domain::{Attribution, Minted, MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, Timestamp, Ttl};
 use crate::sealing::SourceCredential;
 
 use super::certificate::{self, Facts};
@@ -101,8 +99,7 @@ pub fn sign(
         return Err(unsupported("a CA signs certificates: mint one for your own key"));
     };
     let key = opened(settings, secret)?;
-    let host_keys: Vec<Key> =
-        scope.host_keys.iter().filter_map(|line| public_key::of_caller(line).ok()).collect();
+    let host_keys: Vec<Key> = scope.host_keys.iter().filter_map(|line| public_key::of_caller(line).ok()).collect();
     let public_key = &key.public().map_err(|_| UNSIGNED)?;
     let agreed = Agreed { username: &scope.username, public_key, host_keys: &host_keys };
     let algorithm = agreed.judge(challenge).map_err(|refusal| UpstreamError::Rejected {

@@ -44,14 +44,16 @@ pub enum SourceKey {
 pub type Problem = &'static str;
 
 const NO_KEY: Problem = "must be a private key in OpenSSH's form or PEM, as it is or in base64";
-const KEY_KIND: Problem = "must be an ed25519 key, an ecdsa key on P-256 or P-384, or an rsa key of 2,048 to 4,096 bits";
+const KEY_KIND: Problem =
+    "must be an ed25519 key, an ecdsa key on P-256 or P-384, or an rsa key of 2,048 to 4,096 bits";
 const CONVERT: Problem = "is in an old form; write it anew with ssh-keygen -p -f FILE";
 const DAMAGED: Problem = "is damaged: its parts do not go together";
 /// What is wrong with a passphrase, which is a field of its own.
 pub const PASSPHRASE_MISSING: Problem = "is needed: the key is encrypted";
 /// The same.
 pub const PASSPHRASE_WRONG: Problem = "does not open the key";
-const TOO_MANY_ROUNDS: Problem = "is encrypted with more than 128 rounds; write it anew with ssh-keygen -p -a 24 -f FILE";
+const TOO_MANY_ROUNDS: Problem =
+    "is encrypted with more than 128 rounds; write it anew with ssh-keygen -p -a 24 -f FILE";
 
 impl SourceKey {
     /// Reads a key from the text of its file, or that text in base64.

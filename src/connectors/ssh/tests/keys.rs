@@ -47,7 +47,12 @@ fn works(key: &SourceKey) {
 fn every_kind_of_key_opens_and_signs_encrypted_or_not() {
     use base64::Engine as _;
     let folder = tempfile::tempdir().unwrap();
-    for kind in [&["-t", "ed25519"][..], &["-t", "ecdsa", "-b", "256"], &["-t", "ecdsa", "-b", "384"], &["-t", "rsa", "-b", "2048"]] {
+    for kind in [
+        &["-t", "ed25519"][..],
+        &["-t", "ecdsa", "-b", "256"],
+        &["-t", "ecdsa", "-b", "384"],
+        &["-t", "rsa", "-b", "2048"],
+    ] {
         let (text, line) = keygen(folder.path(), kind);
         let key = SourceKey::read(text.as_bytes(), None).unwrap();
         works(&key);
@@ -172,7 +177,8 @@ async fn verify_says_whose_key_it_is_and_that_no_host_was_asked() {
     let (text, line) = keygen(folder.path(), &["-t", "ed25519"]);
     let pins = [format!("a.gpu.example.com {CALLER}")];
     let focus = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
-    let verified = Ssh.verify(&upstream(), &private(&pins), &secret(&[("base64_ssh_key", &text)]), &focus).await.unwrap();
+    let verified =
+        Ssh.verify(&upstream(), &private(&pins), &secret(&[("base64_ssh_key", &text)]), &focus).await.unwrap();
     assert!(verified.identity.starts_with(&print_of_line(folder.path(), &line)), "{}", verified.identity);
     assert!(verified.identity.contains("no host was asked"));
     assert_eq!(verified.reach.len(), 1);

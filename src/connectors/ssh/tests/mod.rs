@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::connectors::AnyConnectorType as _;
 use crate::domain::{
     AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, Minted, NoIssuer, Principal, PrincipalId,
     PrincipalKind, ProjectId, SecretFieldName,
@@ -59,9 +58,8 @@ fn ask(host: &str, access: AccessLevel, public_key: Option<&str>) -> Ask {
 }
 
 fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, text): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()))
-    };
+    let field =
+        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
     SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
 }
 
@@ -105,7 +103,7 @@ async fn mint(settings: &Settings, secret: &SourceCredential, ask: &Ask, ttl: u3
 
 fn refused(method: &str, json: &str) -> String {
     let method = AuthMethodName::parse(method).unwrap();
-    Ssh.parse_settings(&method, json).unwrap_err().0[0].field.clone()
+    crate::connectors::AnyConnectorType::parse_settings(&Ssh, &method, json).unwrap_err().0[0].field.clone()
 }
 
 #[test]
@@ -126,8 +124,24 @@ fn a_host_has_one_spelling() {
         assert_eq!(canonical(raw).as_deref(), Ok(id), "{raw}");
     }
     for raw in [
-        "", "trainer@gpu1", "-oProxyCommand=x", "a.-b", "gpu1:", "gpu1:0", "gpu1:022", "gpu1:+22", "gpu1:65536", "a b",
-        "a..b", "gpu*", "[::1", "[::1]2222", "a/b", "ssh://a/b", "a:1:2", "xn--ü",
+        "",
+        "trainer@gpu1",
+        "-oProxyCommand=x",
+        "a.-b",
+        "gpu1:",
+        "gpu1:0",
+        "gpu1:022",
+        "gpu1:+22",
+        "gpu1:65536",
+        "a b",
+        "a..b",
+        "gpu*",
+        "[::1",
+        "[::1]2222",
+        "a/b",
+        "ssh://a/b",
+        "a:1:2",
+        "xn--ü",
     ] {
         assert_eq!(canonical(raw).unwrap_err().field, "resource_id", "{raw}");
     }
@@ -165,9 +179,15 @@ fn settings_that_do_not_fit_are_refused_by_field() {
         (r#"{"hosts":["a"],"principals":{"read":[""]}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.1/8"]}"#, "settings.source_address"),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/33"]}"#, "settings.source_address"),
-        (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/8,0.0.0.0/0"]}"#, "settings.source_address"),
+        (
+            r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/8,0.0.0.0/0"]}"#,
+            "settings.source_address",
+        ),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"force_command":"a\nb"}"#, "settings.force_command"),
-        (r#"{"hosts":["a"],"principals":{"read":["a"]},"extensions":["permit-pty","permit-pty"]}"#, "settings.extensions"),
+        (
+            r#"{"hosts":["a"],"principals":{"read":["a"]},"extensions":["permit-pty","permit-pty"]}"#,
+            "settings.extensions",
+        ),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"extensions":["permit-everything"]}"#, "settings"),
     ] {
         assert_eq!(refused("ca-key", json), field, "{json}");
@@ -195,7 +215,8 @@ fn settings_that_do_not_fit_are_refused_by_field() {
 #[test]
 fn narrowing_refuses_other_hosts_levels_and_keys() {
     let settings = ca("");
-    let field = |host: &str, access, key: Option<&str>| Ssh.narrow(&settings, &ask(host, access, key)).unwrap_err().field;
+    let field =
+        |host: &str, access, key: Option<&str>| Ssh.narrow(&settings, &ask(host, access, key)).unwrap_err().field;
     let read = AccessLevel::Read;
     assert_eq!(field("other.example.com", read, Some(CALLER)), "resource_id");
     assert_eq!(field("GPU1.gpu.example.com", read, Some(CALLER)), "resource_id", "not canonical");
