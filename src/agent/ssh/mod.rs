@@ -207,6 +207,16 @@ mod tests {
         assert!(!path.exists() && !path.parent().unwrap().exists());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn hostile_messages_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            for kind in [11, 13, 27] {
+                let _ = Request::parse(&[&[kind], bytes.as_slice()].concat());
+            }
+            let _ = Request::parse(&bytes);
+        }
+    }
+
     #[test]
     fn a_socket_in_a_folder_that_others_read_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;
