@@ -40,7 +40,8 @@
 //! | [`store`] | traits by noun; SQLite | domain, sealed records, audit |
 //! | [`broker`] | the use cases, one verb a file | all above, by traits |
 //! | [`api`] | gRPC: layers, handlers, conversion, statuses | domain, broker, authn, proto |
-//! | [`cli`] | the command line, one noun a file | proto, config |
+//! | [`agent`] | what stock clients speak on this machine: the SSH agent's socket | config, proto |
+//! | [`cli`] | the command line, one noun a file | proto, config, agent |
 //! | [`daemon`] | wiring, hardening, listener, drain | everything; known by main alone |
 //!
 //! `tests/house.rs` enforces the table, the size of files and functions, and
@@ -71,6 +72,7 @@
     )
 )]
 
+pub mod agent;
 pub mod api;
 pub mod audit;
 pub mod authn;

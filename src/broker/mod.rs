@@ -33,12 +33,13 @@ pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed
 // that has none, and words every error.
 pub use crate::audit::{Aggregator, Line, Reason};
 pub use crate::connectors::UpstreamError;
+pub use crate::connectors::{Challenge, HostBinding};
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};
 pub use connector_types::{MethodDescription, ResourceDescription, TypeDescription};
 pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
-pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
+pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked, SignAsk};
 pub use error::BrokerError;
 pub use once::Once;
 pub use operator::{DaemonStatus, KeyReport, ProjectKey};

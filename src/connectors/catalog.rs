@@ -5,6 +5,7 @@ use super::azure;
 use super::erased::AnyConnectorType;
 use super::gcp;
 use super::kubernetes;
+use super::ssh;
 
 /// Every connector type.
 pub static CATALOG: &[&dyn AnyConnectorType] = &[
@@ -12,6 +13,7 @@ pub static CATALOG: &[&dyn AnyConnectorType] = &[
     &azure::Azure,
     &gcp::Gcp,
     &kubernetes::Kubernetes,
+    &ssh::Ssh,
 ];
 
 /// The connector type with this name.

@@ -39,7 +39,12 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
     ),
     ("azure", "kubernetes-cluster", &["ml/train", "ml/serve"]),
     ("azure", "docker-registry", &["mlteam.azurecr.io", "mlteam.azurecr.io/base", "mlteam.azurecr.io/base/model"]),
+    ("ssh", "ssh-host", &["gpu1.example.com", "gpu2.example.com:2222"]),
 ];
+
+/// What some asks need beyond that; each ask is tried with it and without.
+const PARAMETERS: &[(&str, &str, &str)] =
+    &[("ssh-host", "public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM")];
 
 struct Sevens;
 
@@ -90,8 +95,12 @@ fn asks(kind: &dyn AnyConnectorType) -> Vec<Ask> {
     for (_, resource_type, ids) in EXAMPLES.iter().filter(|(name, ..)| *name == kind.description().name) {
         for id in *ids {
             for access in [AccessLevel::Read, AccessLevel::Write, AccessLevel::Admin] {
-                let resource_type = ResourceTypeName::parse(resource_type).unwrap();
-                asks.push(ask_for(resource_type, id, access));
+                let name = ResourceTypeName::parse(resource_type).unwrap();
+                let plain = ask_for(name, id, access);
+                let named = PARAMETERS.iter().filter(|(name, ..)| name == resource_type);
+                let parameters = named.map(|(_, name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+                asks.push(Ask { parameters, ..plain.clone() });
+                asks.push(plain);
             }
         }
     }

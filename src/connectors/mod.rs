@@ -16,6 +16,7 @@ pub mod gcp;
 pub mod kubernetes;
 #[cfg(test)]
 pub(crate) mod paper;
+pub mod ssh;
 pub mod token_endpoint;
 pub mod typed;
 pub mod upstream_error;

@@ -37,5 +37,6 @@ mod story_gcp;
 mod story_gcp_methods;
 mod story_azure;
 mod story_methods;
+mod story_ssh;
 mod story_watch;
 mod thundering;

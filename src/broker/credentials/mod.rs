@@ -10,6 +10,7 @@ mod mint;
 mod plan;
 mod revoke;
 mod route;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -18,6 +19,7 @@ pub use hand_out::HandedOut;
 pub use issuances::IssuanceAsk;
 pub use plan::{MintAsk, MintSource};
 pub use revoke::{Revoke, Revoked};
+pub use sign::SignAsk;
 pub use watch::Pushed;
 
 pub(super) use cache::CredentialCache;

@@ -105,7 +105,8 @@ fn exec_credential(credential: &CredentialView, values: &ShapeView, asked: Optio
         ShapeView::AwsSession { .. }
         | ShapeView::BasicLogin { .. }
         | ShapeView::SshCertificate { .. }
-        | ShapeView::SignedUrl { .. } => {
+        | ShapeView::SignedUrl { .. }
+        | ShapeView::SigningSession { .. } => {
             return Err(unsuited(values, "exec-credential", "a bearer token or a client certificate"));
         }
     };
@@ -207,6 +208,10 @@ fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failur
                 ("MINTED_URL", text(url)),
                 ("MINTED_EXPIRATION", Some(expires_at)),
             ]
+        }
+        // Variables sign nothing.
+        ShapeView::SigningSession { .. } => {
+            return Err(unsuited(values, "env", "values").hint("use valetkey ssh-agent"));
         }
     };
     exports(variables)

@@ -20,6 +20,7 @@ pub mod moto;
 pub mod ports;
 pub mod process;
 pub mod shared;
+pub mod sshd;
 pub mod vault;
 pub mod weed;
 pub mod wire;
