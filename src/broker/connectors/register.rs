@@ -63,9 +63,9 @@ impl Broker {
         let detail = if ask.skip_verify { ("verify", "skipped") } else { ("verify", "asked") };
         let entry = self.open_on(call, &connector, Some(detail)).await?;
         if !ask.skip_verify {
-            match self.verify_handed_in(call, &connector, &ask.secret).await {
-                Ok(verification) => connector.verification = verification,
-                Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+            let asked = self.verify_new(call, &mut connector, &mut ask.secret, ask.validate_only).await;
+            if let Err(error) = asked {
+                return Err(self.close_failed(call, &entry, error).await);
             }
         }
         if ask.validate_only {

@@ -48,9 +48,9 @@ impl Broker {
         let detail = if ask.skip_verify { "skipped" } else { "asked" };
         let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
         if !ask.skip_verify {
-            match self.verify_handed_in(call, &new, &ask.secret).await {
-                Ok(verification) => new.verification = verification,
-                Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+            let asked = self.verify_new(call, &mut new, &mut ask.secret, ask.validate_only).await;
+            if let Err(error) = asked {
+                return Err(self.close_failed(call, &entry, error).await);
             }
         }
         if ask.validate_only {

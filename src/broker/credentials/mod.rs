@@ -3,6 +3,7 @@
 //! change acknowledged meanwhile would forbid.
 
 mod cache;
+mod exclusive;
 mod flight;
 mod hand_out;
 mod issuances;
@@ -10,8 +11,10 @@ mod mint;
 mod plan;
 mod revoke;
 mod route;
+mod successor;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod watch;
 
 pub use hand_out::HandedOut;
@@ -23,4 +26,5 @@ pub use watch::Pushed;
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use route::Routes;
+pub(super) use turns::Turns;
 pub(super) use watch::WATCHES_MAX;

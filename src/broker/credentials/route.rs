@@ -19,6 +19,7 @@ use super::plan::{MintAsk, MintSource};
 const ROUTES_MAX: u64 = 10_000;
 
 /// Where an ask leads.
+#[derive(Clone)]
 pub(in crate::broker) struct Route {
     pub(super) connector: Arc<Connector>,
     pub(super) component: Option<Arc<Component>>,
@@ -177,7 +178,7 @@ fn not_linked(component: &Component) -> BrokerError {
     }
 }
 
-fn digest(connector: &Connector, resource_type: &ResourceTypeName, scope: &NarrowedScope) -> [u8; 32] {
+pub(super) fn digest(connector: &Connector, resource_type: &ResourceTypeName, scope: &NarrowedScope) -> [u8; 32] {
     let policy = serde_json::to_vec(&connector.policy).unwrap_or_default();
     let version = connector.secret.lineage.to_be_bytes();
     let parts: [&[u8]; 7] = [
