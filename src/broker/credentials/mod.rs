@@ -14,6 +14,8 @@ mod route;
 mod successor;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_exclusive;
 mod turns;
 mod watch;
 
