@@ -2,9 +2,10 @@
 
 use super::aws;
 use super::erased::AnyConnectorType;
+use super::oauth2;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &oauth2::OAuth2];
 
 /// The connector type with this name.
 #[must_use]

@@ -22,6 +22,7 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model",
         ],
     ),
+    ("oauth2", "oauth2-api", &["https://api.example.com/v1"]),
 ];
 
 struct Sevens;

@@ -11,6 +11,7 @@ pub mod catalog;
 mod conformance;
 pub mod description;
 pub mod erased;
+pub mod oauth2;
 #[cfg(test)]
 pub(crate) mod paper;
 pub mod token_endpoint;
