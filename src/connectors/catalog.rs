@@ -1,11 +1,12 @@
 //! Which connector types there are. A new one is a folder and a line here.
 
 use super::aws;
+use super::docker;
 use super::erased::AnyConnectorType;
 use super::oauth2;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &oauth2::OAuth2];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &docker::Docker, &oauth2::OAuth2];
 
 /// The connector type with this name.
 #[must_use]

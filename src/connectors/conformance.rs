@@ -22,6 +22,11 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model",
         ],
     ),
+    (
+        "docker",
+        "docker-registry",
+        &["registry.example.com", "registry.example.com/team/model", "registry.example.com/team/model-2"],
+    ),
     ("oauth2", "oauth2-api", &["https://api.example.com/v1"]),
 ];
 

@@ -10,6 +10,7 @@ pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod description;
+pub mod docker;
 pub mod erased;
 pub mod oauth2;
 #[cfg(test)]

@@ -14,6 +14,8 @@ use super::error::OutboundError;
 
 /// The longest answer that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The most headers of one name that are kept.
+const CHALLENGES_MAX: usize = 4;
 /// The longest wait that a cloud may ask for and be believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -35,6 +37,10 @@ pub struct Response {
     pub status: u16,
     /// How long the cloud asks to wait.
     pub retry_after: Option<Duration>,
+    /// How it wants to be logged into, each `WWW-Authenticate`. Hostile input.
+    pub challenges: Vec<String>,
+    /// Where a list goes on, `Link`. Hostile input.
+    pub link: Option<String>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -56,7 +62,9 @@ impl Outbound {
         let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
         let retry_after = answer.headers().get("retry-after").and_then(seconds);
         let body = Zeroizing::new(answer.body().bytes().unwrap_or_default().to_vec());
-        Ok(Response { status: answer.status().as_u16(), retry_after, body })
+        let challenges = answer.headers().get_all("www-authenticate").take(CHALLENGES_MAX).map(str::to_owned).collect();
+        let link = answer.headers().get("link").map(str::to_owned);
+        Ok(Response { status: answer.status().as_u16(), retry_after, challenges, link, body })
     }
 
     /// Why an SDK's request got no answer.

@@ -32,6 +32,8 @@ mod faults;
 mod quickstart;
 mod rig;
 mod story_aws;
+mod story_docker;
 mod story_methods;
+mod story_oauth2;
 mod story_watch;
 mod thundering;

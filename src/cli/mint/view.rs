@@ -35,7 +35,7 @@ pub(in crate::cli) struct CredentialView {
     /// What the cloud's own audit log will show.
     attribution: Option<String>,
     /// The resource type.
-    resource_type: String,
+    pub(super) resource_type: String,
     /// The canonical resource.
     resource_id: String,
     /// The access level.
