@@ -46,7 +46,10 @@ fn token_of(outcome: &Outcome) -> String {
 fn refused(outcome: &Outcome) {
     assert_ne!(outcome.code, 0, "{outcome}");
     let said = outcome.stderr.to_lowercase();
-    assert!(said.contains("unauthorized") || said.contains("authentication required") || said.contains("denied"), "{said}");
+    assert!(
+        said.contains("unauthorized") || said.contains("authentication required") || said.contains("denied"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -68,7 +71,8 @@ fn a_token_of_one_repository_does_what_it_was_minted_for_and_no_more() {
     refused(&registry.push("team/model", &reads));
     refused(&registry.pull("team/other", &reads));
     // One letter of the signature, and one that has ended.
-    let flipped: String = reads.char_indices().map(|(at, c)| if at + 9 == reads.len() { swapped(c) } else { c }).collect();
+    let flipped: String =
+        reads.char_indices().map(|(at, c)| if at + 9 == reads.len() { swapped(c) } else { c }).collect();
     refused(&registry.pull("team/model", &flipped));
     refused(&registry.pull("team/model", &registry.expired("repository:team/model:pull")));
     // The reply's end is the token's own.

@@ -253,8 +253,22 @@ fn a_token_endpoint_that_the_config_does_not_name_gets_no_secret() {
     let arguments = |end: &'static str| {
         let api: &'static str = "api_url=https://api.example.com/v1";
         vec![
-            "connector", "register", "handed-in", "--type", "oauth2", "--method", "token", "--secrets", "-", "--set",
-            api, "--set", "access=write", "--skip-verify", "--secret-expires-in", end,
+            "connector",
+            "register",
+            "handed-in",
+            "--type",
+            "oauth2",
+            "--method",
+            "token",
+            "--secrets",
+            "-",
+            "--set",
+            api,
+            "--set",
+            "access=write",
+            "--skip-verify",
+            "--secret-expires-in",
+            end,
         ]
     };
     let secret = json!({ "access_token": "t0ken-from-elsewhere" }).to_string();

@@ -9,8 +9,8 @@ use crate::connectors::{MintOutcome, UpstreamError};
 use crate::domain::{Attribution, Connector, Issuance, IssuanceId, IssuanceState, Minted};
 use crate::store::{Guard, StoreError, Tx, Write};
 
-use super::super::detach::detach;
 use super::super::connectors::stored_settings;
+use super::super::detach::detach;
 use super::super::{Broker, BrokerError, Call};
 use super::cache::Kept;
 use super::flight::{Boarding, Landing, Leading};

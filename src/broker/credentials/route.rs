@@ -99,7 +99,8 @@ impl Broker {
         let kind = type_of(&connector)?;
         let settings = stored_settings(&connector)?;
         let link = component.as_ref().and_then(|c| c.link.as_ref());
-        let asked_type = ask.resource_type.as_ref().or(link.map(|l| &l.resource_type));
+        let only = only_type(kind);
+        let asked_type = ask.resource_type.as_ref().or(link.map(|l| &l.resource_type)).or(only.as_ref());
         let resource_type = connector.resource_type_for(asked_type)?;
         known_resource_type(kind, &resource_type)?;
         if link.is_some_and(|l| l.resource_type != resource_type) {
@@ -149,6 +150,14 @@ impl Broker {
                 Ok((connector.map_err(|error| BrokerError::of("connector", &error))?, Some(component)))
             }
         }
+    }
+}
+
+/// What goes without saying: the resource type of a connector type with one.
+fn only_type(kind: &dyn AnyConnectorType) -> Option<ResourceTypeName> {
+    match kind.description().resources.as_slice() {
+        [only] => ResourceTypeName::parse(only.name).ok(),
+        _ => None,
     }
 }
 

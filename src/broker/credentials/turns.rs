@@ -55,8 +55,7 @@ impl Turns {
 
     fn queue(&self, connector: ConnectorId) -> Result<(Arc<Semaphore>, Place), BrokerError> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue =
-            queues.entry(connector).or_insert_with(|| Queue { gate: Arc::new(Semaphore::new(1)), places: 0 });
+        let queue = queues.entry(connector).or_insert_with(|| Queue { gate: Arc::new(Semaphore::new(1)), places: 0 });
         if queue.places >= WAITERS_MAX {
             return Err(busy());
         }

@@ -273,7 +273,8 @@ mod tests {
     #[test]
     fn docker_config_holds_a_registrys_token_and_no_other_bearer() {
         let of = |resource_type: &str, endpoint: &str| {
-            let token = proto::BearerToken { token: "t".to_owned(), endpoint: endpoint.to_owned(), ..Default::default() };
+            let token =
+                proto::BearerToken { token: "t".to_owned(), endpoint: endpoint.to_owned(), ..Default::default() };
             let expires_at = Some(prost_types::Timestamp { seconds: 1_893_456_000, nanos: 0 });
             let shape = Some(Shape::BearerToken(token));
             let resource_type = resource_type.to_owned();

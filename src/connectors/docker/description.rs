@@ -14,8 +14,7 @@ use super::settings::Password;
 use super::settings_check::{IDENTITY_TOKEN, PASSWORD, USERNAME};
 
 /// What token services give: minutes, mostly; the service alone decides.
-pub const RANGE: TtlRange =
-    TtlRange { min: Ttl::seconds(1), default: Ttl::seconds(300), max: Ttl::seconds(129_600) };
+pub const RANGE: TtlRange = TtlRange { min: Ttl::seconds(1), default: Ttl::seconds(300), max: Ttl::seconds(129_600) };
 
 /// Built once.
 pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription {

@@ -68,8 +68,7 @@ impl Fake {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (manner, log, own) = (manner.clone(), Arc::clone(&log), own.clone());
-                let service =
-                    service_fn(move |request| answer(request, manner.clone(), own.clone(), Arc::clone(&log)));
+                let service = service_fn(move |request| answer(request, manner.clone(), own.clone(), Arc::clone(&log)));
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );

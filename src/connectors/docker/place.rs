@@ -74,7 +74,8 @@ impl Place {
 
 /// The URL of a token service: one that a password may be sent to.
 pub fn service_url(text: &str) -> Option<Url> {
-    let fits = text.len() <= URL_LENGTH_MAX && text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['@', '\\']);
+    let fits =
+        text.len() <= URL_LENGTH_MAX && text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['@', '\\']);
     let url = Url::parse(text).ok().filter(|_| fits)?;
     let web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.fragment().is_none();
     (web && url.username().is_empty() && url.password().is_none()).then_some(url)

@@ -57,9 +57,8 @@ fn attribution() -> Attribution {
 }
 
 fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, text): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()))
-    };
+    let field =
+        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
     SourceCredential::new(fields.iter().map(field).collect())
 }
 
@@ -81,12 +80,7 @@ fn kind() -> ResourceTypeName {
 fn ask(settings: &Settings, repository: &str, access: AccessLevel) -> Ask {
     let host = settings.place().unwrap().host;
     let id = if repository.is_empty() { host } else { format!("{host}/{repository}") };
-    Ask {
-        resource_type: kind(),
-        resource: ResourceId::canonical(id).unwrap(),
-        access,
-        parameters: BTreeMap::new(),
-    }
+    Ask { resource_type: kind(), resource: ResourceId::canonical(id).unwrap(), access, parameters: BTreeMap::new() }
 }
 
 async fn mint(fake: &Fake, more: &str, access: AccessLevel) -> Result<Minted, UpstreamError> {

@@ -45,9 +45,10 @@ pub fn read(token: &SecretText, scope: &Scope) -> Reading {
     let Some(claims) = claims(token.reveal()) else { return Reading::Opaque };
     let Some(access) = claims.access else { return Reading::Opaque };
     let mine = |entry: &&Access| entry.kind == "repository" && Some(&entry.name) == scope.repository.as_ref();
-    let wider = access.iter().filter(|entry| !entry.actions.is_empty()).any(|entry| {
-        !mine(&entry) || entry.actions.iter().any(|action| !scope.actions().contains(&action.as_str()))
-    });
+    let wider = access
+        .iter()
+        .filter(|entry| !entry.actions.is_empty())
+        .any(|entry| !mine(&entry) || entry.actions.iter().any(|action| !scope.actions().contains(&action.as_str())));
     if wider {
         return Reading::Wider;
     }

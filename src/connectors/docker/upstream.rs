@@ -192,7 +192,8 @@ impl<'a> Registry<'a> {
                 .to_owned(),
         })?;
         let service = set.service.clone().or(service);
-        let fits = service.as_ref().is_none_or(|text| text.len() <= 256 && text.bytes().all(|b| (b' '..=b'~').contains(&b)));
+        let fits =
+            service.as_ref().is_none_or(|text| text.len() <= 256 && text.bytes().all(|b| (b' '..=b'~').contains(&b)));
         if fits { Ok((url, service)) } else { Err(UpstreamError::BadAnswer { what: "a service that cannot be" }) }
     }
 

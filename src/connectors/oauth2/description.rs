@@ -49,8 +49,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
 });
 
 /// What the provider says of its tokens' lives, up to the longest.
-pub const RANGE: TtlRange =
-    TtlRange { min: Ttl::seconds(1), default: Ttl::seconds(3600), max: Ttl::seconds(LONGEST) };
+pub const RANGE: TtlRange = TtlRange { min: Ttl::seconds(1), default: Ttl::seconds(3600), max: Ttl::seconds(LONGEST) };
 
 fn method<T: JsonSchema>(
     name: &'static str,

@@ -57,8 +57,7 @@ impl Fake {
     pub async fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state =
-            Arc::new(State { manner, asked: Mutex::default(), refresh: Mutex::new((REFRESH.to_owned(), 1)) });
+        let state = Arc::new(State { manner, asked: Mutex::default(), refresh: Mutex::new((REFRESH.to_owned(), 1)) });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

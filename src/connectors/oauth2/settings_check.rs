@@ -193,7 +193,8 @@ fn endpoint(text: &str) -> bool {
 // must name it, and every connect checks that.
 fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let plain = text.len() <= TEXT_LENGTH_MAX && !text.contains(['@', '\\']) && text.bytes().all(|b| b.is_ascii_graphic());
+    let plain =
+        text.len() <= TEXT_LENGTH_MAX && !text.contains(['@', '\\']) && text.bytes().all(|b| b.is_ascii_graphic());
     let fits = plain && url.has_host() && matches!(url.scheme(), "http" | "https");
     let anonymous = url.username().is_empty() && url.password().is_none();
     (fits && anonymous).then_some(url)

@@ -57,9 +57,8 @@ fn attribution() -> Attribution {
 }
 
 fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, text): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()))
-    };
+    let field =
+        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
     SourceCredential::new(fields.iter().map(field).collect())
 }
 
@@ -138,9 +137,8 @@ fn settings_that_do_not_fit_are_refused_by_field() {
 fn what_is_ours_to_send_is_no_setting() {
     let method = AuthMethodName::parse("client-credentials").unwrap();
     let refused = |field: &str, name: &str| {
-        let json = format!(
-            r#"{{"api_url":"{API}","token_url":"https://h/t","client_id":"c","{field}":{{"{name}":"x"}}}}"#
-        );
+        let json =
+            format!(r#"{{"api_url":"{API}","token_url":"https://h/t","client_id":"c","{field}":{{"{name}":"x"}}}}"#);
         crate::connectors::AnyConnectorType::parse_settings(&OAuth2, &method, &json).is_err()
     };
     for name in ["grant_type", "client_id", "client_secret", "refresh_token", "scope", "SCOPE", "audience", "code"] {
@@ -167,10 +165,7 @@ fn each_way_of_authenticating_has_its_own_secret() {
     assert_eq!(check(&basic, &[("client_secret", "with blanks ok")]), None);
     assert_eq!(check(&basic, &[("client_secret", "line\nend")]).as_deref(), Some("secrets.client_secret"));
     assert_eq!(check(&basic, &[]).as_deref(), Some("secrets.client_secret"));
-    assert_eq!(
-        check(&basic, &[("client_secret", "a"), ("private_key", "b")]).as_deref(),
-        Some("secrets.private_key")
-    );
+    assert_eq!(check(&basic, &[("client_secret", "a"), ("private_key", "b")]).as_deref(), Some("secrets.private_key"));
     assert_eq!(check(&signed, &[("private_key", "no pem")]).as_deref(), Some("secrets.private_key"));
     assert_eq!(check(&signed, &[("private_key", &key_pem())]), None);
     assert_eq!(check(&public, &[("refresh_token", "r")]), None);
@@ -198,9 +193,7 @@ fn a_level_has_its_own_scopes_and_an_ask_narrows_within_them() {
     let bare = settings("client-credentials", "https://h", "");
     assert_eq!(scope(&bare, AccessLevel::Read, None), None);
     assert_eq!(narrow(&bare, AccessLevel::Read, Some("a")).unwrap_err().field, "parameters.scope");
-    let enforced = |settings: &Settings| {
-        OAuth2.enforced(settings, &narrow(settings, AccessLevel::Read, None).unwrap())
-    };
+    let enforced = |settings: &Settings| OAuth2.enforced(settings, &narrow(settings, AccessLevel::Read, None).unwrap());
     assert_eq!(enforced(&bare).downscope, Downscope::None, "nothing was asked for: nothing is promised");
     assert_eq!(enforced(&levels).downscope, Downscope::Resource);
 }

@@ -167,11 +167,7 @@ fn assertion(upstream: &Upstream, client: &Client<'_>, secret: &SourceCredential
 }
 
 /// When the token ends, and why that cannot be served if it cannot.
-fn lives_until(
-    client: &Client<'_>,
-    answer: &TokenAnswer,
-    asked_at: Timestamp,
-) -> (Timestamp, Option<UpstreamError>) {
+fn lives_until(client: &Client<'_>, answer: &TokenAnswer, asked_at: Timestamp) -> (Timestamp, Option<UpstreamError>) {
     let assumed = client.assumed_lifetime.map(|seconds| asked_at.plus(Ttl::seconds(seconds).as_duration()));
     let Some(expires_at) = answer.expires_at.or(assumed) else {
         let remedy = "the provider does not say how long its tokens live; set assumed_lifetime".to_owned();
