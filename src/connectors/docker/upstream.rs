@@ -99,8 +99,9 @@ impl<'a> Registry<'a> {
             Reading::Opaque => (unread(scope), None),
             Reading::Wider => return Err(UpstreamError::BadAnswer { what: "a token for more than was asked for" }),
             Reading::Lacks(actions) => {
-                let missing = actions.iter().map(|action| format!("{action} on {}", scope.resource)).collect();
-                let remedy = "give the login these rights in the registry".to_owned();
+                let name = |action: &&str| format!("{action} on {}", scope.resource);
+                let missing: Vec<String> = actions.iter().map(name).collect();
+                let remedy = format!("give the login {} in the registry", missing.join(", "));
                 return Err(UpstreamError::Denied { code: "not_granted".to_owned(), missing, remedy });
             }
         };

@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,10 +34,13 @@ impl Authority {
         let ca_key = KeyPair::generate().expect("a key can be made");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = named("bench CA");
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let ca = params.self_signed(&ca_key).expect("a CA can be made");
         let key = KeyPair::generate().expect("a key can be made");
         let mut server = CertificateParams::default();
+        // Another name than its issuer's, or it would pass for self-signed.
+        server.distinguished_name = named("bench server");
         server.subject_alt_names = vec![SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into())];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let issuer = Issuer::new(params, ca_key);
@@ -52,6 +56,12 @@ impl Authority {
             key: write("server.key", key.serialize_pem()),
         }
     }
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
 }
 
 /// What an https call came to.
