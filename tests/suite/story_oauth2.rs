@@ -126,9 +126,10 @@ fn a_client_mints_tokens_of_its_scopes_by_every_way_to_authenticate() {
     let other = json!({ "private_key": stranger });
     let said = register(&vault, &provider, ("other-key", "client-credentials"), "signer", &other, &signed);
     said.fails(1, "SOURCE_CREDENTIAL_REFUSED");
-    let right = json!({ "client_secret": POST.1 });
-    let said = register(&vault, &provider, ("other-way", "client-credentials"), POST.0, &right, &[]);
+    let key = json!({ "private_key": pem });
+    let said = register(&vault, &provider, ("other-way", "client-credentials"), BASIC.0, &key, &signed);
     said.fails(1, "SOURCE_CREDENTIAL_REFUSED");
+    let right = json!({ "client_secret": POST.1 });
     let sets = ["client_auth_method=post", "scope=models.admin"];
     let said = register(&vault, &provider, ("too-much", "client-credentials"), POST.0, &right, &sets);
     said.fails(1, "invalid_scope");

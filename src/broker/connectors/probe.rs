@@ -70,15 +70,10 @@ impl Broker {
         call: &Call,
         connector: &mut Connector,
         secret: &mut SourceCredential,
-        validate_only: bool,
     ) -> Result<(), BrokerError> {
         let settings = stored_settings(connector)?;
         if !settings.exclusive {
             connector.verification = self.verify_handed_in(call, connector, secret).await?;
-            return Ok(());
-        }
-        if validate_only {
-            // Nothing would keep the successor.
             return Ok(());
         }
         if connector.version == Version::FIRST {
@@ -168,6 +163,13 @@ impl Broker {
             connector: connector.clone(),
         })
     }
+}
+
+/// Whether the cloud is to be asked about a secret that was handed in. A dry
+/// run keeps no successor, so it must not use the secret up.
+pub(super) fn asks_cloud(connector: &Connector, skip_verify: bool, validate_only: bool) -> Result<bool, BrokerError> {
+    let costs = validate_only && stored_settings(connector)?.exclusive;
+    Ok(!skip_verify && !costs)
 }
 
 /// The result of a verification; that the cloud refuses is an answer, too.

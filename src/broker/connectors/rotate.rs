@@ -7,6 +7,7 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
+use super::probe::asks_cloud;
 use super::source::{check_secret, seal_context, stored_settings, type_of};
 
 /// The new source credential. Not Debug: it holds the secret.
@@ -45,10 +46,11 @@ impl Broker {
             return Err(BrokerError::Stale { noun: "connector" });
         }
         let mut new = self.with_new_secret(call, &old, &ask)?;
-        let detail = if ask.skip_verify { "skipped" } else { "asked" };
+        let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
+        let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
-        if !ask.skip_verify {
-            let asked = self.verify_new(call, &mut new, &mut ask.secret, ask.validate_only).await;
+        if asks {
+            let asked = self.verify_new(call, &mut new, &mut ask.secret).await;
             if let Err(error) = asked {
                 return Err(self.close_failed(call, &entry, error).await);
             }

@@ -63,12 +63,13 @@ impl Broker {
         let resealed = !ask.secret.is_empty();
         // Looking would use the stored credential up: `connector verify` takes
         // the turn for that.
-        let may_look = resealed || !settings.exclusive;
-        let asks_cloud = !ask.skip_verify && may_look && (resealed || new.settings != old.settings);
+        let changes = resealed || new.settings != old.settings;
+        let may_look = !settings.exclusive || (resealed && !ask.validate_only);
+        let asks_cloud = !ask.skip_verify && may_look && changes;
         let entry = self.open_on(call, &old, Some(("change", &what(&ask)))).await?;
         if asks_cloud {
             new = self.verified_change(call, new, &mut ask, &permit, &entry).await?;
-        } else if resealed || new.settings != old.settings {
+        } else if changes {
             new.verification = self.unverified();
         }
         if ask.validate_only {
@@ -135,7 +136,7 @@ impl Broker {
         entry: &OpenEntry,
     ) -> Result<Connector, BrokerError> {
         if !ask.secret.is_empty() {
-            return match self.verify_new(call, &mut new, &mut ask.secret, ask.validate_only).await {
+            return match self.verify_new(call, &mut new, &mut ask.secret).await {
                 Ok(()) => Ok(new),
                 Err(error) => Err(self.close_failed(call, entry, error).await),
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
-use crate::domain::{Connector, IssuanceId, Verification, VerificationState};
+use crate::domain::{Connector, Issuance, IssuanceId, Verification, VerificationState};
 use crate::store::{Tx, Write};
 
 use super::super::{Broker, BrokerError, Call};
@@ -32,7 +32,7 @@ impl Broker {
             if let Err(error) = truth {
                 return Err(self.close_failed(call, &entry, error).await);
             }
-            self.record_issuance(call, &plan, &entry, &record).await?;
+            self.record_alone(call, &plan, &entry, &record).await?;
             return Ok(kept(minted, &record));
         };
         // The cloud has replaced it: that is stored, whatever else is so.
@@ -48,6 +48,30 @@ impl Broker {
         };
         self.succeed(call, &entry, &plan.route.connector, &successor, finish).await?;
         Ok(kept(minted, &record))
+    }
+
+    /// The record of a mint that replaced nothing. A connector that was said
+    /// to be failing is not.
+    async fn record_alone(
+        &self,
+        call: &Call,
+        plan: &Plan,
+        entry: &OpenEntry,
+        record: &Issuance,
+    ) -> Result<(), BrokerError> {
+        let old = &plan.route.connector;
+        if old.verification.state != VerificationState::Failing {
+            return self.record_issuance(call, plan, entry, record).await;
+        }
+        let new = Connector { verification: self.accepted(old), version: old.version.next(), ..Connector::clone(old) };
+        let write = Write::UpdateConnector { connector: new, expected: old.version, sealed: None };
+        match self.store.commit(self.issuance_tx(entry, record).write(write)).await {
+            Ok(_) => {
+                call.record.mark_lined();
+                Ok(())
+            }
+            Err(_) => Err(self.close_failed(call, entry, changed_meanwhile()).await),
+        }
     }
 
     /// The plan with the connector as the last mint left it. Nothing that was
