@@ -71,7 +71,7 @@ fn token_of(said: &Value) -> String {
     said["bearer_token"]["token"].as_str().unwrap_or_else(|| panic!("no token in {said}")).to_owned()
 }
 
-fn failing(vault: &Vault, connector: &str) -> Value {
+fn described(vault: &Vault, connector: &str) -> Value {
     vault.cli("alice", &["connector", "describe", connector, "-o", "json"]).json()
 }
 
@@ -175,6 +175,10 @@ fn a_refresh_token_that_rotates_serves_many_and_is_never_used_twice() {
     assert_eq!(provider.granted(), 6);
     vault.cli("alice", &["connector", "list-resources", "anna"]).ok();
     assert_eq!(provider.granted(), 6);
+    // Other settings do not look by themselves: that would use it up beside its turn.
+    vault.cli("alice", &["connector", "update", "anna", "--set", "admin_scope=models.write"]).ok();
+    assert_eq!(described(&vault, "anna")["verification"]["state"], "unverified");
+    assert_eq!(provider.granted(), 6);
     // After a stop the newest one is still there.
     vault.restart();
     mint(&vault, "anna", asks[1]).ok();
@@ -191,7 +195,7 @@ fn a_refresh_token_that_rotates_serves_many_and_is_never_used_twice() {
     vault.cli_with("alice", &arguments, &used.to_string()).fails(1, "SOURCE_CREDENTIAL_USED_UP");
     let said = mint(&vault, "anna", asks[1]).fails(1, "SOURCE_CREDENTIAL_USED_UP");
     assert!(said.stderr.contains("rotate-secret"), "{said}");
-    assert_eq!(failing(&vault, "anna")["verification"]["state"], "failing");
+    assert_eq!(described(&vault, "anna")["verification"]["state"], "failing");
 }
 
 /// Kills the daemon between the provider's answer and the commit, and starts it again.
@@ -231,7 +235,7 @@ fn a_power_cut_between_the_answer_and_the_commit_is_survived_or_said() {
     killed_in_mid_mint(&vault, &provider, "strict");
     let said = mint(&vault, "strict", &["--access", "write"]).fails(1, "SOURCE_CREDENTIAL_USED_UP");
     assert!(said.stderr.contains("lost when the server stopped") && said.stderr.contains("rotate-secret"), "{said}");
-    let seen = failing(&vault, "strict");
+    let seen = described(&vault, "strict");
     assert_eq!(seen["verification"]["state"], "failing", "{seen}");
     assert!(seen["verification"]["reason"].as_str().unwrap().contains("rotate-secret"), "{seen}");
     // A new one from a person mends it.
@@ -239,7 +243,7 @@ fn a_power_cut_between_the_answer_and_the_commit_is_survived_or_said() {
     vault.cli_with("alice", &["connector", "rotate-secret", "strict", "--secrets", "-"], &secrets.to_string()).ok();
     let said = mint(&vault, "strict", &["--access", "write"]).json();
     assert_eq!(provider.introspect(&token_of(&said))["active"], true);
-    assert_eq!(failing(&vault, "strict")["verification"]["state"], "verified");
+    assert_eq!(described(&vault, "strict")["verification"]["state"], "verified");
 }
 
 #[test]
