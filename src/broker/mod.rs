@@ -57,7 +57,7 @@ use crate::sealing::Keyring;
 use crate::store::Store;
 
 use audit::TAILS_MAX;
-use credentials::{CredentialCache, Flights, Routes, WATCHES_MAX};
+use credentials::{CredentialCache, Flights, Routes, Turns, WATCHES_MAX};
 use lookup::Lookups;
 
 /// What the broker is made of; the daemon wires it.
@@ -92,6 +92,7 @@ pub struct Broker {
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    turns: Turns,
     watches: Arc<Semaphore>,
     tails: Arc<Semaphore>,
     pages: PageTokens,
@@ -109,6 +110,7 @@ impl Broker {
             routes: Routes::new(),
             cache: CredentialCache::new(),
             flights: Flights::default(),
+            turns: Turns::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),

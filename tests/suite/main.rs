@@ -38,5 +38,8 @@ mod story_gcp_methods;
 mod story_azure;
 mod story_methods;
 mod story_ssh;
+mod story_docker;
+mod story_methods;
+mod story_oauth2;
 mod story_watch;
 mod thundering;
