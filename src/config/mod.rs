@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod issuer;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+pub use issuer::IssuerConfig;
 pub use files::{credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
 pub use span::Span;
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The way out to clouds.
     pub outbound: OutboundConfig,
+    /// The OpenID issuer.
+    pub issuer: IssuerConfig,
     /// Limits of rates.
     pub limits: LimitsConfig,
     /// The log.
@@ -249,6 +253,7 @@ impl Config {
         if server.tls_certificate.as_os_str().is_empty() != server.tls_key.as_os_str().is_empty() {
             return Err(ConfigError::key("server.tls_key", "set it together with server.tls_certificate, or neither"));
         }
+        self.issuer.check()?;
         let outbound = &self.outbound;
         if !outbound.implicit_identities.is_empty() && outbound.aws_credentials_file.as_os_str().is_empty() {
             let problem = "names profiles of outbound.aws_credentials_file: set that too";

@@ -63,7 +63,7 @@ impl Broker {
         let detail = if ask.skip_verify { ("verify", "skipped") } else { ("verify", "asked") };
         let entry = self.open_on(call, &connector, Some(detail)).await?;
         if !ask.skip_verify {
-            match self.verify_handed_in(call, &connector, &ask.secret).await {
+            match self.verify_handed_in(call, &connector, &ask.secret, &entry).await {
                 Ok(verification) => connector.verification = verification,
                 Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
             }

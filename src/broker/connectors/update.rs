@@ -96,7 +96,9 @@ impl Broker {
             }
             None => before.clone(),
         };
-        if settings.destination != before.destination && ask.secret.is_empty() {
+        // Who holds no secret need not show that he knows it.
+        let holds_secret = !old.secret.fields.is_empty();
+        if settings.destination != before.destination && holds_secret && ask.secret.is_empty() {
             return Err(secret_needed_again());
         }
         new.settings.clone_from(&settings.json);
@@ -133,7 +135,7 @@ impl Broker {
         let asked = if ask.secret.is_empty() {
             self.verify_stored(call, &Arc::new(new.clone()), permit, entry).await
         } else {
-            Ok(self.verify_handed_in(call, &new, &ask.secret).await)
+            Ok(self.verify_handed_in(call, &new, &ask.secret, entry).await)
         };
         match asked {
             Ok(Ok(verification)) => {
