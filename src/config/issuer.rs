@@ -65,7 +65,7 @@ impl IssuerConfig {
         self.url()?;
         // Google takes no token that lives longer than a day, AWS none that
         // ended; an hour is long enough for every exchange.
-        within("issuer.token_ttl_max", self.token_ttl_max, Span::seconds(60), Span::seconds(3600))?;
+        within("issuer.token_ttl_max", self.token_ttl_max, Span::seconds(5), Span::seconds(3600))?;
         within("issuer.rotation_period", self.rotation_period, Span::seconds(3600), Span::seconds(366 * 86_400))?;
         within("issuer.jwks_max_age", self.jwks_max_age, Span::seconds(1), Span::seconds(86_400))?;
         if self.jwks_max_age >= self.rotation_period {

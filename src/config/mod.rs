@@ -20,8 +20,8 @@ use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use issuer::IssuerConfig;
 pub use files::{credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
+pub use issuer::IssuerConfig;
 pub use span::Span;
 
 /// What overrides begin with; two underscores, so that no other variable fits.

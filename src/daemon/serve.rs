@@ -126,15 +126,18 @@ impl Plan {
         }
         let outbound = Arc::new(self.outbound()?);
         let (keyring, (stop, stopping)) = (Arc::new(keyring), watch::channel(false));
-        let issuing = issuing::open(&self.config.issuer, issuing::Parts {
-            store: Arc::clone(&store) as _,
-            keyring: Arc::clone(&keyring),
-            ledger: ledger.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            certificates: Arc::clone(&certificates),
-            stopping: stopping.clone(),
-        })
+        let issuing = issuing::open(
+            &self.config.issuer,
+            issuing::Parts {
+                store: Arc::clone(&store) as _,
+                keyring: Arc::clone(&keyring),
+                ledger: ledger.clone(),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                certificates: Arc::clone(&certificates),
+                stopping: stopping.clone(),
+            },
+        )
         .await?;
         let issuer = issuing.as_ref().map(|issuing| Arc::clone(&issuing.issuer));
         let identities = issuer.clone().map_or_else(|| Arc::new(NoIssuer) as Arc<dyn IdentityTokens>, |own| own);

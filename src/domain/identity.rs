@@ -118,7 +118,13 @@ mod tests {
         let kinds = [PrincipalKind::User, PrincipalKind::ServiceAccount];
         let kind = kinds.into_iter().find(|one| one.as_str() == kind)?;
         let principal = (kind, name.parse().ok()?);
-        Some(Subject { project: project.parse().ok()?, connector: connector.parse().ok()?, principal, issuance: None, form })
+        Some(Subject {
+            project: project.parse().ok()?,
+            connector: connector.parse().ok()?,
+            principal,
+            issuance: None,
+            form,
+        })
     }
 
     proptest! {

@@ -2,5 +2,6 @@
 
 pub mod adding_a_connector;
 pub mod adding_a_store;
+pub mod openid_issuer;
 pub mod operations;
 pub mod threat_model;

@@ -3,8 +3,9 @@
 
 use crate::audit::{Line, Seq};
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState, IssuerKeyId, Principal,
-    PrincipalId, Project, ProjectId, RequestId, Stack, StackId, Timestamp, TokenId, TokenRecord, Version,
+    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
+    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Stack, StackId, Timestamp, TokenId,
+    TokenRecord, Version,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 

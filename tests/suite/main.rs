@@ -32,6 +32,7 @@ mod faults;
 mod quickstart;
 mod rig;
 mod story_aws;
+mod story_issuer;
 mod story_methods;
 mod story_watch;
 mod thundering;

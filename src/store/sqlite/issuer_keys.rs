@@ -60,8 +60,7 @@ pub(super) fn activate(
     retire: Option<&IssuerKeyId>,
     at: Timestamp,
 ) -> Result<(), Failure> {
-    const RETIRE: &str =
-        "UPDATE issuer_keys SET state = 'retired', retired_at = ?2 WHERE id = ?1 AND state = 'active'";
+    const RETIRE: &str = "UPDATE issuer_keys SET state = 'retired', retired_at = ?2 WHERE id = ?1 AND state = 'active'";
     const ACTIVATE: &str =
         "UPDATE issuer_keys SET state = 'active', activated_at = ?2 WHERE id = ?1 AND state = 'next'";
     // First the old one: there is one active key at any time.

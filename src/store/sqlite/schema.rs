@@ -21,7 +21,10 @@ const MIGRATIONS: [Migration; VERSION as usize] = [
         sql: include_str!("migrations/0001_initial.sql"),
         digest: "3f15febbda700deae0050cd212221aa0e0712da644690a8065b67ea2cc8129c7",
     },
-    Migration { sql: include_str!("migrations/0002_issuer_keys.sql"), digest: "DIGEST2" },
+    Migration {
+        sql: include_str!("migrations/0002_issuer_keys.sql"),
+        digest: "b7b31867bffe1bd60eb3183f33afa9b136bd477ad618ebe3342057dd4aa6bbda",
+    },
 ];
 
 pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {

@@ -10,7 +10,9 @@ use crate::store::{Guard, Remembered, Revision, StoreError, Tx, Write};
 use super::chain::{Chain, EncodedLine};
 use super::failure::Failure;
 use super::work::Work;
-use super::{bindings, changes, components, connectors, issuances, issuer_keys, keks, named, principals, projects, requests};
+use super::{
+    bindings, changes, components, connectors, issuances, issuer_keys, keks, named, principals, projects, requests,
+};
 use super::{stacks, tokens};
 
 /// A transaction whose lines have their stored form, made by the task that
