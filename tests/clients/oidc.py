@@ -34,7 +34,7 @@ def trusting(ca):
 
 def fetch(ca, method, url, header_bytes="0"):
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=trusting(ca), timeout=20)
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=trusting(ca), timeout=60)
     headers = {"x-long": "x" * int(header_bytes)} if header_bytes != "0" else {}
     connection.request(method, parts.path + ("?" + parts.query if parts.query else ""), headers=headers)
     answer = connection.getresponse()

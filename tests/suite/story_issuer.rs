@@ -1,6 +1,7 @@
 //! valetkey as an OpenID issuer: a connector without any stored secret, an STS that fetches our keys and checks each
 //! token, stock libraries that find us by discovery, and everything next to it refused.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -129,8 +130,12 @@ fn a_connector_without_a_secret_mints_one_prefix_and_the_ledger_names_the_identi
     let subject = |who: &str| format!("project:default:connector:keyless:principal:user/{who}");
     assert_eq!(named, [subject("alice"), subject("bob")]);
     assert!(ledger.iter().filter(ok).all(|line| line["details"]["identity_audience"] == AUDIENCE));
-    // Rotating nothing is done, and stays nothing.
+    // There is nothing to rotate, and no secret to show again when the endpoint changes.
     world.vault.cli("alice", &["connector", "verify", "keyless"]).ok();
+    world.vault.cli("alice", &["connector", "rotate-secret", "keyless"]).ok();
+    let endpoint = format!("sts_endpoint_url={}", world.between.endpoint());
+    world.vault.cli("alice", &["connector", "update", "keyless", "--set", &endpoint]).ok();
+    world.mint("s3://datasets/train").ok();
     assert!(
         !world.vault.logs().contains(&world.token()) && !ledger.iter().any(|line| line.to_string().contains("eyJ"))
     );
@@ -261,6 +266,11 @@ fn the_door_serves_two_documents_and_says_nothing_else() {
         assert!(!answer.to_string().contains("valetkey"), "{answer}");
     }
     assert_eq!(fetch("GET", "/", "20000")["status"], 431);
+    // Silent peers hold every place, and lose it in time.
+    let port: u16 = issuer.rsplit(':').next().unwrap().parse().unwrap();
+    let silent: Vec<_> = (0..80).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()).collect();
+    assert_eq!(fetch("GET", "/.well-known/jwks.json", "0")["status"], 200);
+    drop(silent);
     let keys = fetch("GET", "/.well-known/jwks.json", "0")["body"].as_str().unwrap().to_owned();
     let keys: Value = serde_json::from_str(&keys).unwrap();
     assert_eq!(keys["keys"].as_array().unwrap().len(), 2);

@@ -70,8 +70,8 @@ const ASSUMING: Doing = Doing {
 };
 const VOUCHED: Doing = Doing {
     permissions: &["sts:AssumeRoleWithWebIdentity"],
-    remedy: "let the role's trust policy allow it to the OIDC provider of this server's issuer, for the connector's \
-             audience and for subjects that begin with project:PROJECT:connector:CONNECTOR",
+    remedy: "let the role's trust policy allow sts:AssumeRoleWithWebIdentity to the OIDC provider of this server's \
+             issuer, for the connector's audience and for subjects that begin with project:PROJECT:connector:CONNECTOR",
 };
 const IDENTITY_REFUSED: &str = "STS does not take this server's identity token: the account needs an OIDC provider with \
                                 exactly the [issuer] url, the connector's audience among its client ids, and keys that \
