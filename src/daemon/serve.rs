@@ -140,7 +140,10 @@ impl Plan {
         )
         .await?;
         let issuer = issuing.as_ref().map(|issuing| Arc::clone(&issuing.issuer));
-        let identities = issuer.clone().map_or_else(|| Arc::new(NoIssuer) as Arc<dyn IdentityTokens>, |own| own);
+        let identities: Arc<dyn IdentityTokens> = match &issuer {
+            Some(issuer) => Arc::clone(issuer) as _,
+            None => Arc::new(NoIssuer),
+        };
         let broker = Arc::new(Broker::new(Parts {
             store: Arc::clone(&store) as _,
             keyring,

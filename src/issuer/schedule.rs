@@ -121,7 +121,7 @@ mod tests {
     fn a_new_issuer_makes_a_key_that_signs_and_then_the_next_one() {
         assert_eq!(next_step(at(0), &[], &RULES), Some(Step::MakeActive));
         let active = key('a', 0, Some(0), None);
-        assert_eq!(next_step(at(0), &[active.clone()], &RULES), Some(Step::MakeNext));
+        assert_eq!(next_step(at(0), std::slice::from_ref(&active), &RULES), Some(Step::MakeNext));
         assert_eq!(next_step(at(0), &[active, key('b', 0, None, None)], &RULES), None);
     }
 

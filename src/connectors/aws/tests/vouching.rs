@@ -115,10 +115,8 @@ async fn each_refusal_of_an_identity_says_what_to_do_and_repeats_nothing() {
         let (_, body) = error(status, code);
         let fake = Fake::start(Manner { always: Some((status, body)), ..Manner::default() }).await;
         let refused = mint(&fake, &vouching(&fake), "").await.err().unwrap();
-        let missing = match &refused {
-            UpstreamError::Denied { missing, .. } => missing.join(" "),
-            other => other.to_string(),
-        };
+        let missing =
+            if let UpstreamError::Denied { missing, .. } = &refused { missing.join(" ") } else { String::new() };
         let text = format!("{refused} {missing}");
         assert!(text.contains(said) && !text.contains("anna") && !text.contains("rotate"), "{code}: {text}");
         assert_eq!(refused.recoverable(), recoverable, "{code}");
