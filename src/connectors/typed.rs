@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::{
     AccessLevel, Attribution, AuthMethodName, Clock, EnforcedScope, Entropy, FieldError, FieldErrors, IdentityError,
-    IdentityTokens, Issuance, Minted, Reach, ResourceId, ResourceTypeName, SecretText, ShapeName, Subject, Timestamp,
-    Ttl, TtlRange,
+    IdentityTokens, Issuance, Minted, Reach, ResourceId, ResourceTypeName, SecretText, ShapeName, Subject, SubjectForm,
+    Timestamp, Ttl, TtlRange,
 };
 use crate::outbound::Outbound;
 use crate::sealing::SourceCredential;
@@ -49,13 +49,28 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A token of the broker's own issuer about whom this call is for.
+    /// A token of the broker's own issuer about whom this call is for; its
+    /// `sub` names the principal. For clouds that match by patterns.
     ///
     /// # Errors
     /// `NotEnabled` when the server has no issuer.
     pub fn identity_token(&self, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
+        self.identity_token_as(SubjectForm::Principal, audience, ttl)
+    }
+
+    /// The same with a `sub` that is the same for every principal of the
+    /// connector. For clouds that compare all of it: Entra.
+    ///
+    /// # Errors
+    /// `NotEnabled` when the server has no issuer.
+    pub fn connector_identity_token(&self, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
+        self.identity_token_as(SubjectForm::Connector, audience, ttl)
+    }
+
+    fn identity_token_as(&self, form: SubjectForm, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
         let subject = self.subject.as_ref().ok_or(UpstreamError::NotEnabled { remedy: ISSUER_OFF })?;
-        self.identities.token(subject, audience, ttl).map_err(|error| match error {
+        let subject = Subject { form, ..Subject::clone(subject) };
+        self.identities.token(&subject, audience, ttl).map_err(|error| match error {
             IdentityError::Off => UpstreamError::NotEnabled { remedy: ISSUER_OFF },
             IdentityError::Unsigned => UpstreamError::Unavailable { what: "the identity token cannot be signed" },
         })

@@ -70,16 +70,17 @@ impl Broker {
         call: &Call,
         connector: &mut Connector,
         secret: &mut SourceCredential,
+        entry: &OpenEntry,
     ) -> Result<(), BrokerError> {
         let settings = stored_settings(connector)?;
         if !settings.exclusive {
-            connector.verification = self.verify_handed_in(call, connector, secret).await?;
+            connector.verification = self.verify_handed_in(call, connector, secret, entry).await?;
             return Ok(());
         }
         if connector.version == Version::FIRST {
             self.name_is_free(call, connector).await?;
         }
-        let (verification, outcome) = self.probe(call, connector, &settings)?.ask(secret).await?;
+        let (verification, outcome) = self.probe(call, connector, &settings, entry)?.ask(secret).await?;
         if let Some(successor) = outcome.successor {
             connector.secret.fields = successor.names();
             connector.secret.fingerprint = self.keyring.fingerprint(connector.project, &successor)?;
@@ -110,7 +111,7 @@ impl Broker {
         let old = found.map_err(|error| BrokerError::of("connector", &error))?;
         let entry = self.open_on(call, &old, None).await?;
         let settings = stored_settings(&old)?;
-        let probe = self.probe(call, &old, &settings)?;
+        let probe = self.probe(call, &old, &settings, &entry)?;
         let asked = self.with_secret(&old, permit, &entry, move |secret| Box::pin(probe.ask(secret)));
         let (verification, successor) = match asked.await {
             Ok(Ok((verification, outcome))) => (verification, outcome.successor),
@@ -149,13 +150,19 @@ impl Broker {
         }
     }
 
-    fn probe(&self, call: &Call, connector: &Connector, settings: &CheckedSettings) -> Result<Probe, BrokerError> {
+    fn probe(
+        &self,
+        call: &Call,
+        connector: &Connector,
+        settings: &CheckedSettings,
+        entry: &OpenEntry,
+    ) -> Result<Probe, BrokerError> {
         let kind = type_of(connector)?;
         let scope = least_scope(kind, connector).ok_or(UpstreamError::StoredSettings)?;
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
         Ok(Probe {
             kind,
-            upstream: self.upstream_for(call, connector, Some(issuance)),
+            upstream: self.upstream_for(call, connector, Some(issuance), entry),
             scope,
             ttl: settings.ttl.default,
             attribution: Attribution { principal: call.principal().clone(), project: call.project(), issuance },

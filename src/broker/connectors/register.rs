@@ -65,7 +65,7 @@ impl Broker {
         let detail = if asks { ("verify", "asked") } else { ("verify", "skipped") };
         let entry = self.open_on(call, &connector, Some(detail)).await?;
         if asks {
-            let asked = self.verify_new(call, &mut connector, &mut ask.secret).await;
+            let asked = self.verify_new(call, &mut connector, &mut ask.secret, &entry).await;
             if let Err(error) = asked {
                 return Err(self.close_failed(call, &entry, error).await);
             }

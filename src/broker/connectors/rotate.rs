@@ -50,7 +50,7 @@ impl Broker {
         let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
         if asks {
-            let asked = self.verify_new(call, &mut new, &mut ask.secret).await;
+            let asked = self.verify_new(call, &mut new, &mut ask.secret, &entry).await;
             if let Err(error) = asked {
                 return Err(self.close_failed(call, &entry, error).await);
             }

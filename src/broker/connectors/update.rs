@@ -100,7 +100,9 @@ impl Broker {
             }
             None => before.clone(),
         };
-        if settings.destination != before.destination && ask.secret.is_empty() {
+        // Who holds no secret need not show that he knows it.
+        let holds_secret = !old.secret.fields.is_empty();
+        if settings.destination != before.destination && holds_secret && ask.secret.is_empty() {
             return Err(secret_needed_again());
         }
         new.settings.clone_from(&settings.json);
@@ -136,7 +138,7 @@ impl Broker {
         entry: &OpenEntry,
     ) -> Result<Connector, BrokerError> {
         if !ask.secret.is_empty() {
-            return match self.verify_new(call, &mut new, &mut ask.secret).await {
+            return match self.verify_new(call, &mut new, &mut ask.secret, entry).await {
                 Ok(()) => Ok(new),
                 Err(error) => Err(self.close_failed(call, entry, error).await),
             };

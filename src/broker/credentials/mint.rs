@@ -141,7 +141,8 @@ impl Broker {
     ) -> Result<MintOutcome, BrokerError> {
         let route = Arc::clone(&plan.route);
         let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
-        let (upstream, ttl) = (self.upstream_for(call, &plan.route.connector, Some(issuance)), plan.granted.ttl);
+        let upstream = self.upstream_for(call, &plan.route.connector, Some(issuance), entry);
+        let ttl = plan.granted.ttl;
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
             Box::pin(async move {
                 let connector = &route.connector;
