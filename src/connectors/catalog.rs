@@ -10,15 +10,8 @@ use super::oauth2;
 use super::ssh;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[
-    &aws::Aws,
-    &azure::Azure,
-    &docker::Docker,
-    &gcp::Gcp,
-    &kubernetes::Kubernetes,
-    &oauth2::OAuth2,
-    &ssh::Ssh,
-];
+pub static CATALOG: &[&dyn AnyConnectorType] =
+    &[&aws::Aws, &azure::Azure, &docker::Docker, &gcp::Gcp, &kubernetes::Kubernetes, &oauth2::OAuth2, &ssh::Ssh];
 
 /// The connector type with this name.
 #[must_use]
