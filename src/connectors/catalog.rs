@@ -3,9 +3,10 @@
 use super::aws;
 use super::erased::AnyConnectorType;
 use super::gcp;
+use super::kubernetes;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &gcp::Gcp];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &gcp::Gcp, &kubernetes::Kubernetes];
 
 /// The connector type with this name.
 #[must_use]

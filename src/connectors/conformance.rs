@@ -30,6 +30,7 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         "docker-registry",
         &["europe-west4-docker.pkg.dev/ml-prod-123456/models", "gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"],
     ),
+    ("kubernetes", "kubernetes-cluster", &["train", "train/ml/reader", "train/ml/reader2", "train/serve/reader"]),
 ];
 
 struct Sevens;

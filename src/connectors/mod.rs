@@ -12,6 +12,7 @@ mod conformance;
 pub mod description;
 pub mod erased;
 pub mod gcp;
+pub mod kubernetes;
 #[cfg(test)]
 pub(crate) mod paper;
 pub mod token_endpoint;

@@ -34,6 +34,7 @@ mod rig;
 mod story_aws;
 mod story_gcp;
 mod story_gcp_methods;
+mod story_kubernetes;
 mod story_methods;
 mod story_watch;
 mod thundering;

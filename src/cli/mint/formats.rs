@@ -16,6 +16,10 @@ use super::view::{CredentialView, ShapeView};
 /// What kubectl asks for when it does not say.
 const EXEC_API_VERSION: &str = "client.authentication.k8s.io/v1";
 
+/// kubectl's library asks again when the end has passed and no sooner: it is
+/// told an end this much earlier (DELIVERY section 7).
+const EXEC_SLACK_SECONDS: i64 = 60;
+
 /// For which program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ProgramFormat {
@@ -26,6 +30,8 @@ pub(super) enum ProgramFormat {
     AwsCredentialProcess,
     /// The JSON of a Kubernetes exec plugin.
     ExecCredential,
+    /// A whole kubeconfig with one cluster; for kubectl and its like.
+    Kubeconfig,
     /// A Docker config.json with one registry.
     DockerConfig,
 }
@@ -47,6 +53,7 @@ pub(super) fn write(
         ProgramFormat::Env => env(credential, values),
         ProgramFormat::AwsCredentialProcess => aws_process(credential, values).map(line),
         ProgramFormat::ExecCredential => exec_credential(credential, values, exec_info).map(line),
+        ProgramFormat::Kubeconfig => kubeconfig(credential, values),
         ProgramFormat::DockerConfig => docker_config(values).map(line),
     }
 }
@@ -60,9 +67,12 @@ fn unsuited(values: &ShapeView, format: &str, wants: &str) -> Failure {
         .hint("use -o json, or --format env")
 }
 
+fn endless() -> Failure {
+    Failure::failed("the server did not say when the credential ends")
+}
+
 fn expiry(credential: &CredentialView) -> Result<String, Failure> {
-    let at = credential.expires_at.ok_or_else(|| Failure::failed("the server did not say when the credential ends"))?;
-    Ok(at.whole_seconds())
+    Ok(credential.expires_at.ok_or_else(endless)?.whole_seconds())
 }
 
 /// DELIVERY: `Version` is the integer 1; without `Expiration` it is never
@@ -80,7 +90,8 @@ fn aws_process(credential: &CredentialView, values: &ShapeView) -> Result<Value,
     }))
 }
 
-/// client-go demands the very apiVersion that it asked for.
+/// client-go demands the very apiVersion that it asked for, and asks again
+/// only when the end has passed.
 fn exec_credential(credential: &CredentialView, values: &ShapeView, asked: Option<&str>) -> Result<Value, Failure> {
     let version = asked.and_then(|info| {
         let info: Value = serde_json::from_str(info).ok()?;
@@ -99,13 +110,47 @@ fn exec_credential(credential: &CredentialView, values: &ShapeView, asked: Optio
         }
     };
     if let Some(fields) = status.as_object_mut() {
-        fields.insert("expirationTimestamp".to_owned(), expiry(credential)?.into());
+        let at = credential.expires_at.ok_or_else(endless)?.earlier(EXEC_SLACK_SECONDS);
+        fields.insert("expirationTimestamp".to_owned(), at.whole_seconds().into());
     }
     Ok(json!({
         "apiVersion": version.as_deref().unwrap_or(EXEC_API_VERSION),
         "kind": "ExecCredential",
         "status": status,
     }))
+}
+
+/// Without a CA the system's roots count: nothing here turns verification off.
+fn kubeconfig(credential: &CredentialView, values: &ShapeView) -> Result<String, Failure> {
+    let wants = "a bearer token or a client certificate with the address of a cluster";
+    let (user, endpoint, authority) = match values {
+        ShapeView::BearerToken { token, endpoint, certificate_authority } => {
+            (json!({ "token": token }), endpoint, certificate_authority)
+        }
+        ShapeView::ClientCertificate { certificate, private_key, endpoint, certificate_authority } => {
+            let data = |pem: &str| STANDARD.encode(pem);
+            let user = json!({ "client-certificate-data": data(certificate), "client-key-data": data(private_key) });
+            (user, endpoint, certificate_authority)
+        }
+        ShapeView::AwsSession { .. }
+        | ShapeView::BasicLogin { .. }
+        | ShapeView::SshCertificate { .. }
+        | ShapeView::SignedUrl { .. } => return Err(unsuited(values, "kubeconfig", wants)),
+    };
+    let mut cluster = json!({ "server": endpoint.as_ref().ok_or_else(|| unsuited(values, "kubeconfig", wants))? });
+    if let (Some(pem), Some(fields)) = (authority, cluster.as_object_mut()) {
+        fields.insert("certificate-authority-data".to_owned(), STANDARD.encode(pem).into());
+    }
+    let name = credential.resource();
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": name, "cluster": cluster }],
+        "users": [{ "name": name, "user": user }],
+        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
+        "current-context": name,
+    });
+    serde_yaml_ng::to_string(&config).map_err(|_| Failure::failed("the server sent what no YAML can hold"))
 }
 
 fn docker_config(values: &ShapeView) -> Result<Value, Failure> {
@@ -256,11 +301,29 @@ mod tests {
         assert_eq!(
             text,
             "{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":\
-             {\"expirationTimestamp\":\"2030-01-01T00:00:00Z\",\"token\":\"k8s\"}}\n"
+             {\"expirationTimestamp\":\"2029-12-31T23:59:00Z\",\"token\":\"k8s\"}}\n"
         );
         let info = r#"{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential"}"#;
         assert!(write(&bearer(), ProgramFormat::ExecCredential, Some(info)).unwrap().contains("v1beta1"));
         assert!(write(&aws("S"), ProgramFormat::ExecCredential, None).is_err());
+    }
+
+    #[test]
+    fn a_kubeconfig_holds_the_cluster_and_never_turns_verification_off() {
+        let of = |endpoint: &str, pem: &str| {
+            let (token, endpoint, certificate_authority) = ("k8s".to_owned(), endpoint.to_owned(), pem.to_owned());
+            let shape = proto::BearerToken { token, endpoint, certificate_authority };
+            write(&minted(Shape::BearerToken(shape)), ProgramFormat::Kubeconfig, None)
+        };
+        let read: Value = serde_yaml_ng::from_str(&of("https://kube.example", "PEM\n").unwrap()).unwrap();
+        let cluster = json!({"server": "https://kube.example", "certificate-authority-data": "UEVNCg=="});
+        assert_eq!((&read["clusters"][0]["cluster"], &read["users"][0]["user"]["token"]), (&cluster, &json!("k8s")));
+        let system = of("https://kube.example", "").unwrap();
+        assert!(!system.contains("certificate-authority") && !system.contains("insecure"), "{system}");
+        let hostile = of("https://kube.example\nusers: []", "").unwrap();
+        let read: Value = serde_yaml_ng::from_str(&hostile).unwrap();
+        assert_eq!(read["users"][0]["user"]["token"], "k8s", "a value does not break out");
+        assert!(of("", "PEM").is_err() && write(&aws("S"), ProgramFormat::Kubeconfig, None).is_err());
     }
 
     #[test]

@@ -171,6 +171,13 @@ impl From<proto::MintedCredential> for CredentialView {
     }
 }
 
+impl CredentialView {
+    /// The canonical resource.
+    pub(super) fn resource(&self) -> &str {
+        &self.resource_id
+    }
+}
+
 /// How far the cloud narrows, in words.
 pub(in crate::cli) fn downscope(number: i32) -> &'static str {
     match proto::Downscope::try_from(number) {

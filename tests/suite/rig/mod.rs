@@ -13,6 +13,7 @@ pub mod client;
 pub mod evil;
 pub mod google;
 pub mod http;
+pub mod kube;
 pub mod lab;
 pub mod moto;
 pub mod ports;
