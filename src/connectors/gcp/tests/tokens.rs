@@ -73,15 +73,15 @@ fn attribution() -> Attribution {
     Attribution { principal, project, issuance: IssuanceId::from_bytes([3; 16]) }
 }
 
-struct House {
+pub struct House {
     fake: Fake,
-    upstream: Upstream,
-    settings: Settings,
-    secret: SourceCredential,
+    pub upstream: Upstream,
+    pub settings: Settings,
+    pub secret: SourceCredential,
 }
 
 impl House {
-    async fn new(manner: Manner, method: &str, more: &str) -> Self {
+    pub async fn new(manner: Manner, method: &str, more: &str) -> Self {
         let fake = Fake::start(manner).await;
         let settings = settings(method, &format!(r#","endpoint_url":"{}"{more}"#, fake.url));
         let upstream = upstream(&fake, &[]);
