@@ -91,6 +91,14 @@ pub fn read(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<Toke
     if answer.status != 200 {
         return Err(refusal(answer, doing));
     }
+    answered(answer, asked_at)
+}
+
+/// The token of an answer in this form, whoever gave it.
+///
+/// # Errors
+/// `BadAnswer` for an answer that no caller may believe.
+pub fn answered(answer: &Response, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamError> {
     believed(json(answer)?, asked_at)
 }
 
