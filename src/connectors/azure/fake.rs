@@ -47,6 +47,9 @@ pub const SECRET: &str = "8Q~source-secret-source-secret-source";
 /// Who issues tokens to applications that trust it.
 const ISSUER: &str = "https://valetkey.test";
 
+/// Which of them it trusts; Entra compares all of it.
+const FEDERATED_SUBJECT: &str = "project:default:connector:prod-azure";
+
 /// What the fake does besides being strict.
 #[derive(Clone, Default)]
 pub struct Manner {
@@ -213,7 +216,7 @@ fn asserted(text: &str, state: &State) -> bool {
         Some("ES256") => {
             let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &state.issuer.public);
             claims["aud"] == json!("api://AzureADTokenExchange")
-                && (&claims["iss"], &claims["sub"]) == (&json!(ISSUER), &json!("connector:prod-azure"))
+                && (&claims["iss"], &claims["sub"]) == (&json!(ISSUER), &json!(FEDERATED_SUBJECT))
                 && key.verify(message.as_bytes(), &signature).is_ok()
         }
         _ => false,
@@ -315,7 +318,7 @@ impl IdentityTokens for Issuer {
         let mut count = self.count.lock().unwrap();
         *count += 1;
         let claims = json!({
-            "iss": ISSUER, "sub": format!("connector:{}", subject.connector), "aud": audience, "iat": now, "nbf": now,
+            "iss": ISSUER, "sub": subject.to_string(), "aud": audience, "iat": now, "nbf": now,
             "exp": now + i64::from(ttl.as_seconds()), "jti": count.to_string(),
         });
         self.key.sign(Map::new(), &claims).map_err(|_| IdentityError::Unsigned)

@@ -28,7 +28,7 @@ pub fn answer(asked: &Asked, state: &State) -> (u16, String) {
         }
         return manager(asked, state);
     }
-    if taken(bearer, &[STORAGE]).is_none() || asked.headers.get("x-ms-version").is_none() {
+    if taken(bearer, &[STORAGE]).is_none() || !asked.headers.contains_key("x-ms-version") {
         return (401, storage_error("InvalidAuthenticationInfo"));
     }
     storage(asked)

@@ -252,9 +252,9 @@ async fn a_registrys_token_is_for_one_repository_and_a_refusal_names_what_is_mis
     assert_eq!(claims["access"], json!([{"type": "repository", "name": REPOSITORY, "actions": ["pull", "push"]}]));
     assert_eq!(endpoint.as_deref(), Some("https://mlteam.azurecr.io"));
     assert_eq!(minted.expires_at, Timestamp::from_seconds(claims["exp"].as_i64().unwrap()));
-    let denied = |error: UpstreamError| match error {
-        UpstreamError::Denied { missing, .. } => missing,
-        other => panic!("{other}"),
+    let denied = |error: UpstreamError| {
+        let UpstreamError::Denied { missing, .. } = error else { panic!("{error}") };
+        missing
     };
     let error = mint(&fake, &of(REPOSITORY, AccessLevel::Admin)).await.err().unwrap();
     assert_eq!(denied(error), ["Microsoft.ContainerRegistry/registries/artifacts/delete"]);
