@@ -37,7 +37,8 @@ Examples:
       --resource-type s3-bucket --allow-resource 's3://datasets/**' --access-max read --ttl-max 1h
   valetkey connector register prod-s3 --type aws --method secret-key --secrets - < secrets.json
   valetkey connector register prod-s3 --type aws --method iam-role --validate-only
-  valetkey connector register train --kubeconfig kube.yaml --set 'service_accounts={\"read\":\"ml/reader\"}'")]
+  valetkey connector register train --kubeconfig kube.yaml \\
+      --set 'service_accounts={\"read\":\"ml/reader\"}'")]
     Register(Box<register::RegisterArgs>),
     /// List connectors
     #[command(after_help = "\

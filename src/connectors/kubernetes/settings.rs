@@ -212,14 +212,16 @@ fn server(text: &str) -> bool {
     let segment = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(letter);
     let path = url.path().trim_start_matches('/').trim_end_matches('/');
     let bare = url.query().is_none() && url.fragment().is_none() && !text.contains(['@', '\\']);
-    // The parser repairs much; what it wrote is what must have been meant.
-    let same = url.as_str().trim_end_matches('/').eq_ignore_ascii_case(text.trim_end_matches('/'));
+    // The parser repairs much; what it wrote is what must have been meant. The
+    // port that everybody knows is the one thing that it leaves out.
+    let meant = if url.port().is_none() { text.replacen(":443", "", 1) } else { text.to_owned() };
+    let same = url.as_str().trim_end_matches('/').eq_ignore_ascii_case(meant.trim_end_matches('/'));
     text.len() <= URL_LENGTH_MAX
         && url.scheme() == "https"
         && url.has_host()
         && bare
+        && same
         && (path.is_empty() || path.split('/').all(segment))
-        && (same || text.trim_end_matches('/').ends_with(":443"))
 }
 
 /// Whether this can be an audience.

@@ -59,7 +59,8 @@ pub async fn mint(api: &Api<'_>, scope: &Scope, ttl: Ttl, who: &Attribution) -> 
     }
 }
 
-/// See `ConnectorType::revoke`.
+/// See `ConnectorType::revoke`. An API server remembers for ten seconds whom
+/// it let in (its token cache): so long a revoked token may still do.
 pub async fn revoke(api: &Api<'_>, issuance: &Issuance) -> Result<bool, UpstreamError> {
     if issuance.revocable != Revocable::Single {
         return Ok(false);

@@ -107,6 +107,8 @@ fn settings_that_do_not_fit_are_refused_by_field() {
         "https://kube.example/a//b",
         "https://kube.example\\evil",
         "https://kube.example/%2e%2e",
+        "https://kube.example/a:443",
+        "https://kube.example\t:6443",
     ] {
         assert_eq!(refused_fields(json!({"server": server})), ["settings.server"], "{server}");
     }
@@ -125,7 +127,12 @@ fn settings_that_do_not_fit_are_refused_by_field() {
     ] {
         assert_eq!(refused_fields(more.clone()), [field], "{more}");
     }
-    for server in ["https://kube.example", "https://10.0.0.1:6443/", "https://rancher.example/k8s/clusters/c-1"] {
+    for server in [
+        "https://kube.example",
+        "https://10.0.0.1:6443/",
+        "https://[::1]:6443",
+        "https://rancher.example:443/k8s/clusters/c-1",
+    ] {
         settings(json!({"server": server}));
     }
 }
