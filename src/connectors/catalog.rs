@@ -1,11 +1,20 @@
 //! Which connector types there are. A new one is a folder and a line here.
 
 use super::aws;
+use super::azure;
 use super::erased::AnyConnectorType;
+use super::gcp;
+use super::kubernetes;
 use super::ssh;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws, &ssh::Ssh];
+pub static CATALOG: &[&dyn AnyConnectorType] = &[
+    &aws::Aws,
+    &azure::Azure,
+    &gcp::Gcp,
+    &kubernetes::Kubernetes,
+    &ssh::Ssh,
+];
 
 /// The connector type with this name.
 #[must_use]

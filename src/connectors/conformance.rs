@@ -22,6 +22,23 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model",
         ],
     ),
+    ("kubernetes", "kubernetes-cluster", &["train", "train/ml/reader", "train/ml/reader2", "train/serve/reader"]),
+    ("gcp", "gcp-generic", &["ml-prod-123456"]),
+    ("gcp", "gcs-bucket", &["gs://datasets", "gs://datasets/train", "gs://datasets/train/a", "gs://datasets/train2"]),
+    ("gcp", "kubernetes-cluster", &["europe-west4/train", "europe-west4-a/train"]),
+    (
+        "gcp",
+        "docker-registry",
+        &["europe-west4-docker.pkg.dev/ml-prod-123456/models", "gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"],
+    ),
+    ("azure", "azure-generic", &["0b1f6471-1bf0-4dda-aec3-cb9272f09590", "1b1f6471-1bf0-4dda-aec3-cb9272f09590"]),
+    (
+        "azure",
+        "blob-container",
+        &["az://mldata/datasets", "az://mldata/datasets/train", "az://mldata/datasets/train2", "az://mldata/models"],
+    ),
+    ("azure", "kubernetes-cluster", &["ml/train", "ml/serve"]),
+    ("azure", "docker-registry", &["mlteam.azurecr.io", "mlteam.azurecr.io/base", "mlteam.azurecr.io/base/model"]),
     ("ssh", "ssh-host", &["gpu1.example.com", "gpu2.example.com:2222"]),
 ];
 

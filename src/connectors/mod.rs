@@ -6,11 +6,14 @@
 
 pub mod answer;
 pub mod aws;
+pub mod azure;
 pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod description;
 pub mod erased;
+pub mod gcp;
+pub mod kubernetes;
 #[cfg(test)]
 pub(crate) mod paper;
 pub mod ssh;

@@ -35,6 +35,7 @@ pub struct Response {
     pub status: u16,
     /// How long the cloud asks to wait.
     pub retry_after: Option<Duration>,
+    headers: Vec<(String, String)>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -43,6 +44,17 @@ impl Response {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The first header with this name, in lower case. Hostile input.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers_named(name).next()
+    }
+
+    /// Every header with this name, in lower case, in order. Hostile input.
+    pub fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -55,8 +67,10 @@ impl Outbound {
         let request = request(call).ok_or(OutboundError::Malformed)?;
         let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
         let retry_after = answer.headers().get("retry-after").and_then(seconds);
+        let header = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
+        let headers = answer.headers().iter().map(header).collect();
         let body = Zeroizing::new(answer.body().bytes().unwrap_or_default().to_vec());
-        Ok(Response { status: answer.status().as_u16(), retry_after, body })
+        Ok(Response { status: answer.status().as_u16(), retry_after, headers, body })
     }
 
     /// Why an SDK's request got no answer.

@@ -35,7 +35,7 @@ pub(in crate::cli) struct CredentialView {
     /// What the cloud's own audit log will show.
     attribution: Option<String>,
     /// The resource type.
-    resource_type: String,
+    pub(super) resource_type: String,
     /// The canonical resource.
     resource_id: String,
     /// The access level.
@@ -186,6 +186,13 @@ impl From<proto::MintedCredential> for CredentialView {
             ttl_note: given(minted.ttl_note),
             passthrough: minted.passthrough,
         }
+    }
+}
+
+impl CredentialView {
+    /// The canonical resource.
+    pub(super) fn resource(&self) -> &str {
+        &self.resource_id
     }
 }
 

@@ -6,12 +6,15 @@
 #![allow(dead_code, reason = "a bench offers more than the stories of one day use")]
 
 pub mod account;
+pub mod azure;
 pub mod cache;
 pub mod calls;
 pub mod cast;
 pub mod client;
 pub mod evil;
+pub mod google;
 pub mod http;
+pub mod kube;
 pub mod lab;
 pub mod moto;
 pub mod ports;
