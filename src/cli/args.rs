@@ -175,7 +175,7 @@ Example:
     /// What you may do
     #[command(subcommand)]
     Access(access::Verb),
-    /// The keys that seal source credentials
+    /// The keys that seal source credentials, and those of the issuer
     #[command(subcommand)]
     Key(key::Verb),
 }

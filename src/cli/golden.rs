@@ -378,6 +378,14 @@ fn views_of_the_daemon_are_stable() {
         algorithm: s("AES-256-GCM"),
         root_key_id: s("root1"),
         keys: vec![key],
+        issuer_url: s("https://id.example.com"),
+        issuer_keys: vec![proto::IssuerKey {
+            id: s("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            state: s("active"),
+            created_at: at(0),
+            activated_at: at(0),
+            retired_at: None,
+        }],
     };
     check_view::<_, super::key::KeyStatusView>("key_status", keys);
 }

@@ -2,19 +2,16 @@
 
 use super::aws;
 use super::azure;
+use super::docker;
 use super::erased::AnyConnectorType;
 use super::gcp;
 use super::kubernetes;
+use super::oauth2;
 use super::ssh;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[
-    &aws::Aws,
-    &azure::Azure,
-    &gcp::Gcp,
-    &kubernetes::Kubernetes,
-    &ssh::Ssh,
-];
+pub static CATALOG: &[&dyn AnyConnectorType] =
+    &[&aws::Aws, &azure::Azure, &docker::Docker, &gcp::Gcp, &kubernetes::Kubernetes, &oauth2::OAuth2, &ssh::Ssh];
 
 /// The connector type with this name.
 #[must_use]

@@ -40,6 +40,12 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
     ("azure", "kubernetes-cluster", &["ml/train", "ml/serve"]),
     ("azure", "docker-registry", &["mlteam.azurecr.io", "mlteam.azurecr.io/base", "mlteam.azurecr.io/base/model"]),
     ("ssh", "ssh-host", &["gpu1.example.com", "gpu2.example.com:2222"]),
+    (
+        "docker",
+        "docker-registry",
+        &["registry.example.com", "registry.example.com/team/model", "registry.example.com/team/model-2"],
+    ),
+    ("oauth2", "oauth2-api", &["https://api.example.com/v1"]),
 ];
 
 /// What some asks need beyond that; each ask is tried with it and without.

@@ -11,9 +11,11 @@ pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod description;
+pub mod docker;
 pub mod erased;
 pub mod gcp;
 pub mod kubernetes;
+pub mod oauth2;
 #[cfg(test)]
 pub(crate) mod paper;
 pub mod ssh;

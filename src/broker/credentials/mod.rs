@@ -3,6 +3,7 @@
 //! change acknowledged meanwhile would forbid.
 
 mod cache;
+mod exclusive;
 mod flight;
 mod hand_out;
 mod issuances;
@@ -11,8 +12,12 @@ mod plan;
 mod revoke;
 mod route;
 mod sign;
+mod successor;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_exclusive;
+mod turns;
 mod watch;
 
 pub use hand_out::HandedOut;
@@ -25,4 +30,5 @@ pub use watch::Pushed;
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use route::Routes;
+pub(super) use turns::Turns;
 pub(super) use watch::WATCHES_MAX;

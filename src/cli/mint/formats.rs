@@ -13,6 +13,10 @@ use crate::cli::failure::Failure;
 
 use super::view::{CredentialView, ShapeView};
 
+/// The resource type whose bearer tokens Docker can use.
+const DOCKER_REGISTRY: &str = "docker-registry";
+/// Docker Hub's name in Docker's configuration.
+const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// What kubectl asks for when it does not say.
 const EXEC_API_VERSION: &str = "client.authentication.k8s.io/v1";
 
@@ -54,7 +58,7 @@ pub(super) fn write(
         ProgramFormat::AwsCredentialProcess => aws_process(credential, values).map(line),
         ProgramFormat::ExecCredential => exec_credential(credential, values, exec_info).map(line),
         ProgramFormat::Kubeconfig => kubeconfig(credential, values),
-        ProgramFormat::DockerConfig => docker_config(values).map(line),
+        ProgramFormat::DockerConfig => docker_config(credential, values).map(line),
     }
 }
 
@@ -136,7 +140,8 @@ fn kubeconfig(credential: &CredentialView, values: &ShapeView) -> Result<String,
         ShapeView::AwsSession { .. }
         | ShapeView::BasicLogin { .. }
         | ShapeView::SshCertificate { .. }
-        | ShapeView::SignedUrl { .. } => return Err(unsuited(values, "kubeconfig", wants)),
+        | ShapeView::SignedUrl { .. }
+        | ShapeView::SigningSession { .. } => return Err(unsuited(values, "kubeconfig", wants)),
     };
     let mut cluster = json!({ "server": endpoint.as_ref().ok_or_else(|| unsuited(values, "kubeconfig", wants))? });
     if let (Some(pem), Some(fields)) = (authority, cluster.as_object_mut()) {
@@ -154,13 +159,31 @@ fn kubeconfig(credential: &CredentialView, values: &ShapeView) -> Result<String,
     serde_yaml_ng::to_string(&config).map_err(|_| Failure::failed("the server sent what no YAML can hold"))
 }
 
-fn docker_config(values: &ShapeView) -> Result<Value, Failure> {
-    let ShapeView::BasicLogin { username, password, endpoint: Some(endpoint) } = values else {
-        return Err(unsuited(values, "docker-config", "a login to a registry"));
+/// A login, or a registry's own token: Docker sends `registrytoken` as it is
+/// and asks no token service for another.
+fn docker_config(credential: &CredentialView, values: &ShapeView) -> Result<Value, Failure> {
+    let (endpoint, entry) = match values {
+        ShapeView::BasicLogin { username, password, endpoint: Some(endpoint) } => {
+            (endpoint, json!({ "auth": STANDARD.encode(format!("{username}:{password}")) }))
+        }
+        ShapeView::BearerToken { token, endpoint: Some(endpoint), .. }
+            if credential.resource_type == DOCKER_REGISTRY =>
+        {
+            (endpoint, json!({ "registrytoken": token }))
+        }
+        ShapeView::BasicLogin { .. }
+        | ShapeView::BearerToken { .. }
+        | ShapeView::AwsSession { .. }
+        | ShapeView::ClientCertificate { .. }
+        | ShapeView::SshCertificate { .. }
+        | ShapeView::SignedUrl { .. }
+        | ShapeView::SigningSession { .. } => {
+            return Err(unsuited(values, "docker-config", "a login to a registry, or a registry's token"));
+        }
     };
-    let registry = endpoint.trim_start_matches("https://").trim_end_matches('/');
-    let auth = STANDARD.encode(format!("{username}:{password}"));
-    Ok(json!({ "auths": { registry: { "auth": auth } } }))
+    let host = endpoint.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let registry = if host == "docker.io" { DOCKER_HUB } else { host };
+    Ok(json!({ "auths": { registry: entry } }))
 }
 
 fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failure> {
@@ -379,6 +402,25 @@ mod tests {
         let text = write(&basic("https://1.dkr.ecr.eu-west-1.amazonaws.com/"), ProgramFormat::DockerConfig, None);
         assert_eq!(text.unwrap(), "{\"auths\":{\"1.dkr.ecr.eu-west-1.amazonaws.com\":{\"auth\":\"QVdTOnA=\"}}}\n");
         assert!(write(&basic(""), ProgramFormat::DockerConfig, None).is_err());
+    }
+
+    #[test]
+    fn docker_config_holds_a_registrys_token_and_no_other_bearer() {
+        let of = |resource_type: &str, endpoint: &str| {
+            let token =
+                proto::BearerToken { token: "t".to_owned(), endpoint: endpoint.to_owned(), ..Default::default() };
+            let expires_at = Some(prost_types::Timestamp { seconds: 1_893_456_000, nanos: 0 });
+            let shape = Some(Shape::BearerToken(token));
+            let resource_type = resource_type.to_owned();
+            let minted = proto::MintedCredential { shape, expires_at, resource_type, ..Default::default() };
+            write(&CredentialView::from(minted), ProgramFormat::DockerConfig, None)
+        };
+        let said = of("docker-registry", "https://registry.example.com:5000").unwrap();
+        assert_eq!(said, "{\"auths\":{\"registry.example.com:5000\":{\"registrytoken\":\"t\"}}}\n");
+        let hub = of("docker-registry", "https://docker.io").unwrap();
+        assert!(hub.contains("https://index.docker.io/v1/"), "{hub}");
+        assert!(of("kubernetes-cluster", "https://cluster.example.com").is_err());
+        assert!(of("docker-registry", "").is_err());
     }
 
     #[test]

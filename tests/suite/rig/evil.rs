@@ -88,7 +88,7 @@ fn is_about_length(line: &str) -> bool {
 }
 
 /// The head and the body of a request or an answer.
-fn read_message(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
+pub(super) fn read_message(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
     let (mut length, mut head) = (0, String::new());
     loop {
