@@ -50,9 +50,9 @@ impl Socket {
         if about.uid() != rustix::process::geteuid().as_raw() || about.mode() & OTHERS != 0 {
             return Err(SocketError::Exposed);
         }
-        let listener = UnixListener::bind(path).map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse | ErrorKind::AlreadyExists => SocketError::Taken,
-            _ => SocketError::Refused(error),
+        let listener = UnixListener::bind(path).map_err(|error| {
+            let taken = matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AlreadyExists);
+            if taken { SocketError::Taken } else { SocketError::Refused(error) }
         })?;
         let socket = Self { listener, path: path.to_owned(), made };
         std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(SocketError::Refused)?;

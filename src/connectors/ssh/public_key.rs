@@ -32,7 +32,7 @@ impl Key {
         let mut reader = blob;
         let data = KeyData::decode(&mut reader).ok()?;
         let again = encoded(&data)?;
-        (again == blob).then(|| Self { data, blob: again })
+        (again == blob).then_some(Self { data, blob: again })
     }
 
     /// The name of its kind, for example `ssh-ed25519`.
@@ -55,7 +55,8 @@ impl Key {
                 (!fits).then_some("is an RSA key of fewer than 2,048 or more than 16,384 bits")
             }
             KeyData::Dsa(_) => Some(crate::domain::alias::DSA_REFUSED),
-            _ => Some(KINDS),
+            // The enum may grow.
+            KeyData::Other(_) | _ => Some(KINDS),
         }
     }
 
@@ -190,11 +191,10 @@ pub fn pins(line: &str) -> Result<Vec<Pin>, &'static str> {
         return Err(FORM);
     };
     let key = STANDARD.decode(text).ok().and_then(|blob| Key::decode(&blob)).ok_or(FORM)?;
-    let checkable = match &key.data {
-        KeyData::Ed25519(_) | KeyData::Ecdsa(EcdsaPublicKey::NistP256(_) | EcdsaPublicKey::NistP384(_)) => true,
-        KeyData::Rsa(_) => key.user_problem().is_none(),
-        _ => false,
-    };
+    let curve = |key: &EcdsaPublicKey| matches!(key, EcdsaPublicKey::NistP256(_) | EcdsaPublicKey::NistP384(_));
+    let checkable = key.data.is_ed25519()
+        || key.data.ecdsa().is_some_and(curve)
+        || (key.data.is_rsa() && key.user_problem().is_none());
     if !checkable || key.kind() != kind {
         return Err("must be ed25519 keys, ecdsa keys on P-256 or P-384, or rsa keys of 2,048 bits and more");
     }

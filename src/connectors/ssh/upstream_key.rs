@@ -136,7 +136,13 @@ impl SourceKey {
             }
             KeypairData::Rsa(pair) => of_components(pair),
             KeypairData::Dsa(_) => Err(DSA_REFUSED),
-            _ => Err(KEY_KIND),
+            // The enum may grow.
+            KeypairData::Ecdsa(_)
+            | KeypairData::Encrypted(_)
+            | KeypairData::SkEcdsaSha2NistP256(_)
+            | KeypairData::SkEd25519(_)
+            | KeypairData::Other(_)
+            | _ => Err(KEY_KIND),
         }
     }
 

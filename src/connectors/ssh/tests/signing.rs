@@ -47,9 +47,9 @@ impl Bench {
     async fn sign(&self, challenge: &Challenge) -> Result<Vec<u8>, String> {
         let scope = Ssh.narrow(&self.settings, &ask("a.gpu.example.com", AccessLevel::Read, None)).unwrap();
         let signed = Ssh.sign(&upstream(), &self.settings, &self.secret, &scope, challenge).await;
-        signed.map_err(|error| match error {
-            UpstreamError::Rejected { code, .. } => code,
-            other => format!("{other:?}"),
+        signed.map_err(|error| {
+            let UpstreamError::Rejected { code, .. } = error else { panic!("{error:?}") };
+            code
         })
     }
 }
