@@ -34,12 +34,13 @@ pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed
 // that has none, and words every error.
 pub use crate::audit::{Aggregator, Line, Reason};
 pub use crate::connectors::UpstreamError;
+pub use crate::connectors::{Challenge, HostBinding};
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};
 pub use connector_types::{MethodDescription, ResourceDescription, TypeDescription};
 pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
-pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
+pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked, SignAsk};
 pub use error::BrokerError;
 pub use once::Once;
 pub use operator::{DaemonStatus, IssuerReport, KeyReport, ProjectKey};
@@ -58,7 +59,7 @@ use crate::sealing::Keyring;
 use crate::store::Store;
 
 use audit::TAILS_MAX;
-use credentials::{CredentialCache, Flights, Routes, WATCHES_MAX};
+use credentials::{CredentialCache, Flights, Routes, Turns, WATCHES_MAX};
 use lookup::Lookups;
 use vouching::Vouching;
 
@@ -97,6 +98,7 @@ pub struct Broker {
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    turns: Turns,
     watches: Arc<Semaphore>,
     tails: Arc<Semaphore>,
     pages: PageTokens,
@@ -114,6 +116,7 @@ impl Broker {
             routes: Routes::new(),
             cache: CredentialCache::new(),
             flights: Flights::default(),
+            turns: Turns::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),

@@ -75,6 +75,9 @@ pub(super) struct MethodView {
     secret_fields: Vec<SecretFieldView>,
     /// `connector rotate-secret --auto` can make the next one.
     rotates: bool,
+    /// Other names that are taken for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
 }
 
 /// A field of a source credential.
@@ -147,6 +150,7 @@ impl From<proto::AuthMethod> for MethodView {
             settings_schema: serde_json::from_str(&method.settings_schema).unwrap_or(Value::Null),
             secret_fields: method.secret_fields.into_iter().map(secret).collect(),
             rotates: method.rotates,
+            aliases: method.aliases,
         }
     }
 }
@@ -327,8 +331,11 @@ async fn fetch(session: &Session, name: &str) -> Result<TypeView, Failure> {
 pub(super) async fn auth_method(session: &Session, name: &str, method: &str) -> Result<MethodView, Failure> {
     let kind = fetch(session, name).await?;
     let known: Vec<String> = kind.auth_methods.iter().map(|m| m.name.clone()).collect();
-    kind.auth_methods.into_iter().find(|m| m.name == method).ok_or_else(|| {
-        Failure::usage(format!("{method} is no auth method of {name}"))
-            .hint(format!("its auth methods: {}", known.join(", ")))
-    })
+    kind.auth_methods
+        .into_iter()
+        .find(|m| m.name == method || m.aliases.iter().any(|alias| alias == method))
+        .ok_or_else(|| {
+            Failure::usage(format!("{method} is no auth method of {name}"))
+                .hint(format!("its auth methods: {}", known.join(", ")))
+        })
 }

@@ -107,13 +107,22 @@ impl SecretArgs {
 }
 
 impl Secrets {
+    /// Fields that were read elsewhere.
+    pub(super) fn of(fields: impl IntoIterator<Item = (String, Zeroizing<Vec<u8>>)>) -> Self {
+        Self(fields.into_iter().collect())
+    }
+
     /// For a message. What stays here is wiped; the message is wiped by the
     /// allocator when it is dropped.
     pub(super) fn into_fields(self) -> Vec<proto::SecretField> {
         self.0.into_iter().map(|(name, value)| proto::SecretField { name, value: value.to_vec() }).collect()
     }
 
-    fn refuse_unknown(&self, wanted: &[Wanted]) -> Result<(), Failure> {
+    /// Only fields that the auth method has.
+    ///
+    /// # Errors
+    /// Usage, with the fields there are.
+    pub(super) fn refuse_unknown(&self, wanted: &[Wanted]) -> Result<(), Failure> {
         let Some(unknown) = self.0.keys().find(|name| wanted.iter().all(|w| w.name != **name)) else { return Ok(()) };
         let known: Vec<&str> = wanted.iter().map(|w| w.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+pub mod found;
 mod issuer;
 mod span;
 #[cfg(test)]
@@ -125,7 +126,8 @@ pub struct OutboundConfig {
     pub connect_timeout: Span,
     /// For one call, retries included.
     pub call_timeout: Span,
-    /// Implicit identities that connectors may use: names of profiles.
+    /// Implicit identities that connectors may use: names of profiles, or
+    /// `gcp:default` and `gcp:E-MAIL`.
     pub implicit_identities: Vec<String>,
     /// AWS credentials file with these profiles; empty: none.
     pub aws_credentials_file: PathBuf,
@@ -255,7 +257,9 @@ impl Config {
         }
         self.issuer.check()?;
         let outbound = &self.outbound;
-        if !outbound.implicit_identities.is_empty() && outbound.aws_credentials_file.as_os_str().is_empty() {
+        // A name with a colon is another cloud's and comes from no file.
+        let profiles = outbound.implicit_identities.iter().any(|name| !name.contains(':'));
+        if profiles && outbound.aws_credentials_file.as_os_str().is_empty() {
             let problem = "names profiles of outbound.aws_credentials_file: set that too";
             return Err(ConfigError::key("outbound.implicit_identities", problem));
         }

@@ -86,11 +86,15 @@ pub struct MintOutcome {
     /// The source credential that replaces the one used, whole, when the
     /// cloud rotated it: stored before the minted one is handed out.
     pub successor: Option<SourceCredential>,
+    /// Why `minted` must not be handed out: the cloud answered with something
+    /// that cannot be served, and rotated the source credential all the same,
+    /// so that only the successor is kept.
+    pub unusable: Option<UpstreamError>,
 }
 
 impl From<Minted> for MintOutcome {
     fn from(minted: Minted) -> Self {
-        Self { minted, successor: None }
+        Self { minted, successor: None, unusable: None }
     }
 }
 
@@ -227,7 +231,9 @@ pub trait ConnectorType: Send + Sync + 'static {
     fn shape(&self, settings: &Self::Settings, scope: &Self::Scope) -> ShapeName;
 
     /// Whether a mint may use the source credential up, so that the mints of
-    /// one connector go one at a time, each with what the last one left.
+    /// one connector go one at a time, each with what the last one left. Such
+    /// a connector is verified by a mint: `verify` is not asked, and
+    /// `list_resources` must leave the source credential as it is.
     fn exclusive(&self, settings: &Self::Settings) -> bool;
 
     /// What the cloud will really enforce for a scope.

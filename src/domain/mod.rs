@@ -12,6 +12,7 @@
 //! - *role*, *binding*: who may do what, where, and under which conditions.
 
 pub mod access_level;
+pub mod alias;
 pub mod attribution;
 pub mod clock;
 pub mod component;

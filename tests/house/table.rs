@@ -93,7 +93,15 @@ pub const ROOMS: &[Room] = &[
         ],
     },
     Room { name: "agent", may: &[("proto", All), ("config", All)] },
-    Room { name: "cli", may: &[("proto", All), ("config", All)] },
+    Room {
+        name: "cli",
+        may: &[
+            ("proto", All),
+            ("config", All),
+            // `ssh-agent` serves the socket of that room, and is the port behind it: it holds the connection.
+            ("agent", All),
+        ],
+    },
     Room {
         name: "daemon",
         may: &[

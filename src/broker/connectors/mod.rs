@@ -2,6 +2,7 @@
 
 mod delete;
 mod list;
+mod probe;
 mod register;
 mod resources;
 mod rotate;
@@ -9,7 +10,7 @@ mod source;
 mod update;
 mod verify;
 
-pub(super) use source::{known_resource_type, stored_settings, type_of};
+pub(super) use source::{check_secret, known_resource_type, seal_context, stored_settings, type_of};
 
 pub use delete::Deleted;
 pub use list::{ConnectorFilter, ConnectorSeen};

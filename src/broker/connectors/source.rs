@@ -67,7 +67,7 @@ pub(in crate::broker) fn check_secret(
 }
 
 /// What to look at when a connector is verified.
-fn focus(connector: &Connector) -> ListAsk {
+pub(super) fn focus(connector: &Connector) -> ListAsk {
     let (resource_type, resource) = (connector.resource_type.clone(), connector.resource_id.clone());
     ListAsk { resource_type, resource, limit: VERIFY_IDS_MAX, page: None }
 }

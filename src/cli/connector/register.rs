@@ -12,10 +12,12 @@ use crate::cli::connector_type::auth_method;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Moment, parse_length, parse_seconds};
 use crate::cli::pairs::{Access, Pair, labels_of, parse_pair};
-use crate::cli::secrets::SecretArgs;
+use crate::cli::secrets::{SecretArgs, Secrets};
 use crate::cli::session::{Session, request_id};
 use crate::cli::settings::{SettingArgs, complete};
 use crate::proto;
+
+use super::kubeconfig::KubeconfigArgs;
 
 /// A new connector.
 #[derive(Args)]
@@ -24,13 +26,15 @@ pub(in crate::cli) struct RegisterArgs {
     /// hyphens
     name: String,
     /// The connector type; `valetkey connector-type list` shows them
-    #[arg(long = "type", value_name = "TYPE")]
-    connector_type: String,
+    #[arg(long = "type", value_name = "TYPE", required_unless_present = "kubeconfig")]
+    pub(super) connector_type: Option<String>,
     /// The auth method; `valetkey connector-type describe TYPE` shows them
-    #[arg(long, value_name = "METHOD")]
-    method: String,
+    #[arg(long, value_name = "METHOD", required_unless_present = "kubeconfig")]
+    pub(super) method: Option<String>,
     #[command(flatten)]
-    settings: SettingArgs,
+    pub(super) kubeconfig: KubeconfigArgs,
+    #[command(flatten)]
+    pub(super) settings: SettingArgs,
     #[command(flatten)]
     secrets: SecretArgs,
     /// Fix the connector to one resource type
@@ -121,34 +125,64 @@ impl StoringArgs {
     }
 }
 
+impl RegisterArgs {
+    /// The request, without settings and secrets.
+    ///
+    /// # Errors
+    /// Usage, when the source credential would end beyond any calendar.
+    pub(super) fn into_request(self) -> Result<proto::RegisterConnectorRequest, Failure> {
+        Ok(proto::RegisterConnectorRequest {
+            name: self.name,
+            connector_type: self.connector_type.unwrap_or_default(),
+            auth_method: self.method.unwrap_or_default(),
+            resource_type: self.resource_type,
+            resource_id: self.resource_id,
+            description: self.description,
+            labels: labels_of(&self.labels),
+            mint_policy: Some(self.ceiling.over(proto::MintPolicy::default())),
+            secret_expires_at: self.storing.secret_expires_at()?,
+            skip_verify: self.storing.skip_verify,
+            validate_only: self.storing.validate_only,
+            ..proto::RegisterConnectorRequest::default()
+        })
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// What the daemon answered; usage, when secrets or settings are wrong.
 pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Failure> {
-    let method = auth_method(session, &args.connector_type, &args.method).await?;
+    if let Some(found) = args.kubeconfig.read()? {
+        return super::kubeconfig::run(session, args, found).await;
+    }
+    let (kind, name) = (args.connector_type.as_deref().unwrap_or_default(), args.method.as_deref().unwrap_or_default());
+    let method = auth_method(session, kind, name).await?;
     let known = method.settings()?;
     let terminal = session.terminal.as_ref();
     let mut settings = args.settings.over(Map::new(), &known)?;
     complete(&mut settings, &known, terminal)?;
     let secrets = args.secrets.read(&method.wanted(), terminal)?;
-    let validate_only = args.storing.validate_only;
+    store(session, args.into_request()?, settings, secrets).await
+}
+
+/// Registers what was put together, and shows what is stored.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn store(
+    session: &Session,
+    ask: proto::RegisterConnectorRequest,
+    settings: Map<String, Value>,
+    secrets: Secrets,
+) -> Result<(), Failure> {
+    let validate_only = ask.validate_only;
     let ask = proto::RegisterConnectorRequest {
         project: session.project.clone(),
-        name: args.name,
-        connector_type: args.connector_type,
-        auth_method: args.method,
-        resource_type: args.resource_type,
-        resource_id: args.resource_id,
         settings: Value::Object(settings).to_string(),
         secrets: secrets.into_fields(),
-        description: args.description,
-        labels: labels_of(&args.labels),
-        mint_policy: Some(args.ceiling.over(proto::MintPolicy::default())),
-        secret_expires_at: args.storing.secret_expires_at()?,
-        skip_verify: args.storing.skip_verify,
-        validate_only,
         request_id: request_id(),
+        ..ask
     };
     let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
     super::show(session, answer.connector.unwrap_or_default())?;
