@@ -175,7 +175,8 @@ fn stock_libraries_find_the_keys_by_discovery_and_refuse_every_neighbour() {
     }
     // Another connector, another audience, another vault: refused by the cloud, and said so.
     world.register("other", &[]).fails(1, "AssumeRoleWithWebIdentity");
-    world.register("keyless-two", &["--set", "audience=elsewhere"]).fails(1, "UPSTREAM_REJECTED");
+    let elsewhere = ["connector", "update", "keyless", "--set", "audience=elsewhere"];
+    world.vault.cli("alice", &elsewhere).fails(1, "UPSTREAM_REJECTED");
     let (foreign, _) = issuing(Setup::new(), world.between.endpoint());
     register(&foreign, world.between.endpoint(), "keyless", &[]).fails(1, "UPSTREAM_DENIED");
 }
