@@ -37,7 +37,9 @@ pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};
 pub use connector_types::{MethodDescription, ResourceDescription, TypeDescription};
-pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
+pub use connectors::{
+    ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, RotateAuto, Rotated, Update,
+};
 pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
 pub use error::BrokerError;
 pub use once::Once;
@@ -56,6 +58,7 @@ use crate::sealing::Keyring;
 use crate::store::Store;
 
 use audit::TAILS_MAX;
+use connectors::Turns;
 use credentials::{CredentialCache, Flights, Routes, WATCHES_MAX};
 use lookup::Lookups;
 
@@ -91,6 +94,7 @@ pub struct Broker {
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    rotations: Turns,
     watches: Arc<Semaphore>,
     tails: Arc<Semaphore>,
     pages: PageTokens,
@@ -108,6 +112,7 @@ impl Broker {
             routes: Routes::new(),
             cache: CredentialCache::new(),
             flights: Flights::default(),
+            rotations: Turns::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),

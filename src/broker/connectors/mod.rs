@@ -5,9 +5,13 @@ mod list;
 mod register;
 mod resources;
 mod rotate;
+mod rotate_auto;
 mod source;
+mod turns;
 mod update;
 mod verify;
+
+pub(super) use turns::Turns;
 
 pub(super) use source::{known_resource_type, stored_settings, type_of};
 
@@ -16,6 +20,7 @@ pub use list::{ConnectorFilter, ConnectorSeen};
 pub use register::Register;
 pub use resources::ResourcesAsk;
 pub use rotate::Rotate;
+pub use rotate_auto::{RotateAuto, Rotated};
 pub use update::Update;
 
 use std::time::Duration;

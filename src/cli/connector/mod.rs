@@ -58,7 +58,12 @@ Examples:
     Update(Box<change::UpdateArgs>),
     /// Replace the source credential
     #[command(after_help = "\
+With --auto the cloud makes the new key, where the auth method can (AWS access keys, GCP service-account
+keys): make, verify, switch, delete the old one. Each step is in the ledger and in `connector describe`;
+wherever it stops, the stored key works, and running it again takes it up.
+
 Examples:
+  valetkey connector rotate-secret prod-s3 --auto
   valetkey connector rotate-secret prod-s3 --secrets - < new.json
   valetkey connector rotate-secret prod-s3 --secret-expires-in 90d")]
     RotateSecret(change::RotateArgs),

@@ -227,6 +227,21 @@ impl ConnectorView {
         words.join(", ")
     }
 
+    /// What a list shows of warnings: what stands before the colon.
+    fn warning_heads(&self) -> Vec<&str> {
+        self.warnings.iter().map(|warning| warning.split_once(": ").map_or(warning.as_str(), |(head, _)| head)).collect()
+    }
+
+    /// Since when and until when, in words.
+    fn secret_life(&self, now: Moment) -> String {
+        if self.secret_fields_set.is_empty() {
+            return "none stored".to_owned();
+        }
+        let since = self.secret_created_at.iter().map(|at| format!("from {}", at.distance(now)));
+        let until = self.secret_expires_at.iter().map(|at| format!("ends {}", at.distance(now)));
+        since.chain(until).collect::<Vec<_>>().join(", ")
+    }
+
     fn verified(&self, now: Moment) -> String {
         let mut words = vec![self.verification.state.clone()];
         words.extend(self.verification.checked_at.iter().map(|at| at.words(now)));
@@ -273,13 +288,9 @@ impl Record for DeletedView {
 
 impl Row for ConnectorView {
     const HEAD: &'static [&'static str] =
-        &["name", "id", "type", "method", "resource", "verification", "labels", "warnings"];
+        &["name", "id", "type", "method", "resource", "verification", "secret", "labels", "warnings"];
 
-    fn cells(&self, _: Moment) -> Vec<String> {
-        let mut warnings = self.warnings.clone();
-        if self.mint_policy.allow_passthrough {
-            warnings.insert(0, "PASSTHROUGH".to_owned());
-        }
+    fn cells(&self, now: Moment) -> Vec<String> {
         vec![
             self.name.clone(),
             self.id.clone(),
@@ -287,8 +298,9 @@ impl Row for ConnectorView {
             self.auth_method.clone(),
             self.resource(),
             self.verification.state.clone(),
+            self.secret_life(now),
             labels_in_words(&self.labels),
-            warnings.join("; "),
+            self.warning_heads().join("; "),
         ]
     }
 }
