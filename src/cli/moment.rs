@@ -36,6 +36,11 @@ impl Moment {
         prost_types::Timestamp { seconds: self.0.as_second(), nanos: self.0.subsec_nanosecond() }
     }
 
+    /// Of RFC 3339; nothing when it is something else.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
     /// This much later.
     ///
     /// # Errors

@@ -88,7 +88,8 @@ pub(super) fn complete(
     Ok(())
 }
 
-fn question(setting: &Setting) -> String {
+/// What a setting is asked for with.
+pub(super) fn question(setting: &Setting) -> String {
     let mut notes = Vec::new();
     if !setting.summary.is_empty() {
         notes.push(setting.summary.clone());
@@ -122,7 +123,7 @@ fn find<'a>(known: &'a [Setting], key: &str) -> Result<&'a Setting, Failure> {
 ///
 /// # Errors
 /// Usage, when the text is of another type.
-fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
+pub(super) fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
     let wrong = || Failure::usage(format!("the setting {} must be: {}", setting.name, setting.shape.words()));
     let json = || serde_json::from_str::<Value>(text).ok();
     let value = match setting.shape {

@@ -15,6 +15,9 @@ pub(super) trait Terminal {
     /// Somebody sits there and can be asked.
     fn interactive(&self) -> bool;
 
+    /// Says a line to whoever sits there; not part of the answer.
+    fn tell(&self, line: &str);
+
     /// Asks for one visible line.
     ///
     /// # Errors
@@ -40,6 +43,11 @@ pub(super) struct OwnTerminal;
 impl Terminal for OwnTerminal {
     fn interactive(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    fn tell(&self, line: &str) {
+        // Whoever does not hear it is asked all the same.
+        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     fn ask(&self, label: &str) -> io::Result<String> {
@@ -85,20 +93,25 @@ pub(super) struct ScriptedTerminal {
     pub(super) input: Vec<u8>,
     /// What was asked.
     pub(super) asked: std::cell::RefCell<Vec<String>>,
+    /// What was said.
+    pub(super) told: std::cell::RefCell<Vec<String>>,
 }
 
 #[cfg(test)]
 impl ScriptedTerminal {
     /// Nobody there, this on standard input.
     pub(super) fn piped(input: &[u8]) -> Self {
-        Self { interactive: false, answers: Default::default(), input: input.to_vec(), asked: Default::default() }
+        let input = input.to_vec();
+        let (answers, asked, told) = Default::default();
+        Self { interactive: false, answers, input, asked, told }
     }
 
     /// Somebody who answers this.
     pub(super) fn answering(answers: &[&str]) -> Self {
         let answers = answers.iter().map(|a| (*a).to_owned()).collect();
         let answers = std::cell::RefCell::new(answers);
-        Self { interactive: true, answers, input: Vec::new(), asked: Default::default() }
+        let (asked, told) = Default::default();
+        Self { interactive: true, answers, input: Vec::new(), asked, told }
     }
 
     fn answer(&self, label: &str) -> io::Result<String> {
@@ -111,6 +124,10 @@ impl ScriptedTerminal {
 impl Terminal for ScriptedTerminal {
     fn interactive(&self) -> bool {
         self.interactive
+    }
+
+    fn tell(&self, line: &str) {
+        self.told.borrow_mut().push(line.to_owned());
     }
 
     fn ask(&self, label: &str) -> io::Result<String> {

@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+pub mod found;
 mod span;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,8 @@ mod conformance;
 pub mod description;
 pub mod erased;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 pub(crate) mod paper;
 pub mod token_endpoint;
 pub mod typed;

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
-    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretFieldName, SecretText, ShapeName, Timestamp, Ttl, TtlRange,
+    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretFieldName, SecretText, ShapeName, Timestamp,
+    Ttl, TtlRange,
 };
 use crate::sealing::{Plaintext, SourceCredential};
 

@@ -128,7 +128,9 @@ fn span(length: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connector::{AuthMethodName, ConnectorTypeName, MintPolicy, SecretFieldName, Verification, Version};
+    use super::super::connector::{
+        AuthMethodName, ConnectorTypeName, MintPolicy, SecretFieldName, Verification, Version,
+    };
     use super::super::{ConnectorId, Labels, PrincipalId, ProjectId};
     use super::*;
 
@@ -260,9 +262,7 @@ mod tests {
 
     #[test]
     fn a_rotation_that_stopped_says_where_and_the_key_to_engineers_only() {
-        let stopped = |stage| {
-            connector(|c| c.secret.rotation = Some(UnfinishedRotation { stage, since: BORN }))
-        };
+        let stopped = |stage| connector(|c| c.secret.rotation = Some(UnfinishedRotation { stage, since: BORN }));
         let key_id = "AKIA0000000000000001".to_owned();
         for (stage, head, named) in [
             (RotationStage::Asked, "rotation stopped", false),

@@ -33,5 +33,7 @@ mod quickstart;
 mod rig;
 mod story_aws;
 mod story_methods;
+mod story_register;
+mod story_rotate;
 mod story_watch;
 mod thundering;

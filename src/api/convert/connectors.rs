@@ -140,7 +140,8 @@ pub fn rotate(call: &Call, mut request: proto::RotateConnectorSecretRequest) -> 
     if request.auto {
         let alone = secret.is_empty() && !request.skip_verify && !request.validate_only;
         if !alone {
-            let problem = "goes with no secrets, skip_verify or validate_only: the cloud makes the key, and it is verified";
+            let problem =
+                "goes with no secrets, skip_verify or validate_only: the cloud makes the key, and it is verified";
             return Err(FieldError::new("auto", problem));
         }
         return Ok(Rotation::Auto(RotateAuto { connector, expected, secret_expires_at, once }));

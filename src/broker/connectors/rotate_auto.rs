@@ -118,7 +118,10 @@ fn rotates(kind: &dyn AnyConnectorType, connector: &Connector) -> Result<(), Bro
     }
     Err(BrokerError::Precondition {
         code: "NOT_ROTATED_BY_CLOUD",
-        message: format!("{} {} has no key that the cloud could replace", connector.connector_type, connector.auth_method),
+        message: format!(
+            "{} {} has no key that the cloud could replace",
+            connector.connector_type, connector.auth_method
+        ),
         hint: "hand in the next source credential: rotate-secret without --auto".to_owned(),
     })
 }
@@ -334,7 +337,8 @@ impl Rotation {
             let (expected, mut next) = (self.connector.version, self.connector.clone());
             next.secret.rotation = None;
             next.version = expected.next();
-            let rotated = Rotated { connector: next.clone(), made_key: made_key.clone(), deleted_keys: self.deleted.clone() };
+            let rotated =
+                Rotated { connector: next.clone(), made_key: made_key.clone(), deleted_keys: self.deleted.clone() };
             let mut line = self.entry.result(Outcome::Ok, Reason::new("ROTATION_DONE"));
             line = line.with_detail("deleted_keys", &self.deleted.join(" "));
             if let Some(key_id) = &made_key {
@@ -371,7 +375,8 @@ impl Rotation {
                 self.stopped(step, &words, &[]).await
             }
             Err(error) => {
-                let words = format!("{why}; the stored key stays, and the new key {} is not deleted: {error}", made.key_id);
+                let words =
+                    format!("{why}; the stored key stays, and the new key {} is not deleted: {error}", made.key_id);
                 self.stopped(step, &words, &[&made.key_id]).await
             }
         }
@@ -434,7 +439,9 @@ impl Rotation {
     /// Reads the record again; false when its secret is another one, or the
     /// rotation is somebody else's by now.
     async fn reload(&mut self) -> bool {
-        let Ok(now) = self.broker.store.connector(self.connector.project, self.connector.id).await else { return false };
+        let Ok(now) = self.broker.store.connector(self.connector.project, self.connector.id).await else {
+            return false;
+        };
         let same = now.secret == self.connector.secret;
         self.connector = now;
         same

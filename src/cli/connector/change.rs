@@ -15,6 +15,7 @@ use crate::cli::session::{Session, request_id};
 use crate::cli::settings::SettingArgs;
 use crate::proto;
 
+use super::RotatedView;
 use super::register::{CeilingArgs, StoringArgs};
 
 /// What to change.
@@ -205,12 +206,7 @@ async fn rotate_auto(session: &Session, args: RotateArgs, current: proto::Connec
         )),
         Kind::Failed | Kind::Usage | Kind::Denied | Kind::NotFound => failure,
     })?;
-    super::show(session, answer.connector.unwrap_or_default())?;
-    match answer.made_key_id.as_str() {
-        "" => session.output.say("finished the rotation that had stopped")?,
-        made => session.output.say(&format!("made the key {made}, verified it and switched to it"))?,
-    }
-    answer.deleted_key_ids.iter().try_for_each(|id| session.output.say(&format!("deleted the key {id}")))
+    session.output.record(&RotatedView::from(answer))
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@
 //! source credential: no message brings one back.
 
 mod change;
+mod draft;
+mod found;
 mod register;
 mod view;
+mod wizard;
 
 use clap::{Args, Subcommand};
 
@@ -18,7 +21,7 @@ use super::pages::{LimitArgs, PageAsk, gather};
 use super::pairs::{Pair, labels_of, parse_pair};
 use super::session::{Session, request_id};
 
-pub(super) use view::{ConnectorView, ReachView};
+pub(super) use view::{ConnectorView, ReachView, RotatedView};
 
 use view::DeletedView;
 
@@ -29,7 +32,13 @@ pub(super) enum Verb {
     #[command(after_help = "\
 Secrets come from a file, from standard input, or are asked for; never from the command line.
 
+With -i everything is asked for, step by step. With --auto-configure this machine's own AWS profiles, Google
+application-default credentials, az login, kubeconfig and docker logins are offered; no helper program is run.
+
 Examples:
+  valetkey connector register -i
+  valetkey connector register --auto-configure
+  valetkey connector register prod-s3 --auto-configure --from aws:default --resource-type s3-bucket --yes
   valetkey connector register prod-s3 --type aws --method iam-role \\
       --set role_arn=arn:aws:iam::123456789012:role/ml --set region=eu-west-1 \\
       --secret aws_access_key_id=@key-id.txt --secret aws_secret_access_key=- \\

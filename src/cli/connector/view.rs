@@ -107,6 +107,40 @@ pub(in crate::cli) struct ReachView {
     remedy: Option<String>,
 }
 
+/// A connector after a rotation at the cloud.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct RotatedView {
+    /// As it is stored.
+    #[serde(flatten)]
+    connector: ConnectorView,
+    /// The key that the cloud made; null when an earlier rotation was finished.
+    made_key_id: Option<String>,
+    /// The keys that were deleted.
+    deleted_key_ids: Vec<String>,
+}
+
+impl From<proto::RotateConnectorSecretResponse> for RotatedView {
+    fn from(answer: proto::RotateConnectorSecretResponse) -> Self {
+        Self {
+            connector: answer.connector.unwrap_or_default().into(),
+            made_key_id: given(answer.made_key_id),
+            deleted_key_ids: answer.deleted_key_ids,
+        }
+    }
+}
+
+impl Record for RotatedView {
+    fn facts(&self, now: Moment) -> Facts {
+        let made = self.made_key_id.as_ref().map_or_else(
+            || "none; finished the rotation that had stopped".to_owned(),
+            |id| format!("{id}, verified and in use"),
+        );
+        let mut facts = self.connector.facts(now);
+        facts.extend([("made key", made), ("deleted keys", self.deleted_key_ids.join(", "))]);
+        facts
+    }
+}
+
 /// What a deletion left behind.
 #[derive(Debug, Serialize)]
 pub(super) struct DeletedView {
@@ -229,7 +263,10 @@ impl ConnectorView {
 
     /// What a list shows of warnings: what stands before the colon.
     fn warning_heads(&self) -> Vec<&str> {
-        self.warnings.iter().map(|warning| warning.split_once(": ").map_or(warning.as_str(), |(head, _)| head)).collect()
+        self.warnings
+            .iter()
+            .map(|warning| warning.split_once(": ").map_or(warning.as_str(), |(head, _)| head))
+            .collect()
     }
 
     /// Since when and until when, in words.

@@ -127,7 +127,8 @@ impl Profiles<'_> {
             ([], None) => "secret-key",
             ([], Some(token)) => {
                 secrets.push(("aws_session_token", secret(token)));
-                secret_expires_at = ENDS.iter().find_map(|key| own.get(*key).and_then(|end| word(end))).map(str::to_owned);
+                secret_expires_at =
+                    ENDS.iter().find_map(|key| own.get(*key).and_then(|end| word(end))).map(str::to_owned);
                 notes.push("it is a session, and ends with it: good to try things, not to keep".to_owned());
                 "sts-token"
             }

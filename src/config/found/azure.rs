@@ -89,8 +89,7 @@ fn environment(machine: &Machine, subscriptions: &[Subscription], search: &mut S
     let variable = |name: &str| machine.variable(name);
     let (Some(client), Some(tenant)) = (variable("AZURE_CLIENT_ID"), variable("AZURE_TENANT_ID")) else { return };
     let mut entry = Map::from_iter([("client_id".to_owned(), client.into()), ("tenant".to_owned(), tenant.into())]);
-    let secrets =
-        [("client_secret", "AZURE_CLIENT_SECRET"), ("certificate", "AZURE_CLIENT_CERTIFICATE_PATH")];
+    let secrets = [("client_secret", "AZURE_CLIENT_SECRET"), ("certificate", "AZURE_CLIENT_CERTIFICATE_PATH")];
     entry.extend(secrets.into_iter().filter_map(|(key, name)| Some((key.to_owned(), variable(name)?.into()))));
     principal(machine, &entry, subscriptions, search);
 }

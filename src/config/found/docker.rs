@@ -22,7 +22,8 @@ pub fn look(machine: &Machine, search: &mut Search) {
         let why = format!("logins are kept by docker-credential-{store}, which is not run; hand them in by hand");
         search.pass_over("docker", &why);
     }
-    for (host, helper) in config.get("credHelpers").and_then(Value::as_object).into_iter().flatten().take(FINDINGS_MAX) {
+    for (host, helper) in config.get("credHelpers").and_then(Value::as_object).into_iter().flatten().take(FINDINGS_MAX)
+    {
         if let (Some(host), Some(helper)) = (word(host), helper.as_str().and_then(word)) {
             let why = format!("its login is kept by docker-credential-{helper}, which is not run");
             search.pass_over(&format!("docker:{host}"), &why);

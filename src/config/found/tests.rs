@@ -72,7 +72,8 @@ fn a_machine_with_nothing_has_nothing() {
 
 #[test]
 fn static_keys_of_aws_profiles_are_found_with_their_region() {
-    let config = "[default]\nregion = eu-west-1\ns3 =\n  aws_access_key_id = nested\n[profile other]\nregion = us-east-2\n";
+    let config =
+        "[default]\nregion = eu-west-1\ns3 =\n  aws_access_key_id = nested\n[profile other]\nregion = us-east-2\n";
     let home = Home::new().file(".aws/credentials", format!("[default]\n{KEYS}")).file(".aws/config", config);
     let found = only(home.search());
     assert_eq!(said(&found), ("aws:default", "aws-default", "secret-key", json!({"region": "eu-west-1"})));
@@ -167,7 +168,8 @@ fn googles_default_credentials_are_found_by_their_type() {
     assert_eq!(said(&found), ("gcp:adc", "gcp-broker", "service-account", json!({"project_id": "ml"})));
     assert_eq!(serde_json::from_str::<Value>(held(&found, "service_account_json")).unwrap(), account);
 
-    let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "canary", "refresh_token": "canary"});
+    let user =
+        json!({"type": "authorized_user", "client_id": "c", "client_secret": "canary", "refresh_token": "canary"});
     let home = Home::new()
         .file(adc, user.to_string())
         .file(".config/gcloud/configurations/config_default", "[core]\nproject = lab\n");
@@ -193,7 +195,8 @@ fn googles_default_credentials_are_found_by_their_type() {
 fn what_google_keeps_elsewhere_is_passed_over() {
     let adc = ".config/gcloud/application_default_credentials.json";
     let person = json!({"type": "impersonated_service_account", "service_account_impersonation_url": "x/serviceAccounts/a@b:generateAccessToken", "source_credentials": {"type": "authorized_user"}});
-    let program = json!({"type": "external_account", "credential_source": {"executable": {"command": "touch /tmp/canary"}}});
+    let program =
+        json!({"type": "external_account", "credential_source": {"executable": {"command": "touch /tmp/canary"}}});
     for (object, why) in [
         (person, "impersonates as a person"),
         (program, "which the server does not have"),
@@ -306,7 +309,8 @@ fn hostile_files_are_bounded_and_repeated_nowhere() {
     // The engineer's own symlinks are followed.
     let home = Home::new().file("real", json!({"auths": {"r.io": {"auth": "YTpi"}}}).to_string());
     fs::create_dir_all(home.folder.path().join(".docker")).unwrap();
-    std::os::unix::fs::symlink(home.folder.path().join("real"), home.folder.path().join(".docker/config.json")).unwrap();
+    std::os::unix::fs::symlink(home.folder.path().join("real"), home.folder.path().join(".docker/config.json"))
+        .unwrap();
     assert_eq!(only(home.search()).source, "docker:r.io");
 }
 

@@ -103,7 +103,8 @@ impl<'a> Iam<'a> {
         let source = source(upstream, settings, secret)?;
         let place = settings.place();
         let arn = Sts::new(upstream, &place, &source).caller().await?;
-        let user = user_of(&arn).ok_or_else(|| unsupported("only the key of an IAM user is rotated, not the root's"))?;
+        let user =
+            user_of(&arn).ok_or_else(|| unsupported("only the key of an IAM user is rotated, not the root's"))?;
         Ok(Self { upstream, place, source, user: user.to_owned() })
     }
 
@@ -259,9 +260,8 @@ mod tests {
 
     #[test]
     fn a_seed_beside_the_key_stays() {
-        let field = |name: &str, text: &str| {
-            (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()))
-        };
+        let field =
+            |name: &str, text: &str| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
         let old = SourceCredential::new(
             [field(ACCESS_KEY_ID, "old"), field(SECRET_ACCESS_KEY, "old"), field("mfa_totp_seed", "seed")].into(),
         );
