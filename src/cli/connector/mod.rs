@@ -32,8 +32,9 @@ pub(super) enum Verb {
     #[command(after_help = "\
 Secrets come from a file, from standard input, or are asked for; never from the command line.
 
-With -i everything is asked for, step by step. With --auto-configure this machine's own AWS profiles, Google
-application-default credentials, az login, kubeconfig and docker logins are offered; no helper program is run.
+With -i everything is asked for, step by step. With --auto-configure this machine's own AWS
+profiles, Google application-default credentials, az login, kubeconfig and docker logins are
+offered; no helper program is run.
 
 Examples:
   valetkey connector register -i
@@ -67,9 +68,9 @@ Examples:
     Update(Box<change::UpdateArgs>),
     /// Replace the source credential
     #[command(after_help = "\
-With --auto the cloud makes the new key, where the auth method can (AWS access keys, GCP service-account
-keys): make, verify, switch, delete the old one. Each step is in the ledger and in `connector describe`;
-wherever it stops, the stored key works, and running it again takes it up.
+With --auto the cloud makes the new key, where the auth method can (AWS access keys, GCP
+service-account keys): make, verify, switch, delete the old one. Each step is in the ledger and
+in `connector describe`; wherever it stops, the stored key works, and running it again takes it up.
 
 Examples:
   valetkey connector rotate-secret prod-s3 --auto

@@ -315,6 +315,8 @@ fn hostile_files_are_bounded_and_repeated_nowhere() {
 }
 
 proptest::proptest! {
+    // Each case writes files.
+    #![proptest_config(proptest::test_runner::Config::with_cases(32))]
     #[test]
     fn any_bytes_in_any_file_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let home = Home::new()
