@@ -86,7 +86,7 @@ pub(super) fn choose(
 
 /// Nobody answers any more.
 pub(super) fn gone() -> Failure {
-    Failure::usage("the terminal is gone; nothing was stored")
+    Failure::failed("interrupted; nothing was stored")
 }
 
 #[cfg(test)]

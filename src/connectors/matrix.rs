@@ -174,7 +174,8 @@ fn long(cells: &[Cell]) -> String {
 
 /// The short table: one row for each type, method and resource type.
 fn short(cells: &[Cell]) -> String {
-    let mut text = "| type | method | resource type | minted | narrowed to | lifetime asked for: default, longest |\n".to_owned();
+    let mut text =
+        "| type | method | resource type | minted | narrowed to | lifetime asked for: default, longest |\n".to_owned();
     text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for levels in cells.chunks(3) {
         let Some(first) = levels.first() else { continue };
