@@ -91,14 +91,16 @@ pub(super) fn complete(
 /// What a setting is asked for with.
 pub(super) fn question(setting: &Setting) -> String {
     let mut notes = Vec::new();
-    if !setting.summary.is_empty() {
-        notes.push(setting.summary.clone());
+    let summary = setting.summary.trim_end_matches('.');
+    if !summary.is_empty() {
+        notes.push(summary.to_owned());
     }
     if !setting.choices.is_empty() {
         notes.push(format!("one of {}", setting.choices.join(", ")));
     }
-    if let Some(example) = &setting.example {
-        notes.push(format!("for example {}", plain(example)));
+    let example = setting.example.as_ref().map(plain).filter(|example| !summary.contains(example.as_str()));
+    if let Some(example) = example {
+        notes.push(format!("for example {example}"));
     }
     if let Some(default) = &setting.default {
         notes.push(format!("default {}", plain(default)));

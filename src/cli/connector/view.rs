@@ -358,3 +358,36 @@ impl Row for ReachView {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+        Some(prost_types::Timestamp { seconds, nanos: 0 })
+    }
+
+    #[test]
+    fn a_list_shows_the_heads_of_warnings_and_the_life_of_the_secret() {
+        let day = 24 * 3600;
+        let now = Moment::from_proto(at(100 * day).as_ref()).unwrap();
+        let view = ConnectorView::from(proto::Connector {
+            secret_fields_set: vec!["key".to_owned()],
+            secret_created_at: at(5 * day),
+            secret_expires_at: at(103 * day),
+            warnings: vec![
+                "PASSTHROUGH: a long-lived secret may be handed out; turn it off".to_owned(),
+                "ends in 3 days: the source credential ends at x; rotate it".to_owned(),
+                "said by a newer server".to_owned(),
+            ],
+            ..Default::default()
+        });
+        let cells: Vec<_> = ConnectorView::HEAD.iter().zip(view.cells(now)).collect();
+        assert!(cells.contains(&(&"secret", "from 95 d ago, ends in 3 d".to_owned())), "{cells:?}");
+        assert!(cells.contains(&(&"warnings", "PASSTHROUGH; ends in 3 days; said by a newer server".to_owned())));
+        let facts = view.facts(now);
+        assert!(facts.iter().any(|(name, text)| *name == "warning" && text.ends_with("turn it off")));
+        let none = ConnectorView::from(proto::Connector::default());
+        assert!(none.cells(now).contains(&"none stored".to_owned()));
+    }
+}

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{FINDINGS_MAX, Found, Machine, Search, field, name_of, secret, word};
+use super::{FINDINGS_MAX, Fields, Found, Machine, Search, field, name_of, secret, word};
 
 const TYPE: &str = "docker";
 /// How docker names Docker Hub.
@@ -60,7 +60,7 @@ fn registry(host: &str) -> String {
     bare.split('/').next().unwrap_or(bare).to_owned()
 }
 
-fn held(login: &Map<String, Value>) -> Result<Vec<(&'static str, Zeroizing<Vec<u8>>)>, &'static str> {
+fn held(login: &Map<String, Value>) -> Result<Fields, &'static str> {
     let pair = login.get("auth").and_then(Value::as_str).map(|auth| decoded(auth).ok_or("its auth is not readable"));
     let pair = pair.transpose()?;
     let user = pair.as_ref().and_then(|pair| pair.split_once(':')).filter(|(user, _)| !user.is_empty());

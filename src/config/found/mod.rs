@@ -50,6 +50,11 @@ pub struct Found {
     pub notes: Vec<String>,
 }
 
+/// The fields of a source credential.
+type Fields = Vec<(&'static str, Zeroizing<Vec<u8>>)>;
+/// Looks a variable up.
+type Variables = Box<dyn Fn(&str) -> Option<String>>;
+
 /// What a machine has.
 #[derive(Default)]
 pub struct Search {
@@ -68,7 +73,7 @@ impl Search {
 /// A machine, as far as it may be looked at.
 pub struct Machine {
     home: PathBuf,
-    variables: Box<dyn Fn(&str) -> Option<String>>,
+    variables: Variables,
 }
 
 impl Machine {
