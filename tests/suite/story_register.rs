@@ -126,6 +126,22 @@ fn what_the_machine_has_is_offered_and_registered_when_it_is_confirmed() {
 }
 
 #[test]
+fn a_passthrough_is_loud_in_every_reply_and_listing() {
+    let lab = Lab::new();
+    let registered = lab.register("loud", &lab.broker.key, &["--allow-passthrough"]).json();
+    let described = lab.vault.cli("alice", &["connector", "describe", "loud", "-o", "json"]).json();
+    let verified = lab.vault.cli("alice", &["connector", "verify", "loud", "-o", "json"]).json();
+    let listed = lab.vault.cli("bob", &["connector", "list", "-o", "json"]).json()[0].clone();
+    for said in [registered, described, verified, listed] {
+        assert!(said["warnings"][0].as_str().unwrap().starts_with("PASSTHROUGH: "), "{said}");
+    }
+    let table = lab.vault.cli("bob", &["connector", "list"]).ok();
+    assert!(table.stdout.contains("PASSTHROUGH") && !table.stdout.contains("may be handed out"), "{table}");
+    let quiet = lab.vault.cli("alice", &["connector", "update", "loud", "--allow-passthrough=false", "-o", "json"]);
+    assert_eq!(quiet.json()["warnings"], serde_json::json!([]));
+}
+
+#[test]
 fn at_a_terminal_the_machine_s_things_are_chosen_by_number_and_no_means_no() {
     let lab = Lab::new();
     furnish(&lab);

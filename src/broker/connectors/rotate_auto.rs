@@ -461,7 +461,7 @@ impl Rotation {
             code: "ROTATION_STOPPED",
             message: format!("the rotation stopped at {step}: {words}"),
             hint: format!(
-                "the stored source credential is in use as before; run rotate-secret {} --auto again to take it up",
+                "what is stored works; `valetkey connector rotate-secret {} --auto` takes it up",
                 self.connector.name
             ),
         };
