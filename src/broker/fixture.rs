@@ -356,6 +356,7 @@ impl Maker {
                 identities: Arc::new(NoIssuer),
                 subject: None,
             },
+            issuer: None,
             clock,
             entropy: Arc::new(System),
             root_provider: "file",

@@ -75,6 +75,9 @@ pub(super) struct MethodView {
     secret_fields: Vec<SecretFieldView>,
     /// `connector rotate-secret --auto` can make the next one.
     rotates: bool,
+    /// Other names that are taken for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
 }
 
 /// A field of a source credential.
@@ -147,6 +150,7 @@ impl From<proto::AuthMethod> for MethodView {
             settings_schema: serde_json::from_str(&method.settings_schema).unwrap_or(Value::Null),
             secret_fields: method.secret_fields.into_iter().map(secret).collect(),
             rotates: method.rotates,
+            aliases: method.aliases,
         }
     }
 }
@@ -194,7 +198,7 @@ impl TypeView {
     /// # Errors
     /// Usage, with the methods there are.
     pub(super) fn into_method(mut self, method: &str) -> Result<MethodView, Failure> {
-        match self.auth_methods.iter().position(|one| one.name == method) {
+        match self.auth_methods.iter().position(|one| one.name == method || one.aliases.iter().any(|a| a == method)) {
             Some(at) => Ok(self.auth_methods.swap_remove(at)),
             None => {
                 let known: Vec<&str> = self.auth_methods.iter().map(|one| one.name.as_str()).collect();

@@ -41,6 +41,11 @@ impl Moment {
         text.parse().ok().map(Self)
     }
 
+    /// These seconds earlier; the same where no calendar goes that far.
+    pub(super) fn earlier(self, seconds: i64) -> Self {
+        self.0.checked_sub(jiff::SignedDuration::from_secs(seconds)).map_or(self, Self)
+    }
+
     /// This much later.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A connector type of tests: a cloud of paper, with shelves and boxes in
-//! them. Compiled for tests only; its mints are random words.
+//! them. Compiled for tests only; its mints are random words. A cloud whose
+//! endpoint has `once` in its name takes each stamp once and gives another.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -66,6 +67,10 @@ pub struct Cloud {
     pub stamps: Mutex<BTreeSet<String>>,
     /// What goes wrong with stamps.
     pub faults: Mutex<BTreeSet<Fault>>,
+    /// The stamp that a `once` cloud takes next.
+    pub stamp: Mutex<String>,
+    /// What a `once` cloud does besides giving the next stamp.
+    pub manner: Mutex<Manner>,
 }
 
 /// What may go wrong with a stamp.
@@ -83,6 +88,17 @@ pub enum Fault {
     DeleteFails,
 }
 
+/// How a `once` cloud answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// With a word and the next stamp.
+    Sound,
+    /// With a word that is of no use, and the next stamp.
+    Unusable,
+    /// With a word and something that is no stamp.
+    Garbage,
+}
+
 static CLOUDS: LazyLock<Mutex<HashMap<String, Arc<Cloud>>>> = LazyLock::new(Mutex::default);
 
 impl Cloud {
@@ -96,6 +112,8 @@ impl Cloud {
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
             stamps: Mutex::default(),
             faults: Mutex::default(),
+            stamp: Mutex::new("canary-stamp".to_owned()),
+            manner: Mutex::new(Manner::Sound),
         };
         Arc::clone(clouds.entry(endpoint.to_owned()).or_insert_with(|| Arc::new(made())))
     }
@@ -103,6 +121,18 @@ impl Cloud {
     /// Whether this goes wrong.
     fn fails(&self, fault: Fault) -> bool {
         self.faults.lock().unwrap().contains(&fault)
+    }
+
+    /// Takes the stamp if it is the next one, and gives its successor.
+    fn stamped(&self, secret: &SourceCredential) -> Result<SourceCredential, UpstreamError> {
+        let mut next = self.stamp.lock().unwrap();
+        if secret.field("stamp").and_then(|field| field.expose_text()) != Some(next.as_str()) {
+            return Err(UpstreamError::UsedUp { code: "used_up".to_owned() });
+        }
+        *next = format!("canary-stamp-{}", self.asked.load(Ordering::SeqCst));
+        let garbage = *self.manner.lock().unwrap() == Manner::Garbage;
+        let field = SecretFieldName::parse(if garbage { "garbage" } else { "stamp" }).unwrap();
+        Ok(SourceCredential::new([(field, Plaintext::new(next.clone().into_bytes()))].into()))
     }
 }
 
@@ -174,8 +204,8 @@ impl ConnectorType for Paper {
         ShapeName::Bearer
     }
 
-    fn exclusive(&self, _: &PaperSettings) -> bool {
-        false
+    fn exclusive(&self, settings: &PaperSettings) -> bool {
+        settings.endpoint.contains("once")
     }
 
     fn enforced(&self, _: &PaperSettings, scope: &String) -> EnforcedScope {
@@ -214,7 +244,7 @@ impl ConnectorType for Paper {
         &self,
         upstream: &Upstream,
         settings: &PaperSettings,
-        _: &SourceCredential,
+        secret: &SourceCredential,
         _: Option<Timestamp>,
         scope: &String,
         ttl: Ttl,
@@ -228,9 +258,12 @@ impl ConnectorType for Paper {
         if word_from.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Unavailable { what: "down" });
         }
+        let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
+        let unusable = (*word_from.manner.lock().unwrap() == Manner::Unusable)
+            .then_some(UpstreamError::BadAnswer { what: "of no use" });
         let mut word = [0; 16];
         upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
-        Ok(Minted {
+        let minted = Minted {
             shape: MintedShape::Bearer {
                 token: SecretText::new(hex::encode(word)),
                 endpoint: None,
@@ -241,8 +274,8 @@ impl ConnectorType for Paper {
             revocable: Revocable::No,
             attribution: attribution.session_name(),
             passthrough: false,
-        }
-        .into())
+        };
+        Ok(MintOutcome { minted, successor, unusable })
     }
 
     async fn sign(

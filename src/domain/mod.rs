@@ -12,6 +12,7 @@
 //! - *role*, *binding*: who may do what, where, and under which conditions.
 
 pub mod access_level;
+pub mod alias;
 pub mod attribution;
 pub mod clock;
 pub mod component;
@@ -21,6 +22,8 @@ pub mod field_error;
 pub mod identity;
 pub mod ids;
 pub mod issuance;
+pub mod issuer_key;
+pub mod issuer_url;
 pub mod jws;
 pub mod labels;
 pub mod minted;
@@ -46,11 +49,13 @@ pub use connector::{
     UnfinishedRotation, Verification, VerificationState, Version,
 };
 pub use field_error::{FieldError, FieldErrors};
-pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject};
+pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject, SubjectForm};
 pub use ids::{
     BindingId, ComponentId, ConnectorId, IdError, IssuanceId, KekId, PrincipalId, ProjectId, RequestId, StackId,
 };
 pub use issuance::{Issuance, IssuanceState};
+pub use issuer_key::{IssuerKeyFacts, IssuerKeyId, IssuerKeyState};
+pub use issuer_url::{IssuerUrl, IssuerUrlError};
 pub use labels::Labels;
 pub use minted::{Minted, MintedShape, ShapeName};
 pub use name::{Name, NameError};

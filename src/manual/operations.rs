@@ -21,6 +21,11 @@
 //! An I/O error while committing is another matter: the daemon exits, because
 //! nobody can say what reached the disk; the store recovers at the next start.
 //!
+//! ## The OpenID issuer
+//!
+//! Off until `[issuer] url` is set; how to have AWS, Google and Entra trust it
+//! is in [`super::openid_issuer`].
+//!
 //! ## Checking the ledger
 //!
 //! `valetkey audit verify --data-dir DIR` reads the store without the daemon

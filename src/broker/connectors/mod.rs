@@ -2,6 +2,7 @@
 
 mod delete;
 mod list;
+mod probe;
 mod register;
 mod resources;
 mod rotate;
@@ -11,9 +12,9 @@ mod turns;
 mod update;
 mod verify;
 
-pub(super) use turns::Turns;
+pub(super) use turns::RotationTurns;
 
-pub(super) use source::{known_resource_type, stored_settings, type_of};
+pub(super) use source::{check_secret, known_resource_type, seal_context, stored_settings, type_of};
 
 pub use delete::Deleted;
 pub use list::{ConnectorFilter, ConnectorSeen};

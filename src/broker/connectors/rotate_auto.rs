@@ -226,7 +226,7 @@ impl Rotation {
 
     async fn make_by_stored(&self) -> Result<MadeKey, BrokerError> {
         let (kind, settings) = (self.kind, self.connector.settings.clone());
-        let upstream = self.broker.upstream_for(&self.call, &self.connector, None);
+        let upstream = self.broker.upstream_for(&self.call, &self.connector, None, &self.entry);
         let asked = self.broker.with_secret(&self.connector, &self.permit, &self.entry, move |secret| {
             Box::pin(async move { within(kind.make_key(&upstream, &settings, secret)).await })
         });
@@ -249,7 +249,7 @@ impl Rotation {
         let tries = async {
             let mut pauses = PAUSES.iter();
             loop {
-                match self.broker.verify_handed_in(&self.call, &self.connector, &made.secret).await {
+                match self.broker.verify_handed_in(&self.call, &self.connector, &made.secret, &self.entry).await {
                     Err(error) if may_settle(&error) => match pauses.next() {
                         Some(pause) => tokio::time::sleep(*pause).await,
                         None => return Err(error),
@@ -309,7 +309,7 @@ impl Rotation {
 
     /// Deletes the old key with the new one.
     async fn retire(&mut self, made: &MadeKey) -> Result<(), BrokerError> {
-        let upstream = self.broker.upstream_for(&self.call, &self.connector, None);
+        let upstream = self.broker.upstream_for(&self.call, &self.connector, None, &self.entry);
         let mut pauses = PAUSES.iter();
         loop {
             let asked = self.kind.delete_key(&upstream, &self.connector.settings, &made.secret, &made.old_key_id);
@@ -384,7 +384,7 @@ impl Rotation {
 
     async fn delete_by_stored(&self, key_id: &str) -> Result<(), BrokerError> {
         let (kind, settings, key_id) = (self.kind, self.connector.settings.clone(), key_id.to_owned());
-        let upstream = self.broker.upstream_for(&self.call, &self.connector, None);
+        let upstream = self.broker.upstream_for(&self.call, &self.connector, None, &self.entry);
         let asked = self.broker.with_secret(&self.connector, &self.permit, &self.entry, move |secret| {
             Box::pin(async move { within(kind.delete_key(&upstream, &settings, secret, &key_id)).await })
         });

@@ -10,15 +10,15 @@ use crate::domain::ConnectorId;
 
 /// Which connectors are being rotated.
 #[derive(Clone, Default)]
-pub(in crate::broker) struct Turns(Arc<Mutex<BTreeSet<ConnectorId>>>);
+pub(in crate::broker) struct RotationTurns(Arc<Mutex<BTreeSet<ConnectorId>>>);
 
 /// The right to rotate one connector; given back when dropped.
 pub(super) struct Turn {
-    turns: Turns,
+    turns: RotationTurns,
     connector: ConnectorId,
 }
 
-impl Turns {
+impl RotationTurns {
     /// A turn, unless somebody has it.
     pub(super) fn take(&self, connector: ConnectorId) -> Option<Turn> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(connector);
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_connector_has_one_turn_and_gives_it_back() {
-        let turns = Turns::default();
+        let turns = RotationTurns::default();
         let (one, other) = (ConnectorId::from_bytes([1; 16]), ConnectorId::from_bytes([2; 16]));
         let held = turns.take(one);
         assert!(held.is_some() && turns.take(one).is_none() && turns.take(other).is_some());

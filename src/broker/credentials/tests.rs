@@ -19,7 +19,7 @@ use super::HandedOut;
 
 const SHELF: &str = "paper://shelf/box";
 
-fn ask() -> MintAsk {
+pub(super) fn ask() -> MintAsk {
     MintAsk {
         source: MintSource::Connector("vault".to_owned()),
         resource_type: Some(ResourceTypeName::parse("paper-shelf").unwrap()),
@@ -31,7 +31,7 @@ fn ask() -> MintAsk {
     }
 }
 
-async fn house_at(endpoint: &str, change: impl FnOnce(&mut Connector)) -> (House, Connector) {
+pub(super) async fn house_at(endpoint: &str, change: impl FnOnce(&mut Connector)) -> (House, Connector) {
     let house = House::new().await;
     let home = house.home.clone();
     let connector = house
@@ -42,16 +42,16 @@ async fn house_at(endpoint: &str, change: impl FnOnce(&mut Connector)) -> (House
     (house, connector)
 }
 
-async fn mint(house: &House, who: &Person, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
+pub(super) async fn mint(house: &House, who: &Person, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
     house.broker.mint_credential(&house.call(who).await, ask).await
 }
 
-fn code<T>(answer: Result<T, BrokerError>) -> &'static str {
+pub(super) fn code<T>(answer: Result<T, BrokerError>) -> &'static str {
     answer.err().map_or("OK", |error| error.code())
 }
 
 /// How many lines say this of the project.
-async fn lines(house: &House, outcome: Outcome, reason: &str) -> usize {
+pub(super) async fn lines(house: &House, outcome: Outcome, reason: &str) -> usize {
     let filter = LineFilter { outcome: Some(outcome), ..LineFilter::default() };
     let page = house.store.lines(&filter, &PageAsk { size: 1000, after: None }).await.unwrap();
     page.items.iter().filter(|stored| stored.line.reason.as_str() == reason).count()

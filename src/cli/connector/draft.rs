@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::moment::{Moment, lifetime};
 use crate::cli::pairs::access_in_words;
 use crate::cli::secrets::Secrets;
-use crate::cli::session::{Session, request_id};
+use crate::cli::session::Session;
 use crate::cli::settings::plain;
 use crate::cli::terminal::Terminal;
 use crate::proto;
@@ -54,17 +54,7 @@ impl Draft {
     /// # Errors
     /// What the daemon answered.
     pub(super) async fn register(self, session: &Session) -> Result<(), Failure> {
-        let validate_only = self.ask.validate_only;
-        let ask = proto::RegisterConnectorRequest {
-            project: session.project.clone(),
-            settings: Value::Object(self.settings).to_string(),
-            secrets: self.secrets.into_fields(),
-            request_id: request_id(),
-            ..self.ask
-        };
-        let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
-        super::show(session, answer.connector.unwrap_or_default())?;
-        if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
+        super::register::store(session, self.ask, self.settings, self.secrets).await
     }
 }
 

@@ -7,6 +7,7 @@
 mod change;
 mod draft;
 mod found;
+mod kubeconfig;
 mod register;
 mod view;
 mod wizard;
@@ -45,7 +46,8 @@ Examples:
       --secret aws_access_key_id=@key-id.txt --secret aws_secret_access_key=- \\
       --resource-type s3-bucket --allow-resource 's3://datasets/**' --access-max read --ttl-max 1h
   valetkey connector register prod-s3 --type aws --method secret-key --secrets - < secrets.json
-  valetkey connector register prod-s3 --type aws --method iam-role --validate-only")]
+  valetkey connector register prod-s3 --type aws --method iam-role --validate-only
+  valetkey connector register train --kubeconfig kube.yaml --set 'service_accounts={\"read\":\"ml/reader\"}'")]
     Register(Box<register::RegisterArgs>),
     /// List connectors
     #[command(after_help = "\

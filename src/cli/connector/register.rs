@@ -7,20 +7,20 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::cli::connector_type::{MethodView, auth_method};
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Moment, parse_length, parse_seconds};
 use crate::cli::pairs::{Access, Pair, labels_of, parse_pair};
 use crate::cli::secrets::{SecretArgs, Secrets};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, request_id};
 use crate::cli::settings::{SettingArgs, complete};
 use crate::cli::terminal::Terminal;
 use crate::config::found::Machine;
 use crate::proto;
 
-use super::draft::Draft;
+use super::kubeconfig::KubeconfigArgs;
 
 /// A new connector.
 #[derive(Args)]
@@ -30,10 +30,10 @@ pub(in crate::cli) struct RegisterArgs {
     #[arg(required_unless_present_any = ["interactive", "auto_configure"])]
     name: Option<String>,
     /// The connector type; `valetkey connector-type list` shows them
-    #[arg(long = "type", value_name = "TYPE", required_unless_present_any = ["interactive", "auto_configure"])]
+    #[arg(long = "type", value_name = "TYPE", required_unless_present_any = ["interactive", "auto_configure", "kubeconfig"])]
     pub(super) connector_type: Option<String>,
     /// The auth method; `valetkey connector-type describe TYPE` shows them
-    #[arg(long, value_name = "METHOD", required_unless_present_any = ["interactive", "auto_configure"])]
+    #[arg(long, value_name = "METHOD", required_unless_present_any = ["interactive", "auto_configure", "kubeconfig"])]
     pub(super) method: Option<String>,
     /// Ask for everything, step by step
     #[arg(short, long, conflicts_with = "auto_configure")]
@@ -48,6 +48,8 @@ pub(in crate::cli) struct RegisterArgs {
     /// Register what was found without asking
     #[arg(long, requires = "auto_configure")]
     pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) kubeconfig: KubeconfigArgs,
     #[command(flatten)]
     pub(super) settings: SettingArgs,
     #[command(flatten)]
@@ -180,6 +182,9 @@ impl RegisterArgs {
 /// # Errors
 /// What the daemon answered; usage, when secrets or settings are wrong.
 pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Failure> {
+    if let Some(found) = args.kubeconfig.read()? {
+        return super::kubeconfig::run(session, args, found).await;
+    }
     if args.interactive {
         return super::wizard::run(session, args).await;
     }
@@ -193,5 +198,28 @@ pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Fai
     let mut settings = args.settings.over(Map::new(), &known)?;
     complete(&mut settings, &known, terminal)?;
     let secrets = args.secrets.read(&method.wanted(), terminal)?;
-    Draft { ask: args.into_request()?, settings, secrets }.register(session).await
+    store(session, args.into_request()?, settings, secrets).await
+}
+
+/// Registers what was put together, and shows what is stored.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn store(
+    session: &Session,
+    ask: proto::RegisterConnectorRequest,
+    settings: Map<String, Value>,
+    secrets: Secrets,
+) -> Result<(), Failure> {
+    let validate_only = ask.validate_only;
+    let ask = proto::RegisterConnectorRequest {
+        project: session.project.clone(),
+        settings: Value::Object(settings).to_string(),
+        secrets: secrets.into_fields(),
+        request_id: request_id(),
+        ..ask
+    };
+    let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
+    super::show(session, answer.connector.unwrap_or_default())?;
+    if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }

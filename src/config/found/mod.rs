@@ -1,6 +1,6 @@
 //! What a platform engineer's own machine has that could be registered: AWS
 //! profiles, Google's application-default credentials, `az login`, docker's
-//! logins.
+//! logins, kubeconfigs.
 //!
 //! Reads files and the environment, bounded, when the engineer says so. Runs
 //! no command, follows no URL, and says by name what it does not take. Nothing
@@ -11,6 +11,7 @@ mod azure;
 mod docker;
 mod gcp;
 mod ini;
+pub mod kubeconfig;
 
 use std::fs::OpenOptions;
 use std::io::Read as _;
@@ -94,7 +95,19 @@ impl Machine {
         gcp::look(self, &mut search);
         azure::look(self, &mut search);
         docker::look(self, &mut search);
+        self.kubernetes(&mut search);
         search
+    }
+
+    /// The current context of each kubeconfig there is.
+    fn kubernetes(&self, search: &mut Search) {
+        let named = self.path("KUBECONFIG", ".kube/config");
+        for path in std::env::split_paths(&named).take(FINDINGS_MAX).filter(|path| path.exists()) {
+            match kubeconfig::read(&path, None, kubeconfig::Allowed::default()) {
+                Ok(found) => search.found.push(found),
+                Err(error) => search.pass_over(&path.display().to_string(), &error.to_string()),
+            }
+        }
     }
 
     fn variable(&self, name: &str) -> Option<String> {

@@ -90,6 +90,7 @@ impl ConnectorType for Aws {
     fn ttl_range(&self, settings: &Settings) -> TtlRange {
         match settings.way() {
             Way::Role(way) => range(900, way.duration_max.min(3600), way.duration_max),
+            Way::WebIdentity(way) => range(900, way.duration_max.min(3600), way.duration_max),
             Way::Key => range(900, 3600, LONGEST),
             Way::Session | Way::Federation => range(900, 43_200, LONGEST),
             Way::HandedIn => range(1, LONGEST, LONGEST),
@@ -219,7 +220,7 @@ impl ConnectorType for Aws {
         Ok(false)
     }
 
-    #[allow(clippy::expect_used, reason = "the six names are literals, each parsed by a test")]
+    #[allow(clippy::expect_used, reason = "the seven names are literals, each parsed by a test")]
     fn auth_method(&self, settings: &Settings) -> AuthMethodName {
         AuthMethodName::parse(settings.method()).expect("the name of an auth method is a word")
     }

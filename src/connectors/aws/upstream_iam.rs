@@ -95,7 +95,7 @@ impl<'a> Iam<'a> {
     ) -> Result<Self, UpstreamError> {
         let stored = match settings.way() {
             Way::Role(_) | Way::Key | Way::Session | Way::Federation => !matches!(settings, Settings::Implicit(_)),
-            Way::HandedIn => false,
+            Way::HandedIn | Way::WebIdentity(_) => false,
         };
         if !stored {
             return Err(unsupported("only a user's stored key is rotated; hand in another with rotate-secret"));
