@@ -54,12 +54,12 @@ impl Response {
 
     /// The first header with this name, in lower case. Hostile input.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &'static str) -> Option<&str> {
         self.headers_named(name).next()
     }
 
     /// Every header with this name, in lower case, in order. Hostile input.
-    pub fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn headers_named(&self, name: &'static str) -> impl Iterator<Item = &str> {
         self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }

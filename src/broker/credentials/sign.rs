@@ -130,7 +130,7 @@ impl Broker {
         entry: &OpenEntry,
         ask: SignAsk,
     ) -> Result<Vec<u8>, BrokerError> {
-        let upstream = self.upstream_for(call, &route.connector, Some(ask.issuance));
+        let upstream = self.upstream_for(call, &route.connector, Some(ask.issuance), entry);
         let held = Arc::clone(route);
         let signed = self.with_secret(&route.connector, permit, entry, move |secret| {
             Box::pin(async move {

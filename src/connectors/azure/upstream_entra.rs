@@ -161,7 +161,9 @@ impl Asker<'_> {
                 let endpoint = format!("{}/{tenant}/oauth2/v2.0/token", place.authority());
                 signed(self.upstream, certificate, &endpoint, client_id)
             }
-            Source::Federated => self.upstream.identity_token(place.cloud.federation_audience(), ASSERTION_LIFE),
+            Source::Federated => {
+                self.upstream.connector_identity_token(place.cloud.federation_audience(), ASSERTION_LIFE)
+            }
             Source::Secret(_) | Source::HandedIn(_) | Source::Machine => Err(UpstreamError::StoredSettings),
         }
     }

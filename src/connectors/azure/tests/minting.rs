@@ -9,7 +9,7 @@ use super::super::fake_cloud::{REGISTRY_HOST, REPOSITORY, for_clusters};
 use super::*;
 use crate::domain::{
     EntropyError, IssuanceId, ManualClock, Minted, MintedShape, Name, NoIssuer, Principal, PrincipalId, PrincipalKind,
-    ProjectId, Revocable, Subject,
+    ProjectId, Revocable, Subject, SubjectForm,
 };
 use crate::outbound::{Outbound, OutboundRules};
 
@@ -42,6 +42,7 @@ fn upstream_within(fake: &Fake, implicit: &[&str], call_timeout: Duration) -> Up
         connector: name("prod-azure"),
         principal: (PrincipalKind::User, name("anna")),
         issuance: None,
+        form: SubjectForm::default(),
     };
     Upstream {
         outbound: Arc::new(Outbound::new(rules).unwrap()),

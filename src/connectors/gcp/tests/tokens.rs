@@ -9,7 +9,7 @@ use super::super::fake::{Asked, EMAIL, Fake, KEY_IDS, Manner, assertion, key_fil
 use super::*;
 use crate::domain::{
     EntropyError, IdentityError, IdentityTokens, IssuanceId, ManualClock, Minted, MintedShape, Principal, PrincipalId,
-    PrincipalKind, ProjectId, SecretText, Subject,
+    PrincipalKind, ProjectId, SecretText, Subject, SubjectForm,
 };
 use crate::outbound::{Outbound, OutboundRules};
 
@@ -48,6 +48,7 @@ fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
         connector: "data".parse().unwrap(),
         principal: (PrincipalKind::User, "anna".parse().unwrap()),
         issuance: None,
+        form: SubjectForm::default(),
     };
     Upstream {
         outbound: Arc::new(Outbound::new(rules).unwrap()),
