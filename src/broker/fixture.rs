@@ -290,6 +290,7 @@ impl Maker {
                 created_at: now,
                 expires_at: None,
                 fingerprint: "0".repeat(16),
+                rotation: None,
             },
             created_by: PrincipalId::from_bytes([1; 16]),
             created_at: now,

@@ -39,7 +39,9 @@ pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};
 pub use connector_types::{MethodDescription, ResourceDescription, TypeDescription};
-pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
+pub use connectors::{
+    ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, RotateAuto, Rotated, Update,
+};
 pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked, SignAsk};
 pub use error::BrokerError;
 pub use once::Once;
@@ -59,6 +61,7 @@ use crate::sealing::Keyring;
 use crate::store::Store;
 
 use audit::TAILS_MAX;
+use connectors::RotationTurns;
 use credentials::{CredentialCache, Flights, Routes, Turns, WATCHES_MAX};
 use lookup::Lookups;
 use vouching::Vouching;
@@ -98,6 +101,7 @@ pub struct Broker {
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    rotations: RotationTurns,
     turns: Turns,
     watches: Arc<Semaphore>,
     tails: Arc<Semaphore>,
@@ -116,6 +120,7 @@ impl Broker {
             routes: Routes::new(),
             cache: CredentialCache::new(),
             flights: Flights::default(),
+            rotations: RotationTurns::default(),
             turns: Turns::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),

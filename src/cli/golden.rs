@@ -191,6 +191,12 @@ fn views_of_connectors_are_stable() {
     check_view::<_, super::connector::ConnectorView>("connector", connector());
     let reach = connector().verification.unwrap().reach.remove(0);
     check_view::<_, super::connector::ReachView>("reach", reach);
+    let rotated = proto::RotateConnectorSecretResponse {
+        connector: Some(connector()),
+        made_key_id: s("AKIA2"),
+        deleted_key_ids: vec![s("AKIA1")],
+    };
+    check_view::<_, super::connector::RotatedView>("connector_rotated", rotated);
     let method = proto::AuthMethod {
         name: s("iam-role"),
         summary: s("Assume a role"),

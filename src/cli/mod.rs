@@ -26,6 +26,7 @@ mod output;
 mod pages;
 mod pairs;
 mod principal;
+mod questions;
 mod role;
 mod schema;
 mod secrets;

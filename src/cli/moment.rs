@@ -65,7 +65,7 @@ impl Moment {
     }
 
     /// How far from `now`: `in 58 min`, `3 h ago`.
-    fn distance(self, now: Self) -> String {
+    pub(super) fn distance(self, now: Self) -> String {
         let seconds = self.0.as_second().saturating_sub(now.0.as_second());
         let length = length_in_words(seconds.saturating_abs());
         if seconds >= 0 { format!("in {length}") } else { format!("{length} ago") }

@@ -112,6 +112,11 @@ impl Secrets {
         Self(fields.into_iter().collect())
     }
 
+    /// The names of the fields.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
     /// For a message. What stays here is wiped; the message is wiped by the
     /// allocator when it is dropped.
     pub(super) fn into_fields(self) -> Vec<proto::SecretField> {
@@ -160,6 +165,16 @@ fn load(source: &Source, bytes_max: u64, what: &str, terminal: &dyn Terminal) ->
         Source::StandardInput => (terminal.standard_input(bytes_max), "standard input".to_owned()),
     };
     read.map_err(|error| Failure::usage(format!("cannot read {what} from {place}: {error}")))
+}
+
+/// One field out of a file, without the line end that editors add.
+///
+/// # Errors
+/// When it cannot be read or is larger than a field may be.
+pub(super) fn read_field(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = read_file(path, FIELD_BYTES_MAX)?;
+    trim_line_end(&mut bytes);
+    Ok(bytes)
 }
 
 fn read_file(path: &Path, bytes_max: u64) -> std::io::Result<Zeroizing<Vec<u8>>> {

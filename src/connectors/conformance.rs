@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::{AccessLevel, AuthMethodName, Entropy, EntropyError, ResourceId, ResourceTypeName, Timestamp};
 
 /// Ids to try, canonical, each list with at least two that differ.
-const EXAMPLES: &[(&str, &str, &[&str])] = &[
+pub(super) const EXAMPLES: &[(&str, &str, &[&str])] = &[
     ("aws", "aws-generic", &["us-east-1"]),
     ("aws", "s3-bucket", &["s3://datasets", "s3://datasets/train", "s3://datasets/train/a", "s3://datasets/train2"]),
     ("aws", "kubernetes-cluster", &["us-east-1/train", "us-east-1/serve"]),
@@ -52,7 +52,8 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
 const PARAMETERS: &[(&str, &str, &str)] =
     &[("ssh-host", "public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM")];
 
-struct Sevens;
+/// Sevens for whatever is drawn.
+pub(super) struct Sevens;
 
 impl Entropy for Sevens {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
@@ -62,7 +63,7 @@ impl Entropy for Sevens {
 }
 
 /// The required fields of a schema, each with its first example.
-fn example(schema: &str) -> Value {
+pub(super) fn example(schema: &str) -> Value {
     let schema: Value = serde_json::from_str(schema).expect("a schema is JSON");
     assert_eq!(schema["type"], "object");
     assert_eq!(schema["additionalProperties"], false, "unknown fields are refused, and the schema says so");

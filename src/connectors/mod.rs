@@ -15,6 +15,8 @@ pub mod docker;
 pub mod erased;
 pub mod gcp;
 pub mod kubernetes;
+#[cfg(test)]
+mod matrix;
 pub mod oauth2;
 #[cfg(test)]
 pub(crate) mod paper;

@@ -2,7 +2,7 @@
 //! them. Compiled for tests only; its mints are random words. A cloud whose
 //! endpoint has `once` in its name takes each stamp once and gives another.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -35,7 +35,7 @@ static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription
         ttl: TTL,
         settings_schema: "{}".to_owned(),
         secrets: vec![SecretFieldDescription { name: "stamp", summary: "the stamp", required: true }],
-        rotates: false,
+        rotates: true,
     }],
     resources: ["paper-shelf", "paper-ream"].map(resource).to_vec(),
 });
@@ -63,10 +63,29 @@ pub struct Cloud {
     pub down: AtomicBool,
     /// A mint takes one permit; none when the endpoint has no gate.
     pub gate: Option<Semaphore>,
+    /// The stamps that were made here and are not deleted.
+    pub stamps: Mutex<BTreeSet<String>>,
+    /// What goes wrong with stamps.
+    pub faults: Mutex<BTreeSet<Fault>>,
     /// The stamp that a `once` cloud takes next.
     pub stamp: Mutex<String>,
     /// What a `once` cloud does besides giving the next stamp.
     pub manner: Mutex<Manner>,
+}
+
+/// What may go wrong with a stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// No stamp is made.
+    MakeRefused,
+    /// A stamp is made, and the answer is lost.
+    MakeLost,
+    /// A stamp is not accepted.
+    VerifyRefused,
+    /// A stamp is not accepted the first time.
+    VerifySettles,
+    /// No stamp is deleted.
+    DeleteFails,
 }
 
 /// How a `once` cloud answers.
@@ -91,10 +110,17 @@ impl Cloud {
             asked: AtomicU32::new(0),
             down: AtomicBool::new(false),
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
+            stamps: Mutex::default(),
+            faults: Mutex::default(),
             stamp: Mutex::new("canary-stamp".to_owned()),
             manner: Mutex::new(Manner::Sound),
         };
         Arc::clone(clouds.entry(endpoint.to_owned()).or_insert_with(|| Arc::new(made())))
+    }
+
+    /// Whether this goes wrong.
+    fn fails(&self, fault: Fault) -> bool {
+        self.faults.lock().unwrap().contains(&fault)
     }
 
     /// Takes the stamp if it is the next one, and gives its successor.
@@ -193,10 +219,14 @@ impl ConnectorType for Paper {
     async fn verify(
         &self,
         _: &Upstream,
-        _: &PaperSettings,
+        settings: &PaperSettings,
         _: &SourceCredential,
         _: &ListAsk,
     ) -> Result<Verified, UpstreamError> {
+        let cloud = Cloud::of(&settings.endpoint);
+        if cloud.faults.lock().unwrap().remove(&Fault::VerifySettles) || cloud.fails(Fault::VerifyRefused) {
+            return Err(UpstreamError::CredentialRefused { code: "STAMP".to_owned() });
+        }
         Ok(Verified { identity: "the postmaster".to_owned(), reach: Vec::new() })
     }
 
@@ -259,18 +289,50 @@ impl ConnectorType for Paper {
         Err(unsupported("paper lends no signatures; mint instead"))
     }
 
-    async fn make_key(&self, _: &Upstream, _: &PaperSettings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {
-        Err(unsupported("rotate it with connector rotate-secret"))
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &PaperSettings,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError> {
+        let cloud = Cloud::of(&settings.endpoint);
+        if cloud.fails(Fault::MakeRefused) {
+            return Err(UpstreamError::Denied {
+                code: "NO".to_owned(),
+                missing: Vec::new(),
+                remedy: "ask the postmaster".to_owned(),
+            });
+        }
+        let mut bytes = [0; 4];
+        upstream.entropy.fill(&mut bytes).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
+        let key_id = format!("stamp-{}", hex::encode(bytes));
+        cloud.stamps.lock().unwrap().insert(key_id.clone());
+        if cloud.fails(Fault::MakeLost) {
+            return Err(UpstreamError::DeadlineExceeded);
+        }
+        let old = secret.field("stamp").and_then(Plaintext::expose_text).unwrap().to_owned();
+        let stamp = (SecretFieldName::parse("stamp").unwrap(), Plaintext::new(key_id.clone().into_bytes()));
+        Ok(MadeKey { secret: SourceCredential::new([stamp].into()), key_id, old_key_id: old })
     }
 
     async fn delete_key(
         &self,
         _: &Upstream,
-        _: &PaperSettings,
-        _: &SourceCredential,
-        _: &str,
+        settings: &PaperSettings,
+        secret: &SourceCredential,
+        key_id: &str,
     ) -> Result<(), UpstreamError> {
-        Err(unsupported("delete it at the cloud"))
+        let cloud = Cloud::of(&settings.endpoint);
+        assert_ne!(secret.field("stamp").and_then(Plaintext::expose_text), Some(key_id), "a key deletes no other");
+        if cloud.fails(Fault::DeleteFails) {
+            return Err(UpstreamError::Denied {
+                code: "NO".to_owned(),
+                missing: Vec::new(),
+                remedy: "ask the postmaster".to_owned(),
+            });
+        }
+        cloud.stamps.lock().unwrap().remove(key_id);
+        Ok(())
     }
 
     async fn revoke(

@@ -38,14 +38,15 @@ pub mod secret_text;
 pub mod stack;
 pub mod token;
 pub mod ttl;
+pub mod warnings;
 
 pub use access_level::AccessLevel;
 pub use attribution::Attribution;
 pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
 pub use component::{Component, ComponentLink, Requirement};
 pub use connector::{
-    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, SecretFacts, SecretFieldName, Verification,
-    VerificationState, Version,
+    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, RotationStage, SecretFacts, SecretFieldName,
+    UnfinishedRotation, Verification, VerificationState, Version,
 };
 pub use field_error::{FieldError, FieldErrors};
 pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject, SubjectForm};
@@ -68,3 +69,4 @@ pub use secret_text::SecretText;
 pub use stack::Stack;
 pub use token::{TokenDigest, TokenId, TokenRecord};
 pub use ttl::{Ttl, TtlRange};
+pub use warnings::{Onlooker, warnings};

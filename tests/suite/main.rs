@@ -40,6 +40,8 @@ mod story_issuer;
 mod story_kubernetes;
 mod story_methods;
 mod story_oauth2;
+mod story_register;
+mod story_rotate;
 mod story_ssh;
 mod story_watch;
 mod thundering;

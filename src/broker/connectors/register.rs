@@ -118,6 +118,7 @@ impl Broker {
                 created_at: now,
                 expires_at: ask.secret_expires_at,
                 fingerprint: self.keyring.fingerprint(call.project(), &ask.secret)?,
+                rotation: None,
             },
             created_by: call.principal().id,
             created_at: now,

@@ -80,6 +80,8 @@ impl Broker {
         new.secret.version += 1;
         new.secret.lineage = new.secret.version;
         new.secret.created_at = now;
+        // A person took over: what the cloud made before is theirs to look after.
+        new.secret.rotation = None;
         new.secret.expires_at = ask.secret_expires_at;
         new.secret.fields = ask.secret.names();
         new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;

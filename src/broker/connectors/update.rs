@@ -120,6 +120,7 @@ impl Broker {
             new.secret.version += 1;
             new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
+            new.secret.rotation = None;
             new.secret.fields = ask.secret.names();
             new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
             check_secret(kind, &new, &ask.secret, now)?;

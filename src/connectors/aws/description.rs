@@ -60,7 +60,9 @@ fn method<T: JsonSchema>(
     secrets: &[SecretFieldDescription],
 ) -> MethodDescription {
     let settings_schema = schema_for!(T).to_value().to_string();
-    MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec(), rotates: false }
+    // Those that store the key of a user: IAM makes the user another one.
+    let rotates = matches!(name, "secret-key" | "iam-role" | "session-token" | "federation-token");
+    MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec(), rotates }
 }
 
 const ID: SecretFieldDescription =

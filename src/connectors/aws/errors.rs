@@ -134,7 +134,8 @@ pub fn xml_error(body: &[u8]) -> (Option<String>, String) {
     (xml_text(body, "Code"), xml_text(body, "Message").unwrap_or_default())
 }
 
-fn xml_text(body: &[u8], name: &str) -> Option<String> {
+/// The first text of an element with this name.
+pub fn xml_text(body: &[u8], name: &str) -> Option<String> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     let mut inside = false;
     for _ in 0..EVENTS_MAX {

@@ -39,6 +39,7 @@ mod tests;
 mod upstream;
 mod upstream_ecr;
 mod upstream_eks;
+mod upstream_iam;
 mod upstream_mfa;
 mod upstream_s3;
 mod upstream_signed;
@@ -188,12 +189,23 @@ impl ConnectorType for Aws {
         Err(unsupported("aws lends no signatures; mint instead"))
     }
 
-    async fn make_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {
-        Err(unsupported("rotate it with connector rotate-secret"))
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError> {
+        upstream_iam::make_key(upstream, settings, secret).await
     }
 
-    async fn delete_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential, _: &str) -> Result<(), UpstreamError> {
-        Err(unsupported("delete it at the cloud"))
+    async fn delete_key(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+        key_id: &str,
+    ) -> Result<(), UpstreamError> {
+        upstream_iam::delete_key(upstream, settings, secret, key_id).await
     }
 
     /// STS takes no session back; only a role's sessions all together can be

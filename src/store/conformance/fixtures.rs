@@ -93,6 +93,7 @@ pub(crate) fn connector(project: ProjectId, number: u64, named: &str) -> Connect
             created_at: NOW,
             expires_at: None,
             fingerprint: "f".to_owned(),
+            rotation: None,
         },
         created_by: PrincipalId::from_bytes(bytes(3, 1)),
         created_at: NOW,

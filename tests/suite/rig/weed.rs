@@ -99,6 +99,12 @@ impl Weed {
         self.boto(&account::admin()).expect(&["delete-key", &broker.name, &key.id]);
     }
 
+    /// The ids of this user's keys.
+    pub fn keys(&self, broker: &Broker) -> Vec<String> {
+        let ids = self.boto(&account::admin()).expect(&["list-keys", &broker.name]);
+        ids.as_array().expect("a list").iter().map(|id| id.as_str().expect("an id").to_owned()).collect()
+    }
+
     /// A session of the role by stock boto3, under this session policy (empty for none).
     pub fn assume(&self, caller: &Key, role: Role, policy: &str) -> Key {
         Key::from_json(&self.boto(caller).expect(&["assume-role", &role.arn(), "bench", policy]))
