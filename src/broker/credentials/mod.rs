@@ -5,6 +5,8 @@
 mod cache;
 mod flight;
 mod hand_out;
+#[cfg(test)]
+mod hand_out_tests;
 mod issuances;
 mod mint;
 mod plan;

@@ -19,7 +19,7 @@ use super::HandedOut;
 
 const SHELF: &str = "paper://shelf/box";
 
-fn ask() -> MintAsk {
+pub(super) fn ask() -> MintAsk {
     MintAsk {
         source: MintSource::Connector("vault".to_owned()),
         resource_type: Some(ResourceTypeName::parse("paper-shelf").unwrap()),
@@ -31,7 +31,7 @@ fn ask() -> MintAsk {
     }
 }
 
-async fn house_at(endpoint: &str, change: impl FnOnce(&mut Connector)) -> (House, Connector) {
+pub(super) async fn house_at(endpoint: &str, change: impl FnOnce(&mut Connector)) -> (House, Connector) {
     let house = House::new().await;
     let home = house.home.clone();
     let connector = house
@@ -42,7 +42,7 @@ async fn house_at(endpoint: &str, change: impl FnOnce(&mut Connector)) -> (House
     (house, connector)
 }
 
-async fn mint(house: &House, who: &Person, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
+pub(super) async fn mint(house: &House, who: &Person, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
     house.broker.mint_credential(&house.call(who).await, ask).await
 }
 
