@@ -17,7 +17,10 @@ async fn story(house: &House, issuance: IssuanceId) -> Vec<(u64, &'static str, S
     let mut lines = house.store.lines(&LineFilter::default(), &page).await.unwrap().items;
     lines.retain(|stored| stored.line.issuance == Some(issuance));
     lines.sort_by_key(|stored| stored.seq);
-    lines.into_iter().map(|StoredLine { seq, line, .. }| (seq.0, kind(line.kind), line.reason.as_str().to_owned())).collect()
+    lines
+        .into_iter()
+        .map(|StoredLine { seq, line, .. }| (seq.0, kind(line.kind), line.reason.as_str().to_owned()))
+        .collect()
 }
 
 const fn kind(kind: LineKind) -> &'static str {
@@ -51,11 +54,8 @@ async fn the_one_who_leads_is_handed_out_to_in_the_commit_of_the_result_and_late
 async fn everybody_who_waited_for_a_flight_has_one_line() {
     let (house, _) = house_at("gate-everybody", |_| {}).await;
     let cloud = Cloud::of("gate-everybody");
-    let calls = [
-        house.call(&house.scientist).await,
-        house.call(&house.scientist).await,
-        house.call(&house.scientist).await,
-    ];
+    let calls =
+        [house.call(&house.scientist).await, house.call(&house.scientist).await, house.call(&house.scientist).await];
     let asked = ask();
     let open = async {
         while cloud.asked.load(Ordering::SeqCst) == 0 {

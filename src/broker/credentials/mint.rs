@@ -214,8 +214,7 @@ impl Broker {
         let seat = seat.filter(|seat| !seat.is_closed());
         let hand_out = seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at));
         let lines = [Some(result), hand_out].into_iter().flatten().map(|line| self.ledger.stamp(line)).collect();
-        let tx =
-            Tx { lines, ..Tx::default() }.guard(guard).write(Write::InsertIssuance(record.clone()));
+        let tx = Tx { lines, ..Tx::default() }.guard(guard).write(Write::InsertIssuance(record.clone()));
         match self.store.commit(tx).await {
             Ok(_) => {
                 call.record.mark_lined();
