@@ -17,6 +17,7 @@ use valetkey::proto::connector_service_client::ConnectorServiceClient;
 use valetkey::proto::credential_service_client::CredentialServiceClient;
 
 use super::plan::{self, Call, Findings, LoadPlan, Outcome, WINDOW_CLOSES, WINDOW_OPENS};
+use super::sts::Direct;
 
 /// Runs the load of this process.
 pub fn run() -> Outcome<()> {
@@ -62,21 +63,36 @@ struct Shared {
     closes: Instant,
 }
 
-async fn loaded(plan: LoadPlan) -> Outcome<Findings> {
+/// How one caller reaches what it calls.
+enum Way {
+    Daemon(Channel),
+    Cloud(Direct),
+}
+
+/// One for each caller.
+async fn ways(plan: &LoadPlan) -> Outcome<Vec<Way>> {
+    let mut ways = Vec::new();
+    if matches!(plan.call, Call::Upstream) {
+        for _ in 0..plan.in_flight {
+            ways.push(Way::Cloud(Direct::connect(plan.port).await?));
+        }
+        return Ok(ways);
+    }
     let mut channels = Vec::new();
     for _ in 0..plan.connections {
         channels.push(channel(plan.port, &plan.ca).await?);
     }
+    Ok(channels.into_iter().cycle().take(plan.in_flight).map(Way::Daemon).collect())
+}
+
+async fn loaded(plan: LoadPlan) -> Outcome<Findings> {
+    let ways = ways(&plan).await?;
     let opens = Instant::now() + plan.warm_up;
     let closes = opens + plan.measured;
     let bearer = bearer(&plan.token)?;
     let shared = Rc::new(Shared { plan, bearer, numbers: AtomicU64::new(0), opens, closes });
-    let callers: Vec<_> = channels
-        .iter()
-        .cycle()
-        .take(shared.plan.in_flight)
-        .map(|channel| tokio::task::spawn_local(caller(Rc::clone(&shared), channel.clone())))
-        .collect();
+    let callers: Vec<_> =
+        ways.into_iter().map(|way| tokio::task::spawn_local(caller(Rc::clone(&shared), way))).collect();
     tokio::time::sleep_until(opens.into()).await;
     announce(WINDOW_OPENS);
     if shared.plan.calls_max.is_none() {
@@ -129,7 +145,7 @@ impl Sum {
     }
 }
 
-async fn caller(shared: Rc<Shared>, channel: Channel) -> Result<Sum, String> {
+async fn caller(shared: Rc<Shared>, mut way: Way) -> Result<Sum, String> {
     let mut sum = Sum::new().map_err(|error| error.to_string())?;
     loop {
         let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
@@ -137,7 +153,10 @@ async fn caller(shared: Rc<Shared>, channel: Channel) -> Result<Sum, String> {
         if begun >= shared.closes || shared.plan.calls_max.is_some_and(|max| number >= max) {
             return Ok(sum);
         }
-        let answer = called(&shared, channel.clone(), number).await;
+        let answer = match &mut way {
+            Way::Daemon(channel) => called(&shared, channel.clone(), number).await,
+            Way::Cloud(direct) => direct.ask().await.map_err(|error| Status::unavailable(error.to_string())),
+        };
         let ended = Instant::now();
         let bounded = shared.plan.calls_max.is_some();
         if !bounded && (begun < shared.opens || ended > shared.closes) {
@@ -169,6 +188,7 @@ async fn called(shared: &Shared, channel: Channel, number: u64) -> Result<(), St
             let request = with_bearer(shared, mint_request(connector, folder, number));
             CredentialServiceClient::new(channel).mint_credential(request).await.map(drop)
         }
+        Call::Upstream => Err(Status::unimplemented("the daemon is not the cloud")),
         Call::Register { prefix, settings } => {
             let request = super::founding::register_request(&format!("{prefix}-{number}"), settings);
             ConnectorServiceClient::new(channel).register_connector(with_bearer(shared, request)).await.map(drop)

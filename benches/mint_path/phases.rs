@@ -23,7 +23,7 @@ pub fn run(options: &Options) -> Outcome<()> {
     let settings = founding::settings(sts_port);
     let people = runtime.block_on(founding::found(daemon.port, &place.ca(), &place.owner, &settings))?;
     let answer_bytes = runtime.block_on(founding::mint_once(daemon.port, &place.ca(), &people.consumer))?;
-    let bench = Bench { options, place: &place, people: &people, sts_port };
+    let bench = Bench { options, place: &place, people: &people, sts_port, sts_id: sts.id() };
     println!("the answer to a mint is {answer_bytes} bytes");
     for (name, threads) in [("floor, one thread", 1), ("floor, two workers", 2)] {
         report.add(bench.floor(name, threads, answer_bytes)?);
@@ -46,6 +46,7 @@ struct Bench<'a> {
     place: &'a Place,
     people: &'a People,
     sts_port: u16,
+    sts_id: u32,
 }
 
 /// One load with its name.
@@ -84,10 +85,20 @@ impl Bench<'_> {
             if self.options.wants(load.name) {
                 sts::control(self.sts_port, load.delay)?;
                 let window = self.window(&load, daemon.port, daemon.id, self.options.measured)?;
-                report.add(row(load.name, &window, daemon.id)?);
+                report.add(Row { upstream_p50_ms: self.upstream(&load)?, ..row(load.name, &window, daemon.id)? });
             }
         }
         Ok(())
+    }
+
+    /// What the cloud takes alone, asked by as many at a time, for a load that asks it for each call.
+    fn upstream(&self, load: &Load) -> Outcome<Option<f64>> {
+        if !matches!(load.call, Call::Mint { spread: 0, .. }) {
+            return Ok(None);
+        }
+        let alone = Load { name: "the STS alone", call: Call::Upstream, ..self.warm_mint("") };
+        let plan = LoadPlan { in_flight: load.in_flight, ..self.plan(&alone, self.sts_port, UPSTREAM_MEASURED) };
+        Ok(Some(watched(&plan, self.sts_id)?.findings.p50_ms))
     }
 
     fn all(&self) -> Vec<Load> {
@@ -103,9 +114,12 @@ impl Bench<'_> {
             Load { call: Call::WhoAmI, ..self.warm_mint("whoami") },
             self.warm_mint("mint, warm"),
             Load { in_flight: 1, connections: 1, ..self.warm_mint("mint, warm, one at a time") },
-            cold("mint, cold, STS 0 ms", COLD_IN_FLIGHT, 0),
-            cold("mint, cold, STS 5 ms", COLD_IN_FLIGHT, 5),
-            cold("mint, cold, STS 50 ms", COLD_IN_FLIGHT, 50),
+            cold("mint, cold, STS 0 ms, 1 in flight", 1, 0),
+            cold("mint, cold, STS 5 ms, 1 in flight", 1, 5),
+            cold("mint, cold, STS 50 ms, 1 in flight", 1, 50),
+            cold("mint, cold, STS 0 ms, 8 in flight", COLD_IN_FLIGHT, 0),
+            cold("mint, cold, STS 5 ms, 8 in flight", COLD_IN_FLIGHT, 5),
+            cold("mint, cold, STS 50 ms, 8 in flight", COLD_IN_FLIGHT, 50),
             cold("mint, cold, STS 0 ms, 64 in flight", IN_FLIGHT, 0),
             Load {
                 call: Call::Register { prefix: "registered".to_owned(), settings },
@@ -213,6 +227,7 @@ fn row(name: &'static str, window: &Window, id: u32) -> Outcome<Row> {
         rss_mib: meter::rss_mib(id)?,
         findings: window.findings.clone(),
         fsyncs_per_thousand: None,
+        upstream_p50_ms: None,
     })
 }
 
@@ -228,6 +243,7 @@ fn mint(folder: &str, spread: u64) -> Call {
 fn again(call: Call) -> Call {
     match call {
         Call::WhoAmI => Call::WhoAmI,
+        Call::Upstream => Call::Upstream,
         Call::Mint { connector, folder, spread } => Call::Mint { connector, folder: format!("{folder}-again"), spread },
         Call::Register { prefix, settings } => Call::Register { prefix: format!("{prefix}-again"), settings },
     }
@@ -254,6 +270,8 @@ const WARM_SPREAD: u64 = 16;
 const WARM_UP: Duration = Duration::from_secs(1);
 
 const FSYNCS_MEASURED: Duration = Duration::from_secs(2);
+
+const UPSTREAM_MEASURED: Duration = Duration::from_secs(1);
 
 const BURST_CALLS: usize = 10_000;
 

@@ -52,6 +52,8 @@ pub enum Call {
         /// How many prefixes.
         spread: u64,
     },
+    /// The cloud itself, past the daemon: each caller over a connection of its own.
+    Upstream,
     /// `RegisterConnector`, another name each time.
     Register {
         /// What the names begin with.

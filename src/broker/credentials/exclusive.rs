@@ -61,7 +61,7 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let old = &plan.route.connector;
         if old.verification.state != VerificationState::Failing {
-            return self.record_issuance(call, plan, entry, record).await;
+            return self.record_issuance(call, plan, entry, record, None).await;
         }
         let new = Connector { verification: self.accepted(old), version: old.version.next(), ..Connector::clone(old) };
         let write = Write::UpdateConnector { connector: new, expected: old.version, sealed: None };

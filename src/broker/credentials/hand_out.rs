@@ -52,11 +52,16 @@ impl HandedOut {
 impl Broker {
     /// The line of one hand-out: every caller has its own.
     pub(super) async fn hand_out(&self, call: &Call, plan: &Plan, kept: &Kept) -> Result<(), BrokerError> {
-        let line = Line {
-            issuance: Some(kept.issuance),
-            expires_at: Some(kept.minted.expires_at),
-            ..route_line(call, &plan.route, Outcome::Ok, "HANDED_OUT")
-        };
+        let line = hand_out_line(call, plan, kept.issuance, kept.minted.expires_at);
         self.write_line(&call.record, line).await
+    }
+}
+
+/// What the ledger says of one hand-out.
+pub(super) fn hand_out_line(call: &Call, plan: &Plan, issuance: IssuanceId, expires_at: Timestamp) -> Line {
+    Line {
+        issuance: Some(issuance),
+        expires_at: Some(expires_at),
+        ..route_line(call, &plan.route, Outcome::Ok, "HANDED_OUT")
     }
 }

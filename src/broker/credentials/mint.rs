@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
 use crate::domain::{Attribution, Connector, Issuance, IssuanceId, IssuanceState, Minted};
@@ -14,13 +16,22 @@ use super::super::detach::detach;
 use super::super::{Broker, BrokerError, Call};
 use super::cache::Kept;
 use super::flight::{Boarding, Landing, Leading};
-use super::hand_out::HandedOut;
+use super::hand_out::{HandedOut, hand_out_line};
 use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
 
 /// How long a mint may take in all, role chains included.
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long after a failed refresh the next one is tried.
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+
+/// Tells the one who leads that its hand-out is in the ledger already. Nobody
+/// listens once the caller has hung up: then nothing is handed out, and no
+/// line says so.
+type Seat = oneshot::Sender<()>;
+
+/// A credential for one caller, and whether the line of its hand-out is
+/// durable already.
+type Obtained = Result<(Arc<Kept>, bool), BrokerError>;
 
 impl Broker {
     /// Mints a credential, or hands out one that is good enough.
@@ -31,8 +42,10 @@ impl Broker {
     /// when the ledger cannot be written.
     pub async fn mint_credential(self: &Arc<Self>, call: &Call, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
         let plan = self.plan(call, ask).await?;
-        let kept = self.obtain(call, &plan).await?;
-        self.hand_out(call, &plan, &kept).await?;
+        let (kept, lined) = self.obtain(call, &plan).await?;
+        if !lined {
+            self.hand_out(call, &plan, &kept).await?;
+        }
         if let Err(error) = self.may_leave(call, ask, &plan, &kept).await {
             let line = route_line(call, &plan.route, Outcome::Denied, "WITHHELD");
             Box::pin(self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line })).await?;
@@ -55,7 +68,7 @@ impl Broker {
     }
 
     /// A kept credential with enough life, or a new one.
-    async fn obtain(self: &Arc<Self>, call: &Call, plan: &Plan) -> Landing {
+    async fn obtain(self: &Arc<Self>, call: &Call, plan: &Plan) -> Obtained {
         let now = self.clock.now();
         if let Some(kept) = self.cache.find(&plan.key) {
             let floor = kept.floor(plan.min_remaining);
@@ -64,28 +77,30 @@ impl Broker {
                 if kept.due(now, floor) {
                     self.refresh_ahead(call, plan, &kept);
                 }
-                return Ok(kept);
+                return Ok((kept, false));
             }
             // A credential that still has half of its floor survives an
             // outage of the cloud.
             return match Box::pin(self.fly_or_wait(call, plan)).await {
                 Err(BrokerError::Upstream(error)) if error.recoverable() && remaining >= floor.div_ceil(2).max(1) => {
-                    Ok(kept)
+                    Ok((kept, false))
                 }
-                landing => landing,
+                obtained => obtained,
             };
         }
         // Boxed, as all that the warm path does not take: its frame stays small.
         Box::pin(self.fly_or_wait(call, plan)).await
     }
 
-    async fn fly_or_wait(self: &Arc<Self>, call: &Call, plan: &Plan) -> Landing {
+    async fn fly_or_wait(self: &Arc<Self>, call: &Call, plan: &Plan) -> Obtained {
         match self.flights.join(&plan.key, self.clock.now())? {
             Boarding::Failed(error) => Err(error),
-            Boarding::Wait(waiting) => waiting.landing().await,
+            Boarding::Wait(waiting) => Ok((waiting.landing().await?, false)),
             Boarding::Lead(leading, waiting) => {
-                self.take_off(call, plan, leading);
-                waiting.landing().await
+                let (seat, mut told) = oneshot::channel();
+                self.take_off(call, plan, leading, Some(seat));
+                let kept = waiting.landing().await?;
+                Ok((kept, told.try_recv().is_ok()))
             }
         }
     }
@@ -96,14 +111,14 @@ impl Broker {
         kept.refresh_not_before.store(now.plus(REFRESH_PAUSE).millis(), Ordering::Relaxed);
         if let Ok(Boarding::Lead(leading, waiting)) = self.flights.join(&plan.key, now) {
             drop(waiting);
-            self.take_off(call, plan, leading);
+            self.take_off(call, plan, leading, None);
         }
     }
 
-    fn take_off(self: &Arc<Self>, call: &Call, plan: &Plan, leading: Leading) {
+    fn take_off(self: &Arc<Self>, call: &Call, plan: &Plan, leading: Leading, seat: Option<Seat>) {
         let (broker, call, plan) = (Arc::clone(self), call.clone(), plan.clone());
         detach(async move {
-            let landing = broker.fly(&call, &plan).await;
+            let landing = broker.fly(&call, &plan, seat).await;
             match &landing {
                 Ok(kept) => broker.cache.keep(plan.key.clone(), Arc::clone(kept)),
                 // A final answer ends what is kept, too.
@@ -115,7 +130,7 @@ impl Broker {
     }
 
     /// Intent, key, cloud, result: in this order.
-    async fn fly(&self, call: &Call, plan: &Plan) -> Landing {
+    async fn fly(&self, call: &Call, plan: &Plan, seat: Option<Seat>) -> Landing {
         if stored_settings(&plan.route.connector)?.exclusive {
             return Box::pin(self.fly_alone(call, plan)).await;
         }
@@ -128,7 +143,7 @@ impl Broker {
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         };
         let record = self.issuance(call, plan, issuance, &minted);
-        self.record_issuance(call, plan, &entry, &record).await?;
+        self.record_issuance(call, plan, &entry, &record, seat).await?;
         Ok(kept(minted, &record))
     }
 
@@ -195,18 +210,26 @@ impl Broker {
     }
 
     /// The record and the result line in one transaction, only while the
-    /// connector is as it was when the mint was decided.
+    /// connector is as it was when the mint was decided. The hand-out to the
+    /// one who leads goes with them, for as long as it waits for it: no
+    /// commit of its own.
     pub(super) async fn record_issuance(
         &self,
         call: &Call,
         plan: &Plan,
         entry: &OpenEntry,
         record: &Issuance,
+        seat: Option<Seat>,
     ) -> Result<(), BrokerError> {
-        let tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
+        let seat = seat.filter(|seat| !seat.is_closed());
+        let hand_out = seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at));
+        let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
+        tx.lines.extend(hand_out.map(|line| self.ledger.stamp(line)));
         match self.store.commit(tx).await {
             Ok(_) => {
                 call.record.mark_lined();
+                // Whoever went away meanwhile is not told.
+                let _ = seat.map(|seat| seat.send(()));
                 Ok(())
             }
             // The credential exists at the cloud and is handed to nobody.

@@ -6,6 +6,8 @@ mod cache;
 mod exclusive;
 mod flight;
 mod hand_out;
+#[cfg(test)]
+mod hand_out_tests;
 mod issuances;
 mod mint;
 mod plan;

@@ -2,7 +2,9 @@
 //! emptied.
 //!
 //! A deleted secret stays readable in the log until it is truncated; what is
-//! deleted in the database is overwritten there by `secure_delete`.
+//! deleted in the database is overwritten there by `secure_delete`. Without
+//! one the file keeps its length and is written over from its beginning: a
+//! commit that lengthens a file waits for the file system's journal, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use super::checkpointer::Wishes;
 
 /// Pages of 4 KiB after which the log is brought in beside the writer: 16 MiB.
 const PASSIVE_PAGES: i64 = 4096;
+/// So few pages are brought in by the writer itself: 2 MiB, milliseconds.
+const REST_PAGES: i64 = 512;
 /// Pages after which the writer and its readers are waited for, so that the
 /// log starts anew: 64 MiB. Most of it is in the database by then.
 const TRUNCATE_PAGES: i64 = 16 * 1024;
@@ -33,12 +37,17 @@ pub(super) struct Wal {
 
 struct Status {
     busy: bool,
+    /// In the log.
     pages: i64,
+    /// Of these, in the database.
+    brought_in: i64,
 }
 
 impl Wal {
+    /// The run before may have been killed between a deletion and its
+    /// truncation: each run begins with one.
     pub(super) const fn new(wishes: Arc<Wishes>) -> Self {
-        Self { wishes, groups: 0, shred_due: false }
+        Self { wishes, groups: 0, shred_due: true }
     }
 
     /// A sealed secret is deleted in the transaction that just committed.
@@ -59,9 +68,13 @@ impl Wal {
             return Ok(());
         }
         self.groups = 0;
-        let pages = run(connection, "PRAGMA wal_checkpoint(NOOP)")?.pages;
+        let Status { pages, brought_in, .. } = run(connection, "PRAGMA wal_checkpoint(NOOP)")?;
         if pages > TRUNCATE_PAGES {
             self.truncate(connection)
+        } else if pages > PASSIVE_PAGES && pages - brought_in <= REST_PAGES {
+            // With all of it in the database, and no reader on it, the next
+            // write starts the log anew.
+            checkpoint(connection)
         } else if pages > PASSIVE_PAGES {
             // One that waits already is enough.
             let _ = self.wishes.put(());
@@ -90,5 +103,7 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 
 fn run(connection: &Connection, checkpoint: &'static str) -> rusqlite::Result<Status> {
     let mut statement = connection.prepare_cached(checkpoint)?;
-    statement.query_row([], |row| Ok(Status { busy: row.get::<_, i64>(0)? != 0, pages: row.get(1)? }))
+    statement.query_row([], |row| {
+        Ok(Status { busy: row.get::<_, i64>(0)? != 0, pages: row.get(1)?, brought_in: row.get(2)? })
+    })
 }

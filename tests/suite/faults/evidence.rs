@@ -84,6 +84,7 @@ impl Evidence {
             }
             Some("single") => {
                 if let (Some(lines), "HANDED_OUT") = (lines, line["reason"].as_str().unwrap_or_default()) {
+                    assert!(lines.intent && lines.result, "line {seq} hands out what has no result yet: {line}");
                     lines.hand_outs += 1;
                 }
             }

@@ -2,6 +2,7 @@
 
 mod disk;
 mod files;
+mod log;
 mod offline;
 
 use std::path::{Path, PathBuf};
