@@ -76,7 +76,9 @@ pub const fn unanswered(error: OutboundError) -> UpstreamError {
         OutboundError::TimedOut => UpstreamError::DeadlineExceeded,
         OutboundError::TooLong => UpstreamError::BadAnswer { what: "too long" },
         OutboundError::Unreachable => UpstreamError::Unavailable { what: "no connection" },
-        OutboundError::Untrusted => UpstreamError::BadAnswer { what: "a certificate that is not trusted" },
+        // May pass, as when a certificate is renewed late: nothing is kept
+        // from whoever holds a credential already.
+        OutboundError::Untrusted => UpstreamError::Unavailable { what: "a certificate that is not trusted" },
         OutboundError::Malformed | OutboundError::Rules(_) => UpstreamError::BadAnswer { what: "unsendable request" },
     }
 }

@@ -38,7 +38,15 @@ const PARAMETERS: &[(&str, &str)] = &[
 
 /// Settings of a method under which more is served than under the required
 /// ones alone: named here where the schema's examples are not enough.
-const MORE_SETTINGS: &[(&str, &str, &str)] = &[];
+const MORE_SETTINGS: &[(&str, &str, &str)] = &[
+    ("azure", "service-principal", AZURE),
+    ("azure", "access-token", AZURE),
+    ("azure", "implicit", AZURE),
+    ("kubernetes", "token", ACCOUNTS),
+    ("kubernetes", "password", ACCOUNTS),
+];
+const AZURE: &str = r#"{"subscription_id":"0b1f6471-1bf0-4dda-aec3-cb9272f09590"}"#;
+const ACCOUNTS: &str = r#"{"service_accounts":{"read":"ml/reader","write":"ml/writer","admin":"ml/admin"}}"#;
 
 /// One row of the long table.
 struct Cell {

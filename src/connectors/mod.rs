@@ -35,7 +35,8 @@ pub use description::{
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
 pub use typed::{
-    Ask, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified, unsupported,
+    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,
+    unsupported,
 };
 pub use upstream_error::UpstreamError;
 

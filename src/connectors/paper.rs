@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream,
+    UpstreamError, Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
@@ -227,7 +227,7 @@ impl ConnectorType for Paper {
         if cloud.faults.lock().unwrap().remove(&Fault::VerifySettles) || cloud.fails(Fault::VerifyRefused) {
             return Err(UpstreamError::CredentialRefused { code: "STAMP".to_owned() });
         }
-        Ok(Verified { identity: "the postmaster".to_owned(), reach: Vec::new() })
+        Ok(Verified { identity: "the postmaster".to_owned(), reach: Vec::new(), reason: CLOUD_ACCEPTED })
     }
 
     async fn list_resources(

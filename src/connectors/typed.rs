@@ -157,7 +157,12 @@ pub struct Verified {
     pub identity: String,
     /// One entry for each resource type that was looked at.
     pub reach: Vec<Reach>,
+    /// How far that was looked at: [`CLOUD_ACCEPTED`], or what else was done.
+    pub reason: &'static str,
 }
+
+/// What verification says where a cloud was shown the source credential.
+pub const CLOUD_ACCEPTED: &str = "the cloud accepted the source credential";
 
 /// A connector type. No default methods: each type says what it does.
 ///

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use crate::audit::{OpenEntry, Outcome, Reason};
 use crate::authz::Permit;
 use crate::connectors::{
-    AnyConnectorType, Ask, CheckedSettings, ListAsk, MintOutcome, NarrowedScope, Upstream, UpstreamError,
+    AnyConnectorType, Ask, CLOUD_ACCEPTED, CheckedSettings, ListAsk, MintOutcome, NarrowedScope, Upstream,
+    UpstreamError,
 };
 use crate::domain::{
     AccessLevel, Attribution, Connector, IssuanceId, ResourceTypeName, Ttl, Verification, VerificationState, Version,
@@ -45,7 +46,7 @@ impl Probe {
         let mut verification = Verification {
             state: VerificationState::Verified,
             checked_at: now,
-            reason: "the cloud accepted the source credential".to_owned(),
+            reason: CLOUD_ACCEPTED.to_owned(),
             identity: outcome.minted.attribution.clone(),
             reach,
         };
@@ -144,7 +145,7 @@ impl Broker {
         Verification {
             state: VerificationState::Verified,
             checked_at: self.clock.now(),
-            reason: "the cloud accepted the source credential".to_owned(),
+            reason: CLOUD_ACCEPTED.to_owned(),
             identity: old.verification.identity.clone(),
             reach: old.verification.reach.clone(),
         }

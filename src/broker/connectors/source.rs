@@ -132,7 +132,7 @@ impl Broker {
         Verification {
             state: VerificationState::Verified,
             checked_at: self.clock.now(),
-            reason: "the cloud accepted the source credential".to_owned(),
+            reason: verified.reason.to_owned(),
             identity: verified.identity,
             reach: verified.reach,
         }

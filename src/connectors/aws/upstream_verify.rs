@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
-use crate::connectors::{ListAsk, Upstream, UpstreamError, Verified};
+use crate::connectors::{CLOUD_ACCEPTED, ListAsk, Upstream, UpstreamError, Verified};
 use crate::domain::{Reach, ResourceId, ResourceTypeName, Ttl};
 use crate::sealing::SourceCredential;
 
@@ -53,7 +53,7 @@ pub async fn verify(
         Way::Key | Way::Session | Way::Federation | Way::HandedIn => (who(&source()?).await?, looking().await?),
     };
     let reach = reach(upstream, settings, &credentials, focus).await;
-    Ok(Verified { identity, reach })
+    Ok(Verified { identity, reach, reason: CLOUD_ACCEPTED })
 }
 
 /// See `ConnectorType::list_resources`.

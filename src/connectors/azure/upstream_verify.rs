@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::connectors::{ListAsk, Upstream, UpstreamError, Verified};
+use crate::connectors::{CLOUD_ACCEPTED, ListAsk, Upstream, UpstreamError, Verified};
 use crate::domain::{Reach, ResourceId, ResourceTypeName, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -35,7 +35,7 @@ pub async fn verify(
     let asker = Asker { upstream, settings, source: &source, secret_expires_at: None };
     let identity = identity(&asker).await?;
     let reach = reach(&asker, focus).await;
-    Ok(Verified { identity, reach })
+    Ok(Verified { identity, reach, reason: CLOUD_ACCEPTED })
 }
 
 /// See `ConnectorType::list_resources`.

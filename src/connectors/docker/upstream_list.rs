@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::connectors::answer::{json, send};
-use crate::connectors::{ListAsk, Upstream, UpstreamError, Verified};
+use crate::connectors::{CLOUD_ACCEPTED, ListAsk, Upstream, UpstreamError, Verified};
 use crate::domain::{AccessLevel, Reach, ResourceId, ResourceTypeName};
 use crate::outbound::Call;
 use crate::sealing::SourceCredential;
@@ -53,7 +53,7 @@ pub async fn verify(
         }
     }
     let identity = format!("a login of {}", registry.place.host);
-    Ok(Verified { identity, reach: reach(&registry, focus).await.into_iter().collect() })
+    Ok(Verified { identity, reach: reach(&registry, focus).await.into_iter().collect(), reason: CLOUD_ACCEPTED })
 }
 
 /// Lists; see `ConnectorType::list_resources`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::connectors::{Doing, ListAsk, Upstream, UpstreamError, Verified};
+use crate::connectors::{CLOUD_ACCEPTED, Doing, ListAsk, Upstream, UpstreamError, Verified};
 use crate::domain::{Reach, ResourceId, ResourceTypeName, Ttl};
 use crate::sealing::SourceCredential;
 
@@ -47,7 +47,7 @@ pub async fn verify(
         Way::User | Way::HandedIn => named(upstream, settings, &source).await?,
         Way::Key | Way::Impersonation(_) | Way::External(_) | Way::Implicit => source.shown_as.clone(),
     };
-    Ok(Verified { identity, reach: reach(upstream, settings, &source, focus).await })
+    Ok(Verified { identity, reach: reach(upstream, settings, &source, focus).await, reason: CLOUD_ACCEPTED })
 }
 
 /// See `ConnectorType::list_resources`.

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::connectors::{ListAsk, UpstreamError, Verified, answer};
+use crate::connectors::{CLOUD_ACCEPTED, ListAsk, UpstreamError, Verified, answer};
 use crate::domain::{Reach, ResourceId, ResourceTypeName};
 
 use super::ids::{self, Account};
@@ -35,7 +35,7 @@ pub async fn verify(api: &Api<'_>, focus: &ListAsk) -> Result<Verified, Upstream
     let name = who(api).await?;
     let insecure = if api.cluster.insecure { "; INSECURE: its certificate is not verified" } else { "" };
     let identity = format!("{name} at {}{insecure}", api.cluster.address());
-    Ok(Verified { identity, reach: vec![rights(api, focus).await?] })
+    Ok(Verified { identity, reach: vec![rights(api, focus).await?], reason: CLOUD_ACCEPTED })
 }
 
 /// See `ConnectorType::list_resources`.

@@ -3,7 +3,7 @@
 //! here: looking may use it up, so the broker mints with it in its turn.
 
 use crate::connectors::answer::{Doing, unanswered};
-use crate::connectors::{ListAsk, Upstream, UpstreamError, Verified, unsupported};
+use crate::connectors::{CLOUD_ACCEPTED, ListAsk, Upstream, UpstreamError, Verified, unsupported};
 use crate::domain::{AccessLevel, Reach, ResourceId, ResourceTypeName};
 use crate::outbound::Call;
 use crate::sealing::SourceCredential;
@@ -34,7 +34,7 @@ pub async fn verify(
             "whoever made the handed-in token".to_owned()
         }
     };
-    Ok(Verified { identity, reach: reach(settings, focus) })
+    Ok(Verified { identity, reach: reach(settings, focus), reason: CLOUD_ACCEPTED })
 }
 
 /// The one API, without asking anybody.

@@ -117,7 +117,7 @@ pub fn verify(settings: &Settings, secret: &SourceCredential, focus: &ListAsk) -
     // A key that cannot sign is found now and not at the first mint.
     key.sign(key.best(), b"valetkey").ok_or(UNSIGNED)?;
     let identity = format!("{} ({}); read here, no host was asked", print_of(&public), key.kind());
-    Ok(Verified { identity, reach: reach(settings, focus)? })
+    Ok(Verified { identity, reach: reach(settings, focus)?, reason: "the key opens and signs; no host was asked" })
 }
 
 /// The hosts that the settings name, as far as they name any.

@@ -90,7 +90,7 @@ async fn a_password_goes_as_basic_and_no_verification_needs_no_ca() {
 async fn a_ca_that_is_not_the_servers_gets_nothing_sent() {
     let (fake, other) = (Fake::start(honest).await, Fake::start(honest).await);
     let error = mint(&fake, json!({"certificate_authority": other.ca}), None).await.err().unwrap();
-    assert!(matches!(error, UpstreamError::BadAnswer { what } if what.contains("not trusted")), "{error}");
+    assert!(matches!(error, UpstreamError::Unavailable { what } if what.contains("not trusted")), "{error}");
     assert!(fake.asked().is_empty());
 }
 
