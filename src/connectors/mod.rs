@@ -22,6 +22,7 @@ pub mod oauth2;
 pub(crate) mod paper;
 #[cfg(test)]
 mod promised;
+pub mod search;
 pub mod ssh;
 pub mod token_endpoint;
 pub mod typed;

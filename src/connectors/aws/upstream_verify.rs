@@ -2,10 +2,10 @@
 //! listed by itself, in parallel and with its own deadline: a slow one hides
 //! no quick one.
 
-use std::time::Duration;
-
+use async_trait::async_trait;
 use aws_credential_types::Credentials;
 
+use crate::connectors::search::{self, Listed, Search};
 use crate::connectors::{CLOUD_ACCEPTED, ListAsk, Upstream, UpstreamError, Verified};
 use crate::domain::{Reach, ResourceId, ResourceTypeName, Ttl};
 use crate::sealing::SourceCredential;
@@ -18,12 +18,8 @@ use super::upstream::{assume, own, source, vouched};
 use super::upstream_sts::{SessionAsk, Sts};
 use super::{upstream_ecr, upstream_eks, upstream_s3};
 
-/// Ids of one type in one answer.
-const IDS_MAX: usize = 1000;
 /// Pages asked for one answer.
 const PAGES_MAX: usize = 20;
-/// For all pages of one type.
-const LIST_DEADLINE: Duration = Duration::from_secs(15);
 /// For sessions that only look.
 const LOOKING: Ttl = Ttl::seconds(900);
 /// Every resource type.
@@ -103,13 +99,6 @@ async fn reach(upstream: &Upstream, settings: &Settings, credentials: &Credentia
     [all.0, all.1, all.2, all.3].into_iter().flatten().collect()
 }
 
-/// What was found so far, whatever ends the search.
-#[derive(Default)]
-struct Found {
-    ids: Vec<ResourceId>,
-    next: Option<String>,
-}
-
 async fn reach_of(
     upstream: &Upstream,
     settings: &Settings,
@@ -118,58 +107,20 @@ async fn reach_of(
     resource_type: &'static str,
 ) -> Option<Reach> {
     let name = ResourceTypeName::parse(resource_type).ok()?;
-    let mut found = Found::default();
-    let search = Search { upstream, settings, credentials, resource_type: &name, ask };
-    let outcome = tokio::time::timeout(LIST_DEADLINE, search.run(&mut found)).await;
-    let error = outcome.unwrap_or(Err(UpstreamError::DeadlineExceeded)).err();
-    let (missing, remedy) = match &error {
-        Some(UpstreamError::Denied { missing, remedy, .. }) => (missing.clone(), Some(remedy.clone())),
-        Some(UpstreamError::Rejected { remedy, .. }) => (Vec::new(), Some(remedy.clone())),
-        Some(_) | None => (Vec::new(), None),
-    };
-    Some(Reach {
-        resource_type: name,
-        resource_ids: found.ids,
-        error: error.map(|error| error.to_string()),
-        missing_permissions: missing,
-        remedy,
-        next_page: found.next,
-    })
+    let search = Sought { upstream, settings, credentials, resource_type: &name };
+    Some(search::reach_of(&search, name.clone(), ask, PAGES_MAX).await)
 }
 
-struct Search<'a> {
+/// The search of one type with one credential.
+struct Sought<'a> {
     upstream: &'a Upstream,
     settings: &'a Settings,
     credentials: &'a Credentials,
     resource_type: &'a ResourceTypeName,
-    ask: &'a ListAsk,
 }
 
-/// A page token of ours: the cloud's own, or the last id of an answer that we
-/// cut because the cloud knows no pages.
-enum Page<'a> {
-    Token(&'a str),
-    After(&'a str),
-}
-
-impl<'a> Page<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        text.strip_prefix("t:").map(Self::Token).or_else(|| text.strip_prefix("a:").map(Self::After))
-    }
-}
-
-impl Search<'_> {
-    async fn run(&self, found: &mut Found) -> Result<(), UpstreamError> {
-        if let Some(resource) = &self.ask.resource {
-            self.look(resource).await?;
-            found.ids.push(resource.clone());
-            return Ok(());
-        }
-        self.list(found).await
-    }
-
-    /// One resource by itself: a connector that is for it alone needs no right
-    /// to list its neighbours.
+#[async_trait]
+impl Search for Sought<'_> {
     async fn look(&self, resource: &ResourceId) -> Result<(), UpstreamError> {
         let (upstream, place, credentials) = (self.upstream, self.settings.place(), self.credentials);
         let target = Target::parse(self.resource_type.as_str(), resource.as_str());
@@ -188,45 +139,19 @@ impl Search<'_> {
         }
     }
 
-    async fn list(&self, found: &mut Found) -> Result<(), UpstreamError> {
-        let limit = usize::try_from(self.ask.limit).unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
-        let page = self.ask.page.as_deref().and_then(Page::parse);
-        let (mut token, after) = match page {
-            Some(Page::Token(token)) => (Some(token.to_owned()), None),
-            Some(Page::After(id)) => (None, Some(id)),
-            None => (None, None),
-        };
-        for _ in 0..PAGES_MAX {
-            let room = limit.saturating_sub(found.ids.len());
-            let (names, next) = self.page(room, token.as_deref()).await?;
-            let mut ids: Vec<ResourceId> = names.iter().filter_map(|name| self.canonical(name)).collect();
-            ids.sort_unstable();
-            ids.retain(|id| after.is_none_or(|after| id.as_str() > after));
-            let cut = ids.len() > room;
-            ids.truncate(room);
-            found.ids.extend(ids);
-            found.next = match found.ids.last() {
-                Some(last) if cut => Some(format!("a:{last}")),
-                Some(_) | None => next.as_ref().map(|token| format!("t:{token}")),
-            };
-            if cut || next.is_none() || found.ids.len() >= limit {
-                return Ok(());
-            }
-            token = next;
-        }
-        Ok(())
-    }
-
-    async fn page(&self, room: usize, token: Option<&str>) -> Result<(Vec<String>, Option<String>), UpstreamError> {
+    async fn page(&self, room: usize, token: Option<&str>) -> Result<Listed, UpstreamError> {
         let (upstream, place, credentials) = (self.upstream, self.settings.place(), self.credentials);
-        match self.resource_type.as_str() {
+        let (names, next) = match self.resource_type.as_str() {
             ids::S3_BUCKET => upstream_s3::buckets(upstream, &place, credentials, room, token).await,
             ids::KUBERNETES_CLUSTER => upstream_eks::clusters(upstream, &place, credentials, room, token).await,
             ids::DOCKER_REGISTRY => upstream_ecr::repositories(upstream, &place, credentials, room, token).await,
             _ => Ok((vec![place.region.to_owned()], None)),
-        }
+        }?;
+        Ok((names.iter().filter_map(|name| self.canonical(name)).collect(), next))
     }
+}
 
+impl Sought<'_> {
     /// A cloud's name that is no id of ours, such as a bucket from before the
     /// naming rules, is left out: nobody could ask for it either.
     fn canonical(&self, name: &str) -> Option<ResourceId> {

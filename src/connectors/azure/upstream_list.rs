@@ -1,6 +1,9 @@
 //! What each resource type is looked at and listed by: the resource manager,
 //! or the storage account itself where the settings name the only one.
 
+use async_trait::async_trait;
+
+use crate::connectors::search::{Listed, Search};
 use crate::connectors::{Doing, UpstreamError};
 use crate::domain::{ResourceId, ResourceTypeName};
 
@@ -39,35 +42,17 @@ const REGISTRIES: Doing = Doing {
     remedy: "assign Reader on the subscription",
 };
 
-/// A page token of ours: the cloud's own, or the last id of an answer that we
-/// cut.
-pub enum Page<'a> {
-    /// The cloud's.
-    Token(&'a str),
-    /// Ours.
-    After(&'a str),
-}
-
-impl<'a> Page<'a> {
-    /// Reads one.
-    pub fn parse(text: &'a str) -> Option<Self> {
-        text.strip_prefix("t:").map(Self::Token).or_else(|| text.strip_prefix("a:").map(Self::After))
-    }
-}
-
-type Listed = (Vec<ResourceId>, Option<String>);
-
 /// A search for resources of one type.
-pub struct Search<'a> {
+pub struct Sought<'a> {
     /// Who asks.
     pub asker: &'a Asker<'a>,
     /// For what.
     pub resource_type: &'a ResourceTypeName,
 }
 
-impl Search<'_> {
-    /// Whether one resource is there and may be used.
-    pub async fn look(&self, resource: &ResourceId) -> Result<(), UpstreamError> {
+#[async_trait]
+impl Search for Sought<'_> {
+    async fn look(&self, resource: &ResourceId) -> Result<(), UpstreamError> {
         let (asker, place) = (self.asker, self.asker.settings.place());
         let target = Target::parse(self.resource_type.as_str(), resource.as_str());
         match target.ok_or(UpstreamError::StoredSettings)? {
@@ -104,8 +89,7 @@ impl Search<'_> {
         }
     }
 
-    /// One page of ids, and where the next begins.
-    pub async fn page(&self, room: usize, page: Option<&str>) -> Result<Listed, UpstreamError> {
+    async fn page(&self, room: usize, page: Option<&str>) -> Result<Listed, UpstreamError> {
         match self.resource_type.as_str() {
             ids::BLOB_CONTAINER => match self.asker.settings.common().storage_account {
                 Some(account) => self.containers_of(account, room, page).await,
@@ -116,7 +100,9 @@ impl Search<'_> {
             _ => self.subscriptions(page).await,
         }
     }
+}
 
+impl Sought<'_> {
     async fn subscriptions(&self, page: Option<&str>) -> Result<Listed, UpstreamError> {
         if let Some(own) = self.asker.settings.common().subscription_id {
             let id = ResourceId::canonical(own).map_err(|_| UpstreamError::StoredSettings)?;

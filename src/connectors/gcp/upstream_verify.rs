@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use crate::connectors::search::{self, Listed, Search};
 use crate::connectors::{CLOUD_ACCEPTED, Doing, ListAsk, Upstream, UpstreamError, Verified};
 use crate::domain::{Reach, ResourceId, ResourceTypeName, Ttl};
 use crate::sealing::SourceCredential;
@@ -19,12 +21,8 @@ use super::settings::{HOUR, Settings, Way};
 use super::upstream_source::{Source, Sourcing};
 use super::{upstream_container, upstream_registry, upstream_storage, upstream_tokens};
 
-/// Ids of one type in one answer.
-const IDS_MAX: usize = 1000;
 /// Pages asked for one answer: Artifact Registry has one for each location.
 const PAGES_MAX: usize = 100;
-/// For all pages of one type.
-const LIST_DEADLINE: Duration = Duration::from_secs(15);
 /// For tokens that only look: the shortest that every method mints.
 const LOOKING: Ttl = Ttl::seconds(300);
 /// Every resource type.
@@ -88,13 +86,6 @@ async fn reach(upstream: &Upstream, settings: &Settings, source: &Source, ask: &
     [all.0, all.1, all.2, all.3].into_iter().flatten().collect()
 }
 
-/// What was found so far, whatever ends the search.
-#[derive(Default)]
-struct Found {
-    ids: Vec<ResourceId>,
-    next: Option<String>,
-}
-
 async fn reach_of(
     upstream: &Upstream,
     settings: &Settings,
@@ -103,47 +94,18 @@ async fn reach_of(
     resource_type: &'static str,
 ) -> Option<Reach> {
     let name = ResourceTypeName::parse(resource_type).ok()?;
-    let mut found = Found::default();
     let token = source.access.token.reveal();
-    let search =
-        Search { upstream, place: settings.place(), token, resource_type: &name, ask, locations: OnceCell::new() };
-    let outcome = tokio::time::timeout(LIST_DEADLINE, search.run(&mut found)).await;
-    let error = outcome.unwrap_or(Err(UpstreamError::DeadlineExceeded)).err();
-    let (missing, remedy) = match &error {
-        Some(UpstreamError::Denied { missing, remedy, .. }) => (missing.clone(), Some(remedy.clone())),
-        Some(UpstreamError::Rejected { remedy, .. }) => (Vec::new(), Some(remedy.clone())),
-        Some(_) | None => (Vec::new(), None),
-    };
-    Some(Reach {
-        resource_type: name,
-        resource_ids: found.ids,
-        error: error.map(|error| error.to_string()),
-        missing_permissions: missing,
-        remedy,
-        next_page: found.next,
-    })
+    let search = Sought { upstream, place: settings.place(), token, resource_type: &name, locations: OnceCell::new() };
+    Some(search::reach_of(&search, name.clone(), ask, PAGES_MAX).await)
 }
 
-struct Search<'a> {
+/// The search of one type with one token.
+struct Sought<'a> {
     upstream: &'a Upstream,
     place: Place<'a>,
     token: &'a str,
     resource_type: &'a ResourceTypeName,
-    ask: &'a ListAsk,
     locations: OnceCell<Vec<String>>,
-}
-
-/// A page token of ours: the cloud's own, or the last id of an answer that we
-/// cut because the cloud knows no pages.
-enum Page<'a> {
-    Token(&'a str),
-    After(&'a str),
-}
-
-impl<'a> Page<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        text.strip_prefix("t:").map(Self::Token).or_else(|| text.strip_prefix("a:").map(Self::After))
-    }
 }
 
 #[derive(Deserialize)]
@@ -153,18 +115,8 @@ struct Project {
     lifecycle_state: Option<String>,
 }
 
-impl Search<'_> {
-    async fn run(&self, found: &mut Found) -> Result<(), UpstreamError> {
-        if let Some(resource) = &self.ask.resource {
-            self.look(resource).await?;
-            found.ids.push(resource.clone());
-            return Ok(());
-        }
-        self.list(found).await
-    }
-
-    /// One resource by itself: a connector that is for it alone needs no right
-    /// to list its neighbours.
+#[async_trait]
+impl Search for Sought<'_> {
     async fn look(&self, resource: &ResourceId) -> Result<(), UpstreamError> {
         let (upstream, place, token) = (self.upstream, &self.place, self.token);
         let target = Target::parse(self.resource_type.as_str(), resource.as_str());
@@ -185,45 +137,19 @@ impl Search<'_> {
         }
     }
 
-    async fn list(&self, found: &mut Found) -> Result<(), UpstreamError> {
-        let limit = usize::try_from(self.ask.limit).unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
-        let page = self.ask.page.as_deref().and_then(Page::parse);
-        let (mut token, after) = match page {
-            Some(Page::Token(token)) => (Some(token.to_owned()), None),
-            Some(Page::After(id)) => (None, Some(id)),
-            None => (None, None),
-        };
-        for _ in 0..PAGES_MAX {
-            let room = limit.saturating_sub(found.ids.len());
-            let (names, next) = self.page(room, token.as_deref()).await?;
-            let mut ids: Vec<ResourceId> = names.iter().filter_map(|name| self.canonical(name)).collect();
-            ids.sort_unstable();
-            ids.retain(|id| after.is_none_or(|after| id.as_str() > after));
-            let cut = ids.len() > room;
-            ids.truncate(room);
-            found.ids.extend(ids);
-            found.next = match found.ids.last() {
-                Some(last) if cut => Some(format!("a:{last}")),
-                Some(_) | None => next.as_ref().map(|token| format!("t:{token}")),
-            };
-            if cut || next.is_none() || found.ids.len() >= limit {
-                return Ok(());
-            }
-            token = next;
-        }
-        Ok(())
-    }
-
-    async fn page(&self, room: usize, page: Option<&str>) -> Result<(Vec<String>, Option<String>), UpstreamError> {
+    async fn page(&self, room: usize, page: Option<&str>) -> Result<Listed, UpstreamError> {
         let (upstream, place, token) = (self.upstream, &self.place, self.token);
-        match self.resource_type.as_str() {
+        let (names, next) = match self.resource_type.as_str() {
             ids::GCS_BUCKET => upstream_storage::buckets(upstream, place, token, room, page).await,
             ids::KUBERNETES_CLUSTER => Ok((upstream_container::clusters(upstream, place, token).await?, None)),
             ids::DOCKER_REGISTRY => self.repositories(page).await,
             _ => Ok((vec![self.project().await?], None)),
-        }
+        }?;
+        Ok((names.iter().filter_map(|name| self.canonical(name)).collect(), next))
     }
+}
 
+impl Sought<'_> {
     /// A page is `LOCATION`, or `LOCATION|TOKEN` for a later one of it.
     async fn repositories(&self, page: Option<&str>) -> Result<(Vec<String>, Option<String>), UpstreamError> {
         let (upstream, place, token) = (self.upstream, &self.place, self.token);
