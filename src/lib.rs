@@ -38,9 +38,11 @@
 //! | [`outbound`] | the one way out to clouds | domain |
 //! | [`connectors`] | one folder for each connector type, and the catalog | domain, plaintext, outbound |
 //! | [`store`] | traits by noun; SQLite | domain, sealed records, audit |
+//! | [`issuer`] | the OpenID issuer: its keys, their schedule, tokens, documents | domain, audit, sealing, the store's traits |
 //! | [`broker`] | the use cases, one verb a file | all above, by traits |
 //! | [`api`] | gRPC: layers, handlers, conversion, statuses | domain, broker, authn, proto |
-//! | [`cli`] | the command line, one noun a file | proto, config |
+//! | [`agent`] | what stock clients speak on this machine: the SSH agent's socket | config, proto |
+//! | [`cli`] | the command line, one noun a file | proto, config, agent |
 //! | [`daemon`] | wiring, hardening, listener, drain | everything; known by main alone |
 //!
 //! `tests/house.rs` enforces the table, the size of files and functions, and
@@ -71,6 +73,7 @@
     )
 )]
 
+pub mod agent;
 pub mod api;
 pub mod audit;
 pub mod authn;
@@ -81,6 +84,7 @@ pub mod config;
 pub mod connectors;
 pub mod daemon;
 pub mod domain;
+pub mod issuer;
 pub mod manual;
 pub mod outbound;
 pub mod sealing;

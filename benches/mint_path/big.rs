@@ -106,8 +106,15 @@ fn connector(project: &Project, number: usize, settings: &str) -> Outcome<Write>
     let now = Timestamp::from_seconds(CREATED_AT);
     let fields = vec![SecretFieldName::parse("aws_access_key_id")?, SecretFieldName::parse("aws_secret_access_key")?];
     let sealed = fields.iter().cloned().map(|field| (field, Sealed::from_stored(vec![7; SEALED_BYTES]))).collect();
-    let facts =
-        SecretFacts { fields, version: 1, lineage: 1, created_at: now, expires_at: None, fingerprint: "0".repeat(16) };
+    let facts = SecretFacts {
+        fields,
+        version: 1,
+        lineage: 1,
+        created_at: now,
+        expires_at: None,
+        fingerprint: "0".repeat(16),
+        rotation: None,
+    };
     let found = Verification {
         state: VerificationState::Unverified,
         checked_at: now,

@@ -104,6 +104,13 @@ impl CredentialService for Floor {
         Err(Status::unimplemented("the floor mints only"))
     }
 
+    async fn sign_challenge(
+        &self,
+        _: Request<proto::SignChallengeRequest>,
+    ) -> Result<Response<proto::SignChallengeResponse>, Status> {
+        Err(Status::unimplemented("the floor mints only"))
+    }
+
     async fn list_issuances(
         &self,
         _: Request<proto::ListIssuancesRequest>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::broker::{Broker, BrokerError, Call, Deleted};
+use crate::broker::{Broker, BrokerError, Call, Deleted, Rotated};
 use crate::domain::Connector;
 use crate::proto;
 use crate::proto::connector_service_server::ConnectorService;
@@ -54,9 +54,15 @@ impl ConnectorHandlers {
         self.broker.update_connector(call, convert::update(call, body)?).await
     }
 
-    async fn rotate(&self, call: &Call, body: proto::RotateConnectorSecretRequest) -> Result<Connector, BrokerError> {
+    async fn rotate(&self, call: &Call, body: proto::RotateConnectorSecretRequest) -> Result<Rotated, BrokerError> {
         own_project(call, &body.project)?;
-        self.broker.rotate_connector_secret(call, convert::rotate(call, body)?).await
+        match convert::rotate(call, body)? {
+            convert::Rotation::Auto(ask) => self.broker.rotate_connector_secret_auto(call, ask).await,
+            convert::Rotation::HandedIn(ask) => {
+                let connector = self.broker.rotate_connector_secret(call, ask).await?;
+                Ok(Rotated { connector, made_key: None, deleted_keys: Vec::new() })
+            }
+        }
     }
 
     async fn resources(
@@ -137,7 +143,11 @@ impl ConnectorService for ConnectorHandlers {
     ) -> Result<Response<proto::RotateConnectorSecretResponse>, Status> {
         let (call, body) = opened(request)?;
         let answer = match self.rotate(&call, body).await {
-            Ok(stored) => Ok(proto::RotateConnectorSecretResponse { connector: self.view(&call, stored).await }),
+            Ok(Rotated { connector, made_key, deleted_keys: deleted_key_ids }) => {
+                let connector = self.view(&call, connector).await;
+                let made_key_id = made_key.unwrap_or_default();
+                Ok(proto::RotateConnectorSecretResponse { connector, made_key_id, deleted_key_ids })
+            }
             Err(error) => Err(error),
         };
         reply(&call, answer)

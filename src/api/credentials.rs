@@ -40,6 +40,11 @@ impl CredentialHandlers {
         Ok(proto::ListIssuancesResponse { issuances, next_page_token })
     }
 
+    async fn sign(&self, call: &Call, body: proto::SignChallengeRequest) -> Result<Vec<u8>, BrokerError> {
+        own_project(call, &body.project)?;
+        self.broker.sign_challenge(call, convert::challenge(body)?).await
+    }
+
     async fn revoke(&self, call: &Call, body: proto::RevokeIssuancesRequest) -> Result<Vec<Revoked>, BrokerError> {
         own_project(call, &body.project)?;
         self.broker.revoke_issuances(call, &convert::revoke(call, body)?).await
@@ -79,6 +84,14 @@ impl CredentialService for CredentialHandlers {
             Err(error) => Err(failed(&call, error)),
         });
         Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn sign_challenge(
+        &self,
+        request: Request<proto::SignChallengeRequest>,
+    ) -> Result<Response<proto::SignChallengeResponse>, Status> {
+        let (call, body) = opened(request)?;
+        reply(&call, self.sign(&call, body).await.map(|signature| proto::SignChallengeResponse { signature }))
     }
 
     async fn list_issuances(

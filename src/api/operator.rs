@@ -38,6 +38,16 @@ impl OperatorHandlers {
     ) -> Result<proto::GetKeyStatusResponse, BrokerError> {
         Ok(convert::keys(call, self.broker.key_status(call).await?))
     }
+
+    async fn rotate(
+        &self,
+        call: &Call,
+        _body: proto::RotateIssuerKeyRequest,
+    ) -> Result<proto::RotateIssuerKeyResponse, BrokerError> {
+        let rotation = self.broker.rotate_issuer_key(call).await?;
+        let retired_key = rotation.retired.map(|key| key.to_string()).unwrap_or_default();
+        Ok(proto::RotateIssuerKeyResponse { active_key: rotation.active.to_string(), retired_key })
+    }
 }
 
 #[tonic::async_trait]
@@ -57,6 +67,15 @@ impl OperatorService for OperatorHandlers {
     ) -> Result<Response<proto::GetKeyStatusResponse>, Status> {
         let (call, body) = opened(request)?;
         let answer = self.keys(&call, body).await;
+        reply(&call, answer)
+    }
+
+    async fn rotate_issuer_key(
+        &self,
+        request: Request<proto::RotateIssuerKeyRequest>,
+    ) -> Result<Response<proto::RotateIssuerKeyResponse>, Status> {
+        let (call, body) = opened(request)?;
+        let answer = self.rotate(&call, body).await;
         reply(&call, answer)
     }
 }

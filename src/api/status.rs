@@ -146,6 +146,7 @@ const fn upstream_code(error: &UpstreamError) -> Code {
         }
         UpstreamError::DeadlineExceeded => Code::DeadlineExceeded,
         UpstreamError::CredentialRefused { .. }
+        | UpstreamError::UsedUp { .. }
         | UpstreamError::Denied { .. }
         | UpstreamError::Rejected { .. }
         | UpstreamError::PolicyTooLarge { .. }
@@ -186,7 +187,9 @@ fn upstream_metadata(error: &UpstreamError) -> Vec<(&'static str, String)> {
         UpstreamError::Rejected { code, remedy } => {
             vec![("upstream_code", code.clone()), ("hint", remedy.clone())]
         }
-        UpstreamError::CredentialRefused { code } => vec![("upstream_code", code.clone())],
+        UpstreamError::CredentialRefused { code } | UpstreamError::UsedUp { code } => {
+            vec![("upstream_code", code.clone())]
+        }
         UpstreamError::NotEnabled { remedy } => vec![("hint", (*remedy).to_owned())],
         UpstreamError::PolicyTooLarge { .. }
         | UpstreamError::Expired

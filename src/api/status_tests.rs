@@ -27,6 +27,7 @@ fn every_error() -> Vec<BrokerError> {
     errors.extend(
         [
             UpstreamError::CredentialRefused { code: text("InvalidClientTokenId") },
+            UpstreamError::UsedUp { code: text("invalid_grant") },
             UpstreamError::Denied { code: text("AccessDenied"), missing, remedy: text("grant it") },
             UpstreamError::Rejected { code: text("ValidationError"), remedy: text("ask otherwise") },
             UpstreamError::PolicyTooLarge { percent: 112 },

@@ -1,8 +1,29 @@
 //! The proof that an intent is durable.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::domain::{ConnectorId, ProjectId};
 
-use super::line::{Line, LineKind, Outcome, Reason, Seq};
+use super::line::{Detail, Line, LineKind, Outcome, Reason, Seq};
+
+/// What came to be known between an intent and its result, for the result to
+/// say. Shared with whoever learns it.
+#[derive(Debug, Clone, Default)]
+pub struct Notes(Arc<Mutex<BTreeMap<&'static str, Detail>>>);
+
+impl Notes {
+    /// Keeps a detail; the last one under a key stays.
+    pub fn note(&self, key: &'static str, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Detail::new(text));
+    }
+
+    fn on(&self, mut line: Line) -> Line {
+        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.details.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), text.clone())));
+        line
+    }
+}
 
 /// An intent that is durable and not yet closed. Made by the ledger only.
 ///
@@ -12,11 +33,12 @@ use super::line::{Line, LineKind, Outcome, Reason, Seq};
 pub struct OpenEntry {
     seq: Seq,
     intent: Line,
+    notes: Notes,
 }
 
 impl OpenEntry {
-    pub(super) const fn new(seq: Seq, intent: Line) -> Self {
-        Self { seq, intent }
+    pub(super) fn new(seq: Seq, intent: Line) -> Self {
+        Self { seq, intent, notes: Notes::default() }
     }
 
     /// Where the intent stands.
@@ -37,10 +59,17 @@ impl OpenEntry {
         self.intent.project
     }
 
-    /// The result line of this intent: the same words with another outcome.
-    /// It closes the entry once it is durable.
+    /// What the result is to say besides the words of the intent.
+    #[must_use]
+    pub const fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The result line of this intent: the same words with another outcome,
+    /// and the notes. It closes the entry once it is durable.
     #[must_use]
     pub fn result(&self, outcome: Outcome, reason: Reason) -> Line {
-        Line { kind: LineKind::Result(self.seq), outcome, reason, ..self.intent.clone() }
+        let line = Line { kind: LineKind::Result(self.seq), outcome, reason, ..self.intent.clone() };
+        self.notes.on(line)
     }
 }

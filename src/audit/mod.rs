@@ -15,7 +15,7 @@ pub mod verify;
 
 pub use aggregate::Aggregator;
 pub use chain::{Hash, StoredLine};
-pub use entry::OpenEntry;
+pub use entry::{Notes, OpenEntry};
 pub use journal::{Journal, JournalError};
 pub use ledger::Ledger;
 pub use line::{Detail, Line, LineFilter, LineKind, Outcome, Reason, Seq, Subject};

@@ -69,6 +69,7 @@ permissions! {
     AuditRead = "audit.read": "Read the ledger.",
     OperatorStatus = "operator.status": "See how the daemon is.",
     OperatorKeys = "operator.keys": "See which keys there are.",
+    OperatorRotateIssuerKey = "operator.rotateIssuerKey": "Let the issuer's next key sign.",
 }
 
 impl fmt::Display for Permission {

@@ -28,6 +28,7 @@ const OWNER: &[P] = &[
     P::AuditRead,
     P::OperatorStatus,
     P::OperatorKeys,
+    P::OperatorRotateIssuerKey,
 ];
 
 /// Writes connectors; mints nothing, gives no role, reads no ledger.
@@ -184,6 +185,7 @@ pub(super) const fn reach_of(permission: P) -> Reach {
         | P::BindingsDelete
         | P::AuditRead
         | P::OperatorStatus
-        | P::OperatorKeys => Reach::Project,
+        | P::OperatorKeys
+        | P::OperatorRotateIssuerKey => Reach::Project,
     }
 }

@@ -3,6 +3,7 @@
 use crate::authz::Permission;
 use crate::connectors::{CATALOG, find};
 pub use crate::connectors::{MethodDescription, ResourceDescription, TypeDescription};
+use crate::domain::ConnectorTypeName;
 
 use super::{Broker, BrokerError, Call};
 
@@ -28,7 +29,8 @@ impl Broker {
         name: &str,
     ) -> Result<&'static TypeDescription, BrokerError> {
         self.permit(call, Permission::ConnectorTypesRead).await?;
-        let found = find(name).map(|kind| kind.description());
+        let name = ConnectorTypeName::parse(name).ok();
+        let found = name.and_then(|name| find(name.as_str())).map(|kind| kind.description());
         found.ok_or(BrokerError::NotFound { noun: "connector type" })
     }
 }

@@ -23,6 +23,7 @@ mod once;
 mod operator;
 mod page_token;
 mod stacks;
+mod vouching;
 
 pub use access::{
     Mintable, NewBinding, NewPrincipal, NewToken, NewTokenSecret, RoleSeen, TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX,
@@ -33,15 +34,18 @@ pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed
 // that has none, and words every error.
 pub use crate::audit::{Aggregator, Line, Reason};
 pub use crate::connectors::UpstreamError;
+pub use crate::connectors::{Challenge, HostBinding};
 pub use authenticate::CallerFacts;
 pub use call::{Call, CallRecord};
 pub use components::{ComponentFilter, Connect, Link, NewComponent};
 pub use connector_types::{MethodDescription, ResourceDescription, TypeDescription};
-pub use connectors::{ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
-pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked};
+pub use connectors::{
+    ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, RotateAuto, Rotated, Update,
+};
+pub use credentials::{HandedOut, IssuanceAsk, MintAsk, MintSource, Pushed, Revoke, Revoked, SignAsk};
 pub use error::BrokerError;
 pub use once::Once;
-pub use operator::{DaemonStatus, KeyReport, ProjectKey};
+pub use operator::{DaemonStatus, IssuerReport, KeyReport, ProjectKey};
 pub use page_token::PageTokens;
 pub use stacks::NewStack;
 
@@ -49,15 +53,18 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::audit::Ledger;
+use crate::audit::{Ledger, OpenEntry};
 use crate::connectors::Upstream;
-use crate::domain::{Clock, Connector, ConnectorId, Entropy, IssuanceId, Subject, Timestamp};
+use crate::domain::{Clock, Connector, ConnectorId, Entropy, IssuanceId, Subject, SubjectForm, Timestamp};
+use crate::issuer::Issuer;
 use crate::sealing::Keyring;
 use crate::store::Store;
 
 use audit::TAILS_MAX;
-use credentials::{CredentialCache, Flights, Routes, WATCHES_MAX};
+use connectors::RotationTurns;
+use credentials::{CredentialCache, Flights, Routes, Turns, WATCHES_MAX};
 use lookup::Lookups;
+use vouching::Vouching;
 
 /// What the broker is made of; the daemon wires it.
 pub struct Parts {
@@ -69,6 +76,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The way to the clouds.
     pub upstream: Upstream,
+    /// The OpenID issuer, when there is one; `upstream` makes tokens with it.
+    pub issuer: Option<Arc<Issuer>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -85,12 +94,15 @@ pub struct Broker {
     keyring: Arc<Keyring>,
     ledger: Ledger,
     upstream: Upstream,
+    issuer: Option<Arc<Issuer>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     lookups: Lookups,
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    rotations: RotationTurns,
+    turns: Turns,
     watches: Arc<Semaphore>,
     tails: Arc<Semaphore>,
     pages: PageTokens,
@@ -108,6 +120,8 @@ impl Broker {
             routes: Routes::new(),
             cache: CredentialCache::new(),
             flights: Flights::default(),
+            rotations: RotationTurns::default(),
+            turns: Turns::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),
@@ -116,6 +130,7 @@ impl Broker {
             keyring: parts.keyring,
             ledger: parts.ledger,
             upstream: parts.upstream,
+            issuer: parts.issuer,
             clock: parts.clock,
             entropy: parts.entropy,
             root_provider: parts.root_provider,
@@ -129,16 +144,25 @@ impl Broker {
         self.cache.forget(connector);
     }
 
-    /// The way to the clouds, for a call about one connector.
-    fn upstream_for(&self, call: &Call, connector: &Connector, issuance: Option<IssuanceId>) -> Upstream {
+    /// The way to the clouds, for a call about one connector. The result of
+    /// `entry` says which identity token was made on it.
+    fn upstream_for(
+        &self,
+        call: &Call,
+        connector: &Connector,
+        issuance: Option<IssuanceId>,
+        entry: &OpenEntry,
+    ) -> Upstream {
         let principal = call.principal();
         let subject = Subject {
             project: call.caller.project.name.clone(),
             connector: connector.name.clone(),
             principal: (principal.kind, principal.name.clone()),
             issuance,
+            form: SubjectForm::default(),
         };
-        Upstream { subject: Some(Arc::new(subject)), ..self.upstream.clone() }
+        let identities = Arc::new(Vouching::new(Arc::clone(&self.upstream.identities), entry.notes().clone()));
+        Upstream { subject: Some(Arc::new(subject)), identities, ..self.upstream.clone() }
     }
 
     /// The time, for what a reply says of now.

@@ -1,7 +1,9 @@
 //! How the daemon is, and which keys there are; never the keys.
 
+use crate::audit::Outcome;
 use crate::authz::Permission;
-use crate::domain::{KekId, Timestamp};
+use crate::domain::{IssuerKeyFacts, IssuerUrl, KekId, Timestamp};
+use crate::issuer::{IssuerError, Rotation};
 use crate::sealing::KekState;
 use crate::store::StoreFacts;
 
@@ -37,6 +39,15 @@ pub struct ProjectKey {
     pub sealed_values: u64,
 }
 
+/// The OpenID issuer and its keys, without the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerReport {
+    /// Its name to the world.
+    pub url: IssuerUrl,
+    /// All that are published.
+    pub keys: Vec<IssuerKeyFacts>,
+}
+
 /// Which keys there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyReport {
@@ -48,6 +59,8 @@ pub struct KeyReport {
     pub algorithm: &'static str,
     /// The keys of the caller's project.
     pub keys: Vec<ProjectKey>,
+    /// None when the server is no issuer.
+    pub issuer: Option<IssuerReport>,
 }
 
 /// What `sealing` does, for people.
@@ -93,7 +106,45 @@ impl Broker {
             root_key_id: self.root_key_id.clone(),
             algorithm: ALGORITHM,
             keys: own.map(key).collect(),
+            issuer: self.issuer.as_ref().map(|issuer| IssuerReport { url: issuer.url().clone(), keys: issuer.keys() }),
         })
+    }
+
+    /// Lets the issuer's next key sign now.
+    ///
+    /// # Errors
+    /// `Denied`; `Precondition` when there is no issuer, or while some cloud
+    /// may not know the next key; `Unavailable`.
+    pub async fn rotate_issuer_key(&self, call: &Call) -> Result<Rotation, BrokerError> {
+        self.permit(call, Permission::OperatorRotateIssuerKey).await?;
+        let issuer = self.issuer.as_ref().ok_or_else(no_issuer)?;
+        let rotation = issuer.rotate(call.line(Outcome::Ok, "")).await.map_err(not_rotated)?;
+        call.record.mark_lined();
+        Ok(rotation)
+    }
+}
+
+fn no_issuer() -> BrokerError {
+    BrokerError::Precondition {
+        code: "NOT_ENABLED",
+        message: "this server is no OpenID issuer".to_owned(),
+        hint: "set [issuer] url and listen in its config".to_owned(),
+    }
+}
+
+fn not_rotated(error: IssuerError) -> BrokerError {
+    match error {
+        IssuerError::Store(error) => BrokerError::of("issuer key", &error),
+        IssuerError::Sealing(error) => error.into(),
+        IssuerError::Generate(_) => BrokerError::Internal { what: "no key of the issuer could be made" },
+        IssuerError::NotYet { ripe_at } => BrokerError::Precondition {
+            code: "KEY_NOT_RIPE",
+            message: "the next key is not known to every cloud yet".to_owned(),
+            hint: match ripe_at {
+                Some(at) => format!("ask again at {at}: until then clouds may keep the keys of before"),
+                None => "ask again in a minute: it is being made".to_owned(),
+            },
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use super::moment::parse_length;
 use super::output::Form;
 use super::{
     access, audit, binding, completion, component, connector, connector_type, issuance, key, mint, principal, role,
-    stack, token,
+    ssh_agent, stack, token,
 };
 
 /// A credential broker for machine-learning platforms: short-lived, narrowed,
@@ -152,6 +152,8 @@ Example:
     Stack(stack::Verb),
     /// Mint a short-lived, narrowed credential
     Mint(mint::MintArgs),
+    /// Lend SSH sign-ins to ssh, scp, rsync and git
+    SshAgent(ssh_agent::SshAgentArgs),
     /// The record of what was minted
     #[command(subcommand)]
     Issuance(issuance::Verb),
@@ -173,7 +175,7 @@ Example:
     /// What you may do
     #[command(subcommand)]
     Access(access::Verb),
-    /// The keys that seal source credentials
+    /// The keys that seal source credentials, and those of the issuer
     #[command(subcommand)]
     Key(key::Verb),
 }

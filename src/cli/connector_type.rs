@@ -75,6 +75,9 @@ pub(super) struct MethodView {
     secret_fields: Vec<SecretFieldView>,
     /// `connector rotate-secret --auto` can make the next one.
     rotates: bool,
+    /// Other names that are taken for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
 }
 
 /// A field of a source credential.
@@ -147,6 +150,7 @@ impl From<proto::AuthMethod> for MethodView {
             settings_schema: serde_json::from_str(&method.settings_schema).unwrap_or(Value::Null),
             secret_fields: method.secret_fields.into_iter().map(secret).collect(),
             rotates: method.rotates,
+            aliases: method.aliases,
         }
     }
 }
@@ -168,7 +172,54 @@ impl From<proto::ResourceType> for ResourceTypeView {
     }
 }
 
+impl TypeView {
+    /// For example `aws`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One line for people.
+    pub(super) fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// Ways to authenticate.
+    pub(super) fn methods(&self) -> &[MethodView] {
+        &self.auth_methods
+    }
+
+    /// Name, summary and form of the id of each resource type.
+    pub(super) fn resources(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.resource_types.iter().map(|one| (one.name.as_str(), one.summary.as_str(), one.id_form.as_str()))
+    }
+
+    /// One of the auth methods.
+    ///
+    /// # Errors
+    /// Usage, with the methods there are.
+    pub(super) fn into_method(mut self, method: &str) -> Result<MethodView, Failure> {
+        match self.auth_methods.iter().position(|one| one.name == method || one.aliases.iter().any(|a| a == method)) {
+            Some(at) => Ok(self.auth_methods.swap_remove(at)),
+            None => {
+                let known: Vec<&str> = self.auth_methods.iter().map(|one| one.name.as_str()).collect();
+                Err(Failure::usage(format!("{method} is no auth method of {}", self.name))
+                    .hint(format!("its auth methods: {}", known.join(", "))))
+            }
+        }
+    }
+}
+
 impl MethodView {
+    /// For example `iam-role`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One line for people.
+    pub(super) fn summary(&self) -> &str {
+        &self.summary
+    }
+
     /// The settings by the served schema.
     ///
     /// # Errors
@@ -287,9 +338,7 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
-    let ask = proto::ListConnectorTypesRequest {};
-    let answer = session.call(ask, async |ask| session.connector_types().list_connector_types(ask).await).await?;
-    session.output.list(&answer.connector_types.into_iter().map(TypeView::from).collect::<Vec<_>>())
+    session.output.list(&all(session).await?)
 }
 
 async fn describe(session: &Session, args: DescribeArgs) -> Result<(), Failure> {
@@ -314,7 +363,21 @@ async fn describe(session: &Session, args: DescribeArgs) -> Result<(), Failure> 
     Ok(())
 }
 
-async fn fetch(session: &Session, name: &str) -> Result<TypeView, Failure> {
+/// Every connector type of the server.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn all(session: &Session) -> Result<Vec<TypeView>, Failure> {
+    let ask = proto::ListConnectorTypesRequest {};
+    let answer = session.call(ask, async |ask| session.connector_types().list_connector_types(ask).await).await?;
+    Ok(answer.connector_types.into_iter().map(TypeView::from).collect())
+}
+
+/// One connector type.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn fetch(session: &Session, name: &str) -> Result<TypeView, Failure> {
     let ask = proto::DescribeConnectorTypeRequest { name: name.to_owned() };
     let answer = session.call(ask, async |ask| session.connector_types().describe_connector_type(ask).await).await?;
     Ok(TypeView::from(answer.connector_type.unwrap_or_default()))
@@ -325,10 +388,5 @@ async fn fetch(session: &Session, name: &str) -> Result<TypeView, Failure> {
 /// # Errors
 /// What the daemon answered, or usage with the methods there are.
 pub(super) async fn auth_method(session: &Session, name: &str, method: &str) -> Result<MethodView, Failure> {
-    let kind = fetch(session, name).await?;
-    let known: Vec<String> = kind.auth_methods.iter().map(|m| m.name.clone()).collect();
-    kind.auth_methods.into_iter().find(|m| m.name == method).ok_or_else(|| {
-        Failure::usage(format!("{method} is no auth method of {name}"))
-            .hint(format!("its auth methods: {}", known.join(", ")))
-    })
+    fetch(session, name).await?.into_method(method)
 }

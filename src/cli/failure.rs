@@ -33,6 +33,9 @@ pub(super) enum Kind {
     NotFound,
     /// No answer from the server or from what it needs: 5.
     Unavailable,
+    /// A command that was run for the caller ended with this code, and said
+    /// why itself.
+    Command(u8),
 }
 
 impl Kind {
@@ -44,6 +47,7 @@ impl Kind {
             Self::Denied => 3,
             Self::NotFound => 4,
             Self::Unavailable => 5,
+            Self::Command(code) => code,
         }
     }
 }

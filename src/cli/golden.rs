@@ -191,6 +191,12 @@ fn views_of_connectors_are_stable() {
     check_view::<_, super::connector::ConnectorView>("connector", connector());
     let reach = connector().verification.unwrap().reach.remove(0);
     check_view::<_, super::connector::ReachView>("reach", reach);
+    let rotated = proto::RotateConnectorSecretResponse {
+        connector: Some(connector()),
+        made_key_id: s("AKIA2"),
+        deleted_key_ids: vec![s("AKIA1")],
+    };
+    check_view::<_, super::connector::RotatedView>("connector_rotated", rotated);
     let method = proto::AuthMethod {
         name: s("iam-role"),
         summary: s("Assume a role"),
@@ -200,6 +206,7 @@ fn views_of_connectors_are_stable() {
         settings_schema: s(r#"{"type":"object"}"#),
         secret_fields: vec![proto::SecretFieldSpec { name: s("key"), summary: s("The key"), required: true }],
         rotates: true,
+        aliases: Vec::new(),
     };
     let resource = proto::ResourceType {
         name: s("s3-bucket"),
@@ -269,6 +276,17 @@ fn views_of_credentials_are_stable() {
     check_view::<_, super::mint::CredentialView>("credential_bearer_token", minted(Shape::BearerToken(bearer)));
     let basic = proto::BasicLogin { username: s("AWS"), password: s("p"), endpoint: s("registry") };
     check_view::<_, super::mint::CredentialView>("credential_basic_login", minted(Shape::BasicLogin(basic)));
+    let session = proto::SigningSession {
+        public_key: s("ssh-ed25519 AAAA"),
+        username: s("trainer"),
+        host: s("gpu1.example.com"),
+        host_keys: vec![s("ssh-ed25519 BBBB")],
+    };
+    let session = minted(Shape::SigningSession(session));
+    check_view::<_, super::mint::CredentialView>("credential_signing_session", session);
+    let certificate = s("ssh-ed25519-cert-v01@openssh.com AAAA vk-bob-0");
+    let certificate = minted(Shape::SshCertificate(proto::SshCertificate { certificate }));
+    check_view::<_, super::mint::CredentialView>("credential_ssh_certificate", certificate);
     check_view::<_, super::issuance::IssuanceView>("issuance", issuance());
     let revoked = proto::RevokedIssuance { issuance: Some(issuance()), note: s("the cloud honours it until 1h") };
     check_view::<_, super::issuance::RevokedView>("revoked", revoked);
@@ -366,6 +384,14 @@ fn views_of_the_daemon_are_stable() {
         algorithm: s("AES-256-GCM"),
         root_key_id: s("root1"),
         keys: vec![key],
+        issuer_url: s("https://id.example.com"),
+        issuer_keys: vec![proto::IssuerKey {
+            id: s("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            state: s("active"),
+            created_at: at(0),
+            activated_at: at(0),
+            retired_at: None,
+        }],
     };
     check_view::<_, super::key::KeyStatusView>("key_status", keys);
 }

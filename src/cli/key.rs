@@ -1,6 +1,7 @@
-//! `valetkey key`: the keys that seal source credentials, without the keys.
+//! `valetkey key`: the keys that seal source credentials and those that sign
+//! identity tokens, without the keys.
 //!
-//! Owns the view of `OperatorService.GetKeyStatus`.
+//! Owns the views of `OperatorService.GetKeyStatus` and `RotateIssuerKey`.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -20,6 +21,15 @@ pub(super) enum Verb {
 Example:
   valetkey key status")]
     Status,
+    /// Let the next key of the OpenID issuer sign from now on
+    ///
+    /// It rotates by itself, by [issuer] rotation_period of the server's
+    /// config. The key of before stays published until every token that it
+    /// signed has ended; a key that has leaked is gone after two rotations.
+    #[command(after_help = "\
+Example:
+  valetkey key rotate-issuer")]
+    RotateIssuer,
 }
 
 /// The keys of the daemon.
@@ -33,6 +43,34 @@ pub(super) struct KeyStatusView {
     algorithm: String,
     /// The project keys.
     keys: Vec<ProjectKeyView>,
+    /// The URL of the OpenID issuer, when there is one.
+    issuer_url: Option<String>,
+    /// All keys that the issuer publishes.
+    issuer_keys: Vec<IssuerKeyView>,
+}
+
+/// A key of the issuer.
+#[derive(Debug, Serialize)]
+pub(super) struct IssuerKeyView {
+    /// The key's id, the `kid` of tokens.
+    id: String,
+    /// `next`, `active` or `retired`.
+    state: String,
+    /// When it was made and published.
+    created_at: Option<Moment>,
+    /// When it began to sign.
+    activated_at: Option<Moment>,
+    /// When it signed for the last time.
+    retired_at: Option<Moment>,
+}
+
+/// What a rotation did.
+#[derive(Debug, Serialize)]
+pub(super) struct RotationView {
+    /// Signs from now on.
+    active_key: String,
+    /// Signs no more.
+    retired_key: String,
 }
 
 /// A project key.
@@ -57,7 +95,27 @@ impl From<proto::GetKeyStatusResponse> for KeyStatusView {
             root_key_id: status.root_key_id,
             algorithm: status.algorithm,
             keys: status.keys.into_iter().map(ProjectKeyView::from).collect(),
+            issuer_url: Some(status.issuer_url).filter(|url| !url.is_empty()),
+            issuer_keys: status.issuer_keys.into_iter().map(IssuerKeyView::from).collect(),
         }
+    }
+}
+
+impl From<proto::IssuerKey> for IssuerKeyView {
+    fn from(key: proto::IssuerKey) -> Self {
+        Self {
+            id: key.id,
+            state: key.state,
+            created_at: Moment::from_proto(key.created_at.as_ref()),
+            activated_at: Moment::from_proto(key.activated_at.as_ref()),
+            retired_at: Moment::from_proto(key.retired_at.as_ref()),
+        }
+    }
+}
+
+impl From<proto::RotateIssuerKeyResponse> for RotationView {
+    fn from(rotation: proto::RotateIssuerKeyResponse) -> Self {
+        Self { active_key: rotation.active_key, retired_key: rotation.retired_key }
     }
 }
 
@@ -78,6 +136,27 @@ impl Record for KeyStatusView {
         vec![
             ("root key", format!("{} ({})", self.root_key_id, self.root_provider)),
             ("algorithm", self.algorithm.clone()),
+            ("OpenID issuer", self.issuer_url.clone().unwrap_or_else(|| "off".to_owned())),
+        ]
+    }
+}
+
+impl Record for RotationView {
+    fn facts(&self, _: Moment) -> Facts {
+        vec![("active key", self.active_key.clone()), ("retired key", self.retired_key.clone())]
+    }
+}
+
+impl Row for IssuerKeyView {
+    const HEAD: &'static [&'static str] = &["issuer key", "state", "published", "signs since", "signed until"];
+
+    fn cells(&self, now: Moment) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.state.clone(),
+            moment::words(self.created_at, now),
+            moment::words(self.activated_at, now),
+            moment::words(self.retired_at, now),
         ]
     }
 }
@@ -107,7 +186,16 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             let status = session.call(ask, async |ask| session.operator().get_key_status(ask).await).await?;
             let view = KeyStatusView::from(status);
             session.output.record(&view)?;
-            if session.output.for_people() { session.output.list(&view.keys) } else { Ok(()) }
+            if !session.output.for_people() {
+                return Ok(());
+            }
+            session.output.list(&view.keys)?;
+            if view.issuer_keys.is_empty() { Ok(()) } else { session.output.list(&view.issuer_keys) }
+        }
+        Verb::RotateIssuer => {
+            let ask = proto::RotateIssuerKeyRequest {};
+            let rotation = session.call(ask, async |ask| session.operator().rotate_issuer_key(ask).await).await?;
+            session.output.record(&RotationView::from(rotation))
         }
     }
 }

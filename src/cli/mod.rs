@@ -26,11 +26,13 @@ mod output;
 mod pages;
 mod pairs;
 mod principal;
+mod questions;
 mod role;
 mod schema;
 mod secrets;
 mod session;
 mod settings;
+mod ssh_agent;
 mod stack;
 mod status;
 #[cfg(test)]
@@ -123,6 +125,9 @@ fn look(global: &Global) -> Look {
 /// Tells a failure on standard error; gives the exit code.
 fn end(global: &Global, ended: Result<(), Failure>) -> ExitCode {
     let Err(failure) = ended else { return ExitCode::SUCCESS };
+    if let failure::Kind::Command(code) = failure.kind {
+        return ExitCode::from(code);
+    }
     match global.output {
         Form::Json => eprint!("{}", failure.json()),
         Form::Table | Form::Yaml => {
@@ -165,5 +170,6 @@ async fn dispatch(session: &Session, noun: RemoteNoun) -> Result<(), Failure> {
         RemoteNoun::Binding(verb) => binding::run(session, verb).await,
         RemoteNoun::Access(verb) => access::run(session, verb).await,
         RemoteNoun::Key(verb) => key::run(session, verb).await,
+        RemoteNoun::SshAgent(args) => ssh_agent::run(session, args).await,
     }
 }

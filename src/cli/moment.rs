@@ -36,6 +36,16 @@ impl Moment {
         prost_types::Timestamp { seconds: self.0.as_second(), nanos: self.0.subsec_nanosecond() }
     }
 
+    /// Of RFC 3339; nothing when it is something else.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    /// These seconds earlier; the same where no calendar goes that far.
+    pub(super) fn earlier(self, seconds: i64) -> Self {
+        self.0.checked_sub(jiff::SignedDuration::from_secs(seconds)).map_or(self, Self)
+    }
+
     /// This much later.
     ///
     /// # Errors
@@ -55,7 +65,7 @@ impl Moment {
     }
 
     /// How far from `now`: `in 58 min`, `3 h ago`.
-    fn distance(self, now: Self) -> String {
+    pub(super) fn distance(self, now: Self) -> String {
         let seconds = self.0.as_second().saturating_sub(now.0.as_second());
         let length = length_in_words(seconds.saturating_abs());
         if seconds >= 0 { format!("in {length}") } else { format!("{length} ago") }

@@ -61,6 +61,11 @@ impl Access {
     }
 }
 
+/// The level with this word, for a message.
+pub(super) fn access_named(word: &str) -> Option<i32> {
+    Access::from_str(word, false).ok().map(Access::to_proto)
+}
+
 /// The level of a message, in words; empty when it says none.
 pub(super) fn access_in_words(level: i32) -> String {
     let word = match proto::AccessLevel::try_from(level) {

@@ -57,6 +57,8 @@ pub(super) struct Setting {
     pub(super) shape: Shape,
     /// Must be given.
     pub(super) required: bool,
+    /// A heading for people; may be empty.
+    pub(super) title: String,
     /// What it means.
     pub(super) summary: String,
     /// The only values there are, when it is a closed set.
@@ -109,6 +111,7 @@ fn setting(root: &Value, name: &str, property: &Value, inner: &Value, required: 
         name: name.to_owned(),
         shape: shape(root, inner),
         required,
+        title: property.get("title").and_then(Value::as_str).unwrap_or_default().to_owned(),
         summary: say("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " "),
         choices: choices(inner),
         default: say("default").filter(|default| !default.is_null()).cloned(),

@@ -107,13 +107,27 @@ impl SecretArgs {
 }
 
 impl Secrets {
+    /// Fields that were read elsewhere.
+    pub(super) fn of(fields: impl IntoIterator<Item = (String, Zeroizing<Vec<u8>>)>) -> Self {
+        Self(fields.into_iter().collect())
+    }
+
+    /// The names of the fields.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
     /// For a message. What stays here is wiped; the message is wiped by the
     /// allocator when it is dropped.
     pub(super) fn into_fields(self) -> Vec<proto::SecretField> {
         self.0.into_iter().map(|(name, value)| proto::SecretField { name, value: value.to_vec() }).collect()
     }
 
-    fn refuse_unknown(&self, wanted: &[Wanted]) -> Result<(), Failure> {
+    /// Only fields that the auth method has.
+    ///
+    /// # Errors
+    /// Usage, with the fields there are.
+    pub(super) fn refuse_unknown(&self, wanted: &[Wanted]) -> Result<(), Failure> {
         let Some(unknown) = self.0.keys().find(|name| wanted.iter().all(|w| w.name != **name)) else { return Ok(()) };
         let known: Vec<&str> = wanted.iter().map(|w| w.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -151,6 +165,16 @@ fn load(source: &Source, bytes_max: u64, what: &str, terminal: &dyn Terminal) ->
         Source::StandardInput => (terminal.standard_input(bytes_max), "standard input".to_owned()),
     };
     read.map_err(|error| Failure::usage(format!("cannot read {what} from {place}: {error}")))
+}
+
+/// One field out of a file, without the line end that editors add.
+///
+/// # Errors
+/// When it cannot be read or is larger than a field may be.
+pub(super) fn read_field(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = read_file(path, FIELD_BYTES_MAX)?;
+    trim_line_end(&mut bytes);
+    Ok(bytes)
 }
 
 fn read_file(path: &Path, bytes_max: u64) -> std::io::Result<Zeroizing<Vec<u8>>> {

@@ -156,6 +156,11 @@ impl Session {
         done
     }
 
+    /// How long one call may take.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The service of connector types.
     pub(super) fn connector_types(&self) -> ConnectorTypeServiceClient<Door> {
         ConnectorTypeServiceClient::new(self.door.clone())

@@ -88,16 +88,19 @@ pub(super) fn complete(
     Ok(())
 }
 
-fn question(setting: &Setting) -> String {
+/// What a setting is asked for with.
+pub(super) fn question(setting: &Setting) -> String {
     let mut notes = Vec::new();
-    if !setting.summary.is_empty() {
-        notes.push(setting.summary.clone());
+    let summary = setting.summary.trim_end_matches('.');
+    if !summary.is_empty() {
+        notes.push(summary.to_owned());
     }
     if !setting.choices.is_empty() {
         notes.push(format!("one of {}", setting.choices.join(", ")));
     }
-    if let Some(example) = &setting.example {
-        notes.push(format!("for example {}", plain(example)));
+    let example = setting.example.as_ref().map(plain).filter(|example| !summary.contains(example.as_str()));
+    if let Some(example) = example {
+        notes.push(format!("for example {example}"));
     }
     if let Some(default) = &setting.default {
         notes.push(format!("default {}", plain(default)));
@@ -122,7 +125,7 @@ fn find<'a>(known: &'a [Setting], key: &str) -> Result<&'a Setting, Failure> {
 ///
 /// # Errors
 /// Usage, when the text is of another type.
-fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
+pub(super) fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
     let wrong = || Failure::usage(format!("the setting {} must be: {}", setting.name, setting.shape.words()));
     let json = || serde_json::from_str::<Value>(text).ok();
     let value = match setting.shape {

@@ -190,6 +190,13 @@ impl CredentialService for Fake {
         Ok(Response::new(tokio_stream::iter(vec![next(), next(), ended])))
     }
 
+    async fn sign_challenge(
+        &self,
+        _: Request<proto::SignChallengeRequest>,
+    ) -> Result<Response<proto::SignChallengeResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn list_issuances(
         &self,
         _: Request<proto::ListIssuancesRequest>,

@@ -6,6 +6,8 @@
 
 mod error;
 mod files;
+pub mod found;
+mod issuer;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
 pub use files::{credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
+pub use issuer::IssuerConfig;
 pub use span::Span;
 
 /// What overrides begin with; two underscores, so that no other variable fits.
@@ -35,6 +38,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The way out to clouds.
     pub outbound: OutboundConfig,
+    /// The OpenID issuer.
+    pub issuer: IssuerConfig,
     /// Limits of rates.
     pub limits: LimitsConfig,
     /// The log.
@@ -121,7 +126,8 @@ pub struct OutboundConfig {
     pub connect_timeout: Span,
     /// For one call, retries included.
     pub call_timeout: Span,
-    /// Implicit identities that connectors may use: names of profiles.
+    /// Implicit identities that connectors may use: names of profiles, or
+    /// `gcp:default` and `gcp:E-MAIL`.
     pub implicit_identities: Vec<String>,
     /// AWS credentials file with these profiles; empty: none.
     pub aws_credentials_file: PathBuf,
@@ -249,8 +255,11 @@ impl Config {
         if server.tls_certificate.as_os_str().is_empty() != server.tls_key.as_os_str().is_empty() {
             return Err(ConfigError::key("server.tls_key", "set it together with server.tls_certificate, or neither"));
         }
+        self.issuer.check()?;
         let outbound = &self.outbound;
-        if !outbound.implicit_identities.is_empty() && outbound.aws_credentials_file.as_os_str().is_empty() {
+        // A name with a colon is another cloud's and comes from no file.
+        let profiles = outbound.implicit_identities.iter().any(|name| !name.contains(':'));
+        if profiles && outbound.aws_credentials_file.as_os_str().is_empty() {
             let problem = "names profiles of outbound.aws_credentials_file: set that too";
             return Err(ConfigError::key("outbound.implicit_identities", problem));
         }

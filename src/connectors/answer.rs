@@ -76,6 +76,7 @@ pub const fn unanswered(error: OutboundError) -> UpstreamError {
         OutboundError::TimedOut => UpstreamError::DeadlineExceeded,
         OutboundError::TooLong => UpstreamError::BadAnswer { what: "too long" },
         OutboundError::Unreachable => UpstreamError::Unavailable { what: "no connection" },
+        OutboundError::Untrusted => UpstreamError::BadAnswer { what: "a certificate that is not trusted" },
         OutboundError::Malformed | OutboundError::Rules(_) => UpstreamError::BadAnswer { what: "unsendable request" },
     }
 }

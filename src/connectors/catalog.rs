@@ -1,10 +1,17 @@
 //! Which connector types there are. A new one is a folder and a line here.
 
 use super::aws;
+use super::azure;
+use super::docker;
 use super::erased::AnyConnectorType;
+use super::gcp;
+use super::kubernetes;
+use super::oauth2;
+use super::ssh;
 
 /// Every connector type.
-pub static CATALOG: &[&dyn AnyConnectorType] = &[&aws::Aws];
+pub static CATALOG: &[&dyn AnyConnectorType] =
+    &[&aws::Aws, &azure::Azure, &docker::Docker, &gcp::Gcp, &kubernetes::Kubernetes, &oauth2::OAuth2, &ssh::Ssh];
 
 /// The connector type with this name.
 #[must_use]

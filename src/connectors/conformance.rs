@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::{AccessLevel, AuthMethodName, Entropy, EntropyError, ResourceId, ResourceTypeName, Timestamp};
 
 /// Ids to try, canonical, each list with at least two that differ.
-const EXAMPLES: &[(&str, &str, &[&str])] = &[
+pub(super) const EXAMPLES: &[(&str, &str, &[&str])] = &[
     ("aws", "aws-generic", &["us-east-1"]),
     ("aws", "s3-bucket", &["s3://datasets", "s3://datasets/train", "s3://datasets/train/a", "s3://datasets/train2"]),
     ("aws", "kubernetes-cluster", &["us-east-1/train", "us-east-1/serve"]),
@@ -22,9 +22,38 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model",
         ],
     ),
+    ("kubernetes", "kubernetes-cluster", &["train", "train/ml/reader", "train/ml/reader2", "train/serve/reader"]),
+    ("gcp", "gcp-generic", &["ml-prod-123456"]),
+    ("gcp", "gcs-bucket", &["gs://datasets", "gs://datasets/train", "gs://datasets/train/a", "gs://datasets/train2"]),
+    ("gcp", "kubernetes-cluster", &["europe-west4/train", "europe-west4-a/train"]),
+    (
+        "gcp",
+        "docker-registry",
+        &["europe-west4-docker.pkg.dev/ml-prod-123456/models", "gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"],
+    ),
+    ("azure", "azure-generic", &["0b1f6471-1bf0-4dda-aec3-cb9272f09590", "1b1f6471-1bf0-4dda-aec3-cb9272f09590"]),
+    (
+        "azure",
+        "blob-container",
+        &["az://mldata/datasets", "az://mldata/datasets/train", "az://mldata/datasets/train2", "az://mldata/models"],
+    ),
+    ("azure", "kubernetes-cluster", &["ml/train", "ml/serve"]),
+    ("azure", "docker-registry", &["mlteam.azurecr.io", "mlteam.azurecr.io/base", "mlteam.azurecr.io/base/model"]),
+    ("ssh", "ssh-host", &["gpu1.example.com", "gpu2.example.com:2222"]),
+    (
+        "docker",
+        "docker-registry",
+        &["registry.example.com", "registry.example.com/team/model", "registry.example.com/team/model-2"],
+    ),
+    ("oauth2", "oauth2-api", &["https://api.example.com/v1"]),
 ];
 
-struct Sevens;
+/// What some asks need beyond that; each ask is tried with it and without.
+const PARAMETERS: &[(&str, &str, &str)] =
+    &[("ssh-host", "public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM")];
+
+/// Sevens for whatever is drawn.
+pub(super) struct Sevens;
 
 impl Entropy for Sevens {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
@@ -34,7 +63,7 @@ impl Entropy for Sevens {
 }
 
 /// The required fields of a schema, each with its first example.
-fn example(schema: &str) -> Value {
+pub(super) fn example(schema: &str) -> Value {
     let schema: Value = serde_json::from_str(schema).expect("a schema is JSON");
     assert_eq!(schema["type"], "object");
     assert_eq!(schema["additionalProperties"], false, "unknown fields are refused, and the schema says so");
@@ -73,8 +102,12 @@ fn asks(kind: &dyn AnyConnectorType) -> Vec<Ask> {
     for (_, resource_type, ids) in EXAMPLES.iter().filter(|(name, ..)| *name == kind.description().name) {
         for id in *ids {
             for access in [AccessLevel::Read, AccessLevel::Write, AccessLevel::Admin] {
-                let resource_type = ResourceTypeName::parse(resource_type).unwrap();
-                asks.push(ask_for(resource_type, id, access));
+                let name = ResourceTypeName::parse(resource_type).unwrap();
+                let plain = ask_for(name, id, access);
+                let named = PARAMETERS.iter().filter(|(name, ..)| name == resource_type);
+                let parameters = named.map(|(_, name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+                asks.push(Ask { parameters, ..plain.clone() });
+                asks.push(plain);
             }
         }
     }

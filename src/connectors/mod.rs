@@ -6,13 +6,21 @@
 
 pub mod answer;
 pub mod aws;
+pub mod azure;
 pub mod catalog;
 #[cfg(test)]
 mod conformance;
 pub mod description;
+pub mod docker;
 pub mod erased;
+pub mod gcp;
+pub mod kubernetes;
+#[cfg(test)]
+mod matrix;
+pub mod oauth2;
 #[cfg(test)]
 pub(crate) mod paper;
+pub mod ssh;
 pub mod token_endpoint;
 pub mod typed;
 pub mod upstream_error;

@@ -1,7 +1,8 @@
 //! A connector type of tests: a cloud of paper, with shelves and boxes in
-//! them. Compiled for tests only; its mints are random words.
+//! them. Compiled for tests only; its mints are random words. A cloud whose
+//! endpoint has `once` in its name takes each stamp once and gives another.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -18,9 +19,10 @@ use super::{
 };
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
-    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretText, ShapeName, Timestamp, Ttl, TtlRange,
+    MintedShape, Reach, ResourceId, ResourceTypeName, Revocable, SecretFieldName, SecretText, ShapeName, Timestamp,
+    Ttl, TtlRange,
 };
-use crate::sealing::SourceCredential;
+use crate::sealing::{Plaintext, SourceCredential};
 
 const TTL: TtlRange = TtlRange { min: Ttl::seconds(60), default: Ttl::seconds(3600), max: Ttl::seconds(7200) };
 
@@ -33,7 +35,7 @@ static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription
         ttl: TTL,
         settings_schema: "{}".to_owned(),
         secrets: vec![SecretFieldDescription { name: "stamp", summary: "the stamp", required: true }],
-        rotates: false,
+        rotates: true,
     }],
     resources: ["paper-shelf", "paper-ream"].map(resource).to_vec(),
 });
@@ -61,6 +63,40 @@ pub struct Cloud {
     pub down: AtomicBool,
     /// A mint takes one permit; none when the endpoint has no gate.
     pub gate: Option<Semaphore>,
+    /// The stamps that were made here and are not deleted.
+    pub stamps: Mutex<BTreeSet<String>>,
+    /// What goes wrong with stamps.
+    pub faults: Mutex<BTreeSet<Fault>>,
+    /// The stamp that a `once` cloud takes next.
+    pub stamp: Mutex<String>,
+    /// What a `once` cloud does besides giving the next stamp.
+    pub manner: Mutex<Manner>,
+}
+
+/// What may go wrong with a stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// No stamp is made.
+    MakeRefused,
+    /// A stamp is made, and the answer is lost.
+    MakeLost,
+    /// A stamp is not accepted.
+    VerifyRefused,
+    /// A stamp is not accepted the first time.
+    VerifySettles,
+    /// No stamp is deleted.
+    DeleteFails,
+}
+
+/// How a `once` cloud answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// With a word and the next stamp.
+    Sound,
+    /// With a word that is of no use, and the next stamp.
+    Unusable,
+    /// With a word and something that is no stamp.
+    Garbage,
 }
 
 static CLOUDS: LazyLock<Mutex<HashMap<String, Arc<Cloud>>>> = LazyLock::new(Mutex::default);
@@ -74,8 +110,29 @@ impl Cloud {
             asked: AtomicU32::new(0),
             down: AtomicBool::new(false),
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
+            stamps: Mutex::default(),
+            faults: Mutex::default(),
+            stamp: Mutex::new("canary-stamp".to_owned()),
+            manner: Mutex::new(Manner::Sound),
         };
         Arc::clone(clouds.entry(endpoint.to_owned()).or_insert_with(|| Arc::new(made())))
+    }
+
+    /// Whether this goes wrong.
+    fn fails(&self, fault: Fault) -> bool {
+        self.faults.lock().unwrap().contains(&fault)
+    }
+
+    /// Takes the stamp if it is the next one, and gives its successor.
+    fn stamped(&self, secret: &SourceCredential) -> Result<SourceCredential, UpstreamError> {
+        let mut next = self.stamp.lock().unwrap();
+        if secret.field("stamp").and_then(|field| field.expose_text()) != Some(next.as_str()) {
+            return Err(UpstreamError::UsedUp { code: "used_up".to_owned() });
+        }
+        *next = format!("canary-stamp-{}", self.asked.load(Ordering::SeqCst));
+        let garbage = *self.manner.lock().unwrap() == Manner::Garbage;
+        let field = SecretFieldName::parse(if garbage { "garbage" } else { "stamp" }).unwrap();
+        Ok(SourceCredential::new([(field, Plaintext::new(next.clone().into_bytes()))].into()))
     }
 }
 
@@ -147,8 +204,8 @@ impl ConnectorType for Paper {
         ShapeName::Bearer
     }
 
-    fn exclusive(&self, _: &PaperSettings) -> bool {
-        false
+    fn exclusive(&self, settings: &PaperSettings) -> bool {
+        settings.endpoint.contains("once")
     }
 
     fn enforced(&self, _: &PaperSettings, scope: &String) -> EnforcedScope {
@@ -162,10 +219,14 @@ impl ConnectorType for Paper {
     async fn verify(
         &self,
         _: &Upstream,
-        _: &PaperSettings,
+        settings: &PaperSettings,
         _: &SourceCredential,
         _: &ListAsk,
     ) -> Result<Verified, UpstreamError> {
+        let cloud = Cloud::of(&settings.endpoint);
+        if cloud.faults.lock().unwrap().remove(&Fault::VerifySettles) || cloud.fails(Fault::VerifyRefused) {
+            return Err(UpstreamError::CredentialRefused { code: "STAMP".to_owned() });
+        }
         Ok(Verified { identity: "the postmaster".to_owned(), reach: Vec::new() })
     }
 
@@ -183,7 +244,7 @@ impl ConnectorType for Paper {
         &self,
         upstream: &Upstream,
         settings: &PaperSettings,
-        _: &SourceCredential,
+        secret: &SourceCredential,
         _: Option<Timestamp>,
         scope: &String,
         ttl: Ttl,
@@ -197,9 +258,12 @@ impl ConnectorType for Paper {
         if word_from.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Unavailable { what: "down" });
         }
+        let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
+        let unusable = (*word_from.manner.lock().unwrap() == Manner::Unusable)
+            .then_some(UpstreamError::BadAnswer { what: "of no use" });
         let mut word = [0; 16];
         upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
-        Ok(Minted {
+        let minted = Minted {
             shape: MintedShape::Bearer {
                 token: SecretText::new(hex::encode(word)),
                 endpoint: None,
@@ -210,8 +274,8 @@ impl ConnectorType for Paper {
             revocable: Revocable::No,
             attribution: attribution.session_name(),
             passthrough: false,
-        }
-        .into())
+        };
+        Ok(MintOutcome { minted, successor, unusable })
     }
 
     async fn sign(
@@ -225,18 +289,50 @@ impl ConnectorType for Paper {
         Err(unsupported("paper lends no signatures; mint instead"))
     }
 
-    async fn make_key(&self, _: &Upstream, _: &PaperSettings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {
-        Err(unsupported("rotate it with connector rotate-secret"))
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &PaperSettings,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError> {
+        let cloud = Cloud::of(&settings.endpoint);
+        if cloud.fails(Fault::MakeRefused) {
+            return Err(UpstreamError::Denied {
+                code: "NO".to_owned(),
+                missing: Vec::new(),
+                remedy: "ask the postmaster".to_owned(),
+            });
+        }
+        let mut bytes = [0; 4];
+        upstream.entropy.fill(&mut bytes).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
+        let key_id = format!("stamp-{}", hex::encode(bytes));
+        cloud.stamps.lock().unwrap().insert(key_id.clone());
+        if cloud.fails(Fault::MakeLost) {
+            return Err(UpstreamError::DeadlineExceeded);
+        }
+        let old = secret.field("stamp").and_then(Plaintext::expose_text).unwrap().to_owned();
+        let stamp = (SecretFieldName::parse("stamp").unwrap(), Plaintext::new(key_id.clone().into_bytes()));
+        Ok(MadeKey { secret: SourceCredential::new([stamp].into()), key_id, old_key_id: old })
     }
 
     async fn delete_key(
         &self,
         _: &Upstream,
-        _: &PaperSettings,
-        _: &SourceCredential,
-        _: &str,
+        settings: &PaperSettings,
+        secret: &SourceCredential,
+        key_id: &str,
     ) -> Result<(), UpstreamError> {
-        Err(unsupported("delete it at the cloud"))
+        let cloud = Cloud::of(&settings.endpoint);
+        assert_ne!(secret.field("stamp").and_then(Plaintext::expose_text), Some(key_id), "a key deletes no other");
+        if cloud.fails(Fault::DeleteFails) {
+            return Err(UpstreamError::Denied {
+                code: "NO".to_owned(),
+                missing: Vec::new(),
+                remedy: "ask the postmaster".to_owned(),
+            });
+        }
+        cloud.stamps.lock().unwrap().remove(key_id);
+        Ok(())
     }
 
     async fn revoke(

@@ -80,10 +80,26 @@ pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result
     let call = Call { method: "POST", url: ask.url.to_owned(), headers, body };
     let asked_at = upstream.clock.now();
     let answer = upstream.outbound.call(call).await.map_err(unanswered)?;
+    read(&answer, asked_at, doing)
+}
+
+/// Reads the answer of a token endpoint that was asked at `asked_at`.
+///
+/// # Errors
+/// As [`ask`].
+pub fn read(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<TokenAnswer, UpstreamError> {
     if answer.status != 200 {
-        return Err(refusal(&answer, doing));
+        return Err(refusal(answer, doing));
     }
-    believed(json(&answer)?, asked_at)
+    answered(answer, asked_at)
+}
+
+/// The token of an answer in this form, whoever gave it.
+///
+/// # Errors
+/// `BadAnswer` for an answer that no caller may believe.
+pub fn answered(answer: &Response, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamError> {
+    believed(json(answer)?, asked_at)
 }
 
 /// Lives are counted from before the ask: never later than the cloud's end.
@@ -146,19 +162,20 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
-    fn read(text: &str) -> Result<TokenAnswer, UpstreamError> {
+    fn parsed(text: &str) -> Result<TokenAnswer, UpstreamError> {
         believed(serde_json::from_str(text).unwrap(), NOW)
     }
 
     #[test]
     fn a_life_is_a_number_or_one_in_quotes_and_never_nonsense() {
         for life in ["3600", "\"3600\""] {
-            let answer = read(&format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{life}}}"#)).unwrap();
+            let answer =
+                parsed(&format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{life}}}"#)).unwrap();
             assert_eq!(answer.expires_at, Some(Timestamp::from_seconds(4_600)));
         }
-        assert_eq!(read(r#"{"access_token":"t"}"#).unwrap().expires_at, None);
+        assert_eq!(parsed(r#"{"access_token":"t"}"#).unwrap().expires_at, None);
         for life in ["0", "-5", "\"soon\"", "99999999999", "1.5", "[]"] {
-            assert!(read(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#)).is_err(), "{life}");
+            assert!(parsed(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#)).is_err(), "{life}");
         }
     }
 
@@ -172,7 +189,7 @@ mod tests {
             r#"{"access_token":"t","token_type":"mac"}"#,
             r#"{"access_token":"t","refresh_token":""}"#,
         ] {
-            assert!(read(text).is_err(), "{text}");
+            assert!(parsed(text).is_err(), "{text}");
         }
     }
 }

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::{
     AccessLevel, Attribution, AuthMethodName, Clock, EnforcedScope, Entropy, FieldError, FieldErrors, IdentityError,
-    IdentityTokens, Issuance, Minted, Reach, ResourceId, ResourceTypeName, SecretText, ShapeName, Subject, Timestamp,
-    Ttl, TtlRange,
+    IdentityTokens, Issuance, Minted, Reach, ResourceId, ResourceTypeName, SecretText, ShapeName, Subject, SubjectForm,
+    Timestamp, Ttl, TtlRange,
 };
 use crate::outbound::Outbound;
 use crate::sealing::SourceCredential;
@@ -49,13 +49,28 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A token of the broker's own issuer about whom this call is for.
+    /// A token of the broker's own issuer about whom this call is for; its
+    /// `sub` names the principal. For clouds that match by patterns.
     ///
     /// # Errors
     /// `NotEnabled` when the server has no issuer.
     pub fn identity_token(&self, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
+        self.identity_token_as(SubjectForm::Principal, audience, ttl)
+    }
+
+    /// The same with a `sub` that is the same for every principal of the
+    /// connector. For clouds that compare all of it: Entra.
+    ///
+    /// # Errors
+    /// `NotEnabled` when the server has no issuer.
+    pub fn connector_identity_token(&self, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
+        self.identity_token_as(SubjectForm::Connector, audience, ttl)
+    }
+
+    fn identity_token_as(&self, form: SubjectForm, audience: &str, ttl: Ttl) -> Result<SecretText, UpstreamError> {
         let subject = self.subject.as_ref().ok_or(UpstreamError::NotEnabled { remedy: ISSUER_OFF })?;
-        self.identities.token(subject, audience, ttl).map_err(|error| match error {
+        let subject = Subject { form, ..Subject::clone(subject) };
+        self.identities.token(&subject, audience, ttl).map_err(|error| match error {
             IdentityError::Off => UpstreamError::NotEnabled { remedy: ISSUER_OFF },
             IdentityError::Unsigned => UpstreamError::Unavailable { what: "the identity token cannot be signed" },
         })
@@ -71,11 +86,15 @@ pub struct MintOutcome {
     /// The source credential that replaces the one used, whole, when the
     /// cloud rotated it: stored before the minted one is handed out.
     pub successor: Option<SourceCredential>,
+    /// Why `minted` must not be handed out: the cloud answered with something
+    /// that cannot be served, and rotated the source credential all the same,
+    /// so that only the successor is kept.
+    pub unusable: Option<UpstreamError>,
 }
 
 impl From<Minted> for MintOutcome {
     fn from(minted: Minted) -> Self {
-        Self { minted, successor: None }
+        Self { minted, successor: None, unusable: None }
     }
 }
 
@@ -212,7 +231,9 @@ pub trait ConnectorType: Send + Sync + 'static {
     fn shape(&self, settings: &Self::Settings, scope: &Self::Scope) -> ShapeName;
 
     /// Whether a mint may use the source credential up, so that the mints of
-    /// one connector go one at a time, each with what the last one left.
+    /// one connector go one at a time, each with what the last one left. Such
+    /// a connector is verified by a mint: `verify` is not asked, and
+    /// `list_resources` must leave the source credential as it is.
     fn exclusive(&self, settings: &Self::Settings) -> bool;
 
     /// What the cloud will really enforce for a scope.

@@ -11,6 +11,17 @@ pub enum UpstreamError {
         /// The cloud's code, at most 64 letters.
         code: String,
     },
+    /// The cloud does not take a source credential that each use replaces:
+    /// somebody else used it, or what replaced it was lost.
+    #[error(
+        "the cloud does not accept the stored source credential ({code}); each use replaces it, so it was used \
+         elsewhere, revoked, or its replacement was lost when the server stopped in the middle of a mint: hand in a \
+         new one with connector rotate-secret"
+    )]
+    UsedUp {
+        /// The cloud's code.
+        code: String,
+    },
     /// The source credential may not do this: grant what is missing.
     #[error("the cloud refused this ({code}); {remedy}")]
     Denied {
@@ -80,6 +91,7 @@ impl UpstreamError {
         match self {
             Self::Throttled { .. } | Self::Unavailable { .. } | Self::DeadlineExceeded => true,
             Self::CredentialRefused { .. }
+            | Self::UsedUp { .. }
             | Self::Denied { .. }
             | Self::Rejected { .. }
             | Self::PolicyTooLarge { .. }
@@ -91,11 +103,18 @@ impl UpstreamError {
         }
     }
 
+    /// Whether the source credential itself is what the cloud does not take.
+    #[must_use]
+    pub const fn condemns_source(&self) -> bool {
+        matches!(self, Self::CredentialRefused { .. } | Self::UsedUp { .. } | Self::Expired)
+    }
+
     /// The reason code, for replies and the ledger.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::CredentialRefused { .. } => "SOURCE_CREDENTIAL_REFUSED",
+            Self::UsedUp { .. } => "SOURCE_CREDENTIAL_USED_UP",
             Self::Denied { .. } => "UPSTREAM_DENIED",
             Self::Rejected { .. } => "UPSTREAM_REJECTED",
             Self::PolicyTooLarge { .. } => "POLICY_TOO_LARGE",

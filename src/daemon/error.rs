@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::broker::BrokerError;
 use crate::config::ConfigError;
 use crate::domain::EntropyError;
+use crate::issuer::IssuerError;
 use crate::sealing::{RootKeyError, SealingError};
 use crate::store::StoreError;
 use crate::store::sqlite::OpenError;
@@ -54,6 +55,9 @@ pub enum DaemonError {
     /// The broker does not do it.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The keys of the issuer cannot be used.
+    #[error("the OpenID issuer does not start")]
+    Issuer(#[from] IssuerError),
     /// Certificates do not load or cannot be made.
     #[error("the TLS certificate was refused: {problem}")]
     Certificate {

@@ -11,6 +11,8 @@ mod error;
 mod founding;
 mod hardening;
 mod init;
+mod issuer_door;
+mod issuing;
 pub mod listener;
 mod runtime;
 mod serve;

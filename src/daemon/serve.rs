@@ -25,7 +25,7 @@ use crate::broker::{Broker, Parts};
 use crate::config::{self, Config};
 use crate::connectors::Upstream;
 use crate::connectors::aws::profile::Profiles;
-use crate::domain::{Clock, Entropy, NoIssuer};
+use crate::domain::{Clock, Entropy, IdentityTokens, NoIssuer};
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, RootKey};
 use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, StoreError, close_open_intents};
@@ -33,10 +33,11 @@ use crate::telemetry::Chain;
 
 use super::data_dir::DataDir;
 use super::error::DaemonError;
+use super::issuing::{self, Issuing};
 use super::listener::{Certificates, ConnectionLimits, Listener};
 use super::signals::{Signal, Signals};
 use super::system::{SystemClock, SystemEntropy};
-use super::upkeep;
+use super::upkeep::{self, Sockets};
 
 /// What to serve.
 pub(super) struct Plan {
@@ -54,8 +55,9 @@ pub(super) struct House {
     pub(super) ledger: Ledger,
     pub(super) door: Arc<Door>,
     pub(super) listener: Arc<Listener>,
-    pub(super) certificates: Arc<Certificates>,
+    certificates: Arc<Certificates>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) issuing: Option<Issuing>,
     health: HealthReporter,
     stop: watch::Sender<bool>,
     drain_timeout: Duration,
@@ -79,22 +81,31 @@ impl Plan {
     async fn serve(&self, on_ready: &OnReady<'_>) -> Result<Arc<SqliteStore>, DaemonError> {
         let mut signals = Signals::listen()?;
         let house = self.house().await?;
-        let listen = self.config.server.listen;
-        let socket =
-            TcpListener::bind(listen).await.map_err(DaemonError::file(format!("cannot listen on {listen}")))?;
-        let address = socket.local_addr().map_err(DaemonError::file("the socket has no address"))?;
+        let sockets = self.sockets(&house).await?;
+        let address = sockets.clients.local_addr().map_err(DaemonError::file("the socket has no address"))?;
         let unwritten = house.write_start(&self.digest()).await?;
-        let (listening, upkeep) = upkeep::start(&house, socket, unwritten);
+        if let Some(issuing) = &house.issuing {
+            issuing.begin().await?;
+        }
+        let tasks = upkeep::start(&house, sockets, unwritten);
         tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
         while signals.next().await == Signal::Reload {
-            upkeep::reload(&house.certificates, &*house.clock);
+            upkeep::reload(&house.certificates(), &*house.clock);
         }
         house.drain(&mut signals).await;
-        listening.abort();
-        upkeep.abort();
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
         house.write_last_lines(&self.digest()).await;
         Ok(house.store)
+    }
+
+    async fn sockets(&self, house: &House) -> Result<Sockets, DaemonError> {
+        let clients = bound(self.config.server.listen).await?;
+        let documents = match &house.issuing {
+            Some(_) => Some(bound(self.config.issuer.listen).await?),
+            None => None,
+        };
+        Ok(Sockets { clients, documents })
     }
 
     async fn house(&self) -> Result<House, DaemonError> {
@@ -114,23 +125,42 @@ impl Plan {
             Err(error) => return Err(error.into()),
         }
         let outbound = Arc::new(self.outbound()?);
+        let (keyring, (stop, stopping)) = (Arc::new(keyring), watch::channel(false));
+        let issuing = issuing::open(
+            &self.config.issuer,
+            issuing::Parts {
+                store: Arc::clone(&store) as _,
+                keyring: Arc::clone(&keyring),
+                ledger: ledger.clone(),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                certificates: Arc::clone(&certificates),
+                stopping: stopping.clone(),
+            },
+        )
+        .await?;
+        let issuer = issuing.as_ref().map(|issuing| Arc::clone(&issuing.issuer));
+        let identities: Arc<dyn IdentityTokens> = match &issuer {
+            Some(issuer) => Arc::clone(issuer) as _,
+            None => Arc::new(NoIssuer),
+        };
         let broker = Arc::new(Broker::new(Parts {
             store: Arc::clone(&store) as _,
-            keyring: Arc::new(keyring),
+            keyring,
             ledger: ledger.clone(),
             upstream: Upstream {
                 outbound,
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
-                identities: Arc::new(NoIssuer),
+                identities,
                 subject: None,
             },
+            issuer,
             clock: Arc::clone(&clock),
             entropy,
             root_provider,
             root_key_id,
         }));
-        let (stop, stopping) = watch::channel(false);
         let (health, health_service) = health().await;
         let mut routes = crate::api::routes(&broker).add_service(health_service);
         if self.config.server.reflection {
@@ -142,7 +172,7 @@ impl Plan {
         let connections_max = self.config.server.connections_max;
         let listener = Arc::new(Listener::new(Arc::clone(&door), tls, limits, connections_max, stopping));
         let drain_timeout = self.config.server.drain_timeout.0;
-        Ok(House { store, ledger, door, listener, certificates, clock, health, stop, drain_timeout })
+        Ok(House { store, ledger, door, listener, certificates, clock, issuing, health, stop, drain_timeout })
     }
 
     fn store(&self, clock: &Arc<dyn Clock>) -> Result<SqliteStore, DaemonError> {
@@ -227,7 +257,17 @@ impl Plan {
     }
 }
 
+async fn bound(listen: SocketAddr) -> Result<TcpListener, DaemonError> {
+    TcpListener::bind(listen).await.map_err(DaemonError::file(format!("cannot listen on {listen}")))
+}
+
 impl House {
+    /// All that are served.
+    pub(super) fn certificates(&self) -> Vec<Arc<Certificates>> {
+        let own = self.issuing.as_ref().and_then(|issuing| issuing.certificates.clone());
+        std::iter::once(Arc::clone(&self.certificates)).chain(own).collect()
+    }
+
     /// Ends what goes on: within the drain timeout, or at once on another
     /// signal.
     async fn drain(&self, signals: &mut Signals) {
@@ -237,6 +277,9 @@ impl House {
         let all = async {
             self.listener.ended().await;
             self.door.idle().await;
+            if let Some(issuing) = &self.issuing {
+                issuing.door.ended().await;
+            }
         };
         let again = async { while signals.next().await != Signal::Stop {} };
         tokio::select! {

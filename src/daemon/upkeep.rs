@@ -19,23 +19,37 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks at the certificate, in flushes: renewals come days ahead.
 const FLUSHES_PER_LOOK: u32 = 30;
 
-/// Starts both; they run until aborted. `unwritten` is the line of the start,
-/// when there was no room for it.
-#[allow(clippy::disallowed_methods)] // the switchboard's own two tasks
-pub(super) fn start(house: &House, socket: TcpListener, unwritten: Option<Line>) -> (JoinHandle<()>, JoinHandle<()>) {
-    let listener = Arc::clone(&house.listener);
-    let listening = tokio::spawn(async move { listener.run(socket).await });
-    let store = Arc::clone(&house.store);
-    let ticking = keep_up(house, unwritten);
-    let upkeep = tokio::spawn(async move {
-        tokio::join!(store.carry_answers(), ticking);
-    });
-    (listening, upkeep)
+/// Where connections are accepted.
+pub(super) struct Sockets {
+    pub(super) clients: TcpListener,
+    /// For the issuer's documents, when there is an issuer.
+    pub(super) documents: Option<TcpListener>,
+}
+
+/// Starts all of it; it runs until aborted. `unwritten` is the line of the
+/// start, when there was no room for it.
+#[allow(clippy::disallowed_methods)] // the switchboard's own tasks
+pub(super) fn start(house: &House, sockets: Sockets, unwritten: Option<Line>) -> Vec<JoinHandle<()>> {
+    let (listener, store) = (Arc::clone(&house.listener), Arc::clone(&house.store));
+    let mut tasks = vec![tokio::spawn(async move { listener.run(sockets.clients).await })];
+    if let (Some(issuing), Some(socket)) = (&house.issuing, sockets.documents) {
+        let door = Arc::clone(&issuing.door);
+        tasks.push(tokio::spawn(async move { door.run(socket).await }));
+    }
+    let (ticking, issuing) = (keep_up(house, unwritten), house.issuing.clone());
+    let keeping = async move {
+        if let Some(issuing) = issuing {
+            issuing.keep_up().await;
+        }
+    };
+    tasks.push(tokio::spawn(async move {
+        tokio::join!(store.carry_answers(), ticking, keeping);
+    }));
+    tasks
 }
 
 fn keep_up(house: &House, mut start: Option<Line>) -> impl Future<Output = ()> + Send + use<> {
-    let (door, certificates, clock) =
-        (Arc::clone(&house.door), Arc::clone(&house.certificates), Arc::clone(&house.clock));
+    let (door, certificates, clock) = (Arc::clone(&house.door), house.certificates(), Arc::clone(&house.clock));
     let ledger = house.ledger.clone();
     async move {
         let unwritten = Sampler::default();
@@ -60,13 +74,15 @@ fn keep_up(house: &House, mut start: Option<Line>) -> impl Future<Output = ()> +
     }
 }
 
-/// Reads the certificate again; a bad one is an alarm, not an end.
-pub(super) fn reload(certificates: &Certificates, clock: &dyn Clock) {
-    match certificates.reload(clock.now()) {
-        Ok(Reloaded::Changed) => tracing::info!("serving the new certificate"),
-        Ok(Reloaded::Unchanged) => {}
-        Err(error) => {
-            tracing::error!(error = %Chain(&error), "the new certificate is no good; the old one goes on serving");
+/// Reads the certificates again; a bad one is an alarm, not an end.
+pub(super) fn reload(certificates: &[Arc<Certificates>], clock: &dyn Clock) {
+    for certificate in certificates {
+        match certificate.reload(clock.now()) {
+            Ok(Reloaded::Changed) => tracing::info!("serving the new certificate"),
+            Ok(Reloaded::Unchanged) => {}
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the new certificate is no good; the old one goes on serving");
+            }
         }
     }
 }

@@ -154,6 +154,39 @@ pub struct SecretFacts {
     pub expires_at: Option<Timestamp>,
     /// Truncated HMAC under a key of the project.
     pub fingerprint: String,
+    /// A rotation at the cloud that is not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<UnfinishedRotation>,
+}
+
+/// A rotation at the cloud that is under way, or that stopped. The stored
+/// source credential is one that works, however far it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnfinishedRotation {
+    /// How far it came.
+    #[serde(flatten)]
+    pub stage: RotationStage,
+    /// Since when it stands there.
+    pub since: Timestamp,
+}
+
+/// How far a rotation came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "stage")]
+pub enum RotationStage {
+    /// The cloud was asked for a key, and its answer is not written down:
+    /// there may be a key that nobody holds.
+    Asked,
+    /// This key was made and is not stored: nobody holds it any more.
+    Made {
+        /// At the cloud; not secret.
+        key_id: String,
+    },
+    /// What is stored is the new key; this old one is still to be deleted.
+    Retiring {
+        /// At the cloud; not secret.
+        key_id: String,
+    },
 }
 
 /// A connector, without its secret.

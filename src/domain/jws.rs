@@ -60,13 +60,19 @@ impl SigningKey {
     pub fn from_pem(pem: &[u8]) -> Result<Self, JwsError> {
         match PrivateKeyDer::from_pem_slice(pem).map_err(|_| JwsError::NoKey)? {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
-            PrivateKeyDer::Pkcs1(der) => {
-                RsaKeyPair::from_der(der.secret_pkcs1_der()).map_or(Err(JwsError::KeyKind), rsa)
-            }
+            PrivateKeyDer::Pkcs1(der) => Self::from_pkcs1(der.secret_pkcs1_der()),
             // ring reads EC keys as PKCS#8 only.
             PrivateKeyDer::Sec1(_) => Err(JwsError::KeyKind),
             _ => Err(JwsError::NoKey),
         }
+    }
+
+    /// Reads an RSA key in PKCS#1.
+    ///
+    /// # Errors
+    /// `KeyKind` when it is none of ours, or its parts do not fit together.
+    pub fn from_pkcs1(der: &[u8]) -> Result<Self, JwsError> {
+        RsaKeyPair::from_der(der).map_or(Err(JwsError::KeyKind), rsa)
     }
 
     /// Reads a PKCS#8 key.

@@ -60,6 +60,18 @@ pub enum MintedShape {
         /// The URL.
         url: SecretText,
     },
+    /// Leave to have the broker sign with a key that stays with it. Nothing
+    /// of it is secret.
+    SigningSession {
+        /// One line in OpenSSH's form, without a comment.
+        public_key: String,
+        /// The user to sign in as.
+        username: String,
+        /// The host, as the resource id names it.
+        host: String,
+        /// The host's pinned keys, each a line in OpenSSH's form.
+        host_keys: Vec<String>,
+    },
 }
 
 /// Which of the shapes.
@@ -77,6 +89,8 @@ pub enum ShapeName {
     SshCertificate,
     /// A signed URL.
     SignedUrl,
+    /// Leave to have the broker sign.
+    SigningSession,
 }
 
 impl ShapeName {
@@ -90,6 +104,7 @@ impl ShapeName {
             Self::ClientCertificate => "client certificate",
             Self::SshCertificate => "SSH certificate",
             Self::SignedUrl => "signed URL",
+            Self::SigningSession => "signing session",
         }
     }
 }
@@ -105,6 +120,7 @@ impl MintedShape {
             Self::ClientCertificate { .. } => ShapeName::ClientCertificate,
             Self::SshCertificate { .. } => ShapeName::SshCertificate,
             Self::SignedUrl { .. } => ShapeName::SignedUrl,
+            Self::SigningSession { .. } => ShapeName::SigningSession,
         }
     }
 }
@@ -138,6 +154,7 @@ impl Minted {
                 certificate
             }
             MintedShape::SignedUrl { url } => url.reveal(),
+            MintedShape::SigningSession { public_key, .. } => public_key,
         };
         let digest = Sha256::new().chain_update(b"valetkey/issuance/v1").chain_update(secret.as_bytes()).finalize();
         hex::encode(digest.iter().take(8).copied().collect::<Vec<u8>>())
@@ -155,7 +172,8 @@ impl Minted {
             MintedShape::Basic { .. }
             | MintedShape::ClientCertificate { .. }
             | MintedShape::SshCertificate { .. }
-            | MintedShape::SignedUrl { .. } => 5 * 60,
+            | MintedShape::SignedUrl { .. }
+            | MintedShape::SigningSession { .. } => 5 * 60,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! - *role*, *binding*: who may do what, where, and under which conditions.
 
 pub mod access_level;
+pub mod alias;
 pub mod attribution;
 pub mod clock;
 pub mod component;
@@ -21,6 +22,8 @@ pub mod field_error;
 pub mod identity;
 pub mod ids;
 pub mod issuance;
+pub mod issuer_key;
+pub mod issuer_url;
 pub mod jws;
 pub mod labels;
 pub mod minted;
@@ -35,21 +38,24 @@ pub mod secret_text;
 pub mod stack;
 pub mod token;
 pub mod ttl;
+pub mod warnings;
 
 pub use access_level::AccessLevel;
 pub use attribution::Attribution;
 pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
 pub use component::{Component, ComponentLink, Requirement};
 pub use connector::{
-    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, SecretFacts, SecretFieldName, Verification,
-    VerificationState, Version,
+    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, RotationStage, SecretFacts, SecretFieldName,
+    UnfinishedRotation, Verification, VerificationState, Version,
 };
 pub use field_error::{FieldError, FieldErrors};
-pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject};
+pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject, SubjectForm};
 pub use ids::{
     BindingId, ComponentId, ConnectorId, IdError, IssuanceId, KekId, PrincipalId, ProjectId, RequestId, StackId,
 };
 pub use issuance::{Issuance, IssuanceState};
+pub use issuer_key::{IssuerKeyFacts, IssuerKeyId, IssuerKeyState};
+pub use issuer_url::{IssuerUrl, IssuerUrlError};
 pub use labels::Labels;
 pub use minted::{Minted, MintedShape, ShapeName};
 pub use name::{Name, NameError};
@@ -63,3 +69,4 @@ pub use secret_text::SecretText;
 pub use stack::Stack;
 pub use token::{TokenDigest, TokenId, TokenRecord};
 pub use ttl::{Ttl, TtlRange};
+pub use warnings::{Onlooker, warnings};

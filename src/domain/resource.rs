@@ -20,11 +20,13 @@ macro_rules! word {
         pub struct $name(String);
 
         impl $name {
-            /// Checks the characters: `[a-z][a-z0-9_-]{0,62}`.
+            /// Checks the characters, `[a-z][a-z0-9_-]{0,62}`, and takes
+            /// another tool's name for ours.
             ///
             /// # Errors
             /// Names the field.
             pub fn parse(text: &str) -> Result<Self, FieldError> {
+                let text = $crate::domain::alias::ours($field, text)?;
                 let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
                 let fits = text.len() <= 63
                     && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)

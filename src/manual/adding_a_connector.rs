@@ -18,6 +18,7 @@
 //!    cloud does; real software wherever there is some.
 //!
 //! The conformance suite runs over the catalog, so the new type is in it by
-//! being listed. What decides where a secret is sent belongs in `destination`:
+//! being listed, and so is the table of what is minted, which
+//! `VALETKEY_BLESS=1` writes anew for a person to read. What decides where a secret is sent belongs in `destination`:
 //! a change of it then needs the secret again, and a stored record edited to
 //! point elsewhere does not open.

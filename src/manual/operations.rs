@@ -21,8 +21,31 @@
 //! An I/O error while committing is another matter: the daemon exits, because
 //! nobody can say what reached the disk; the store recovers at the next start.
 //!
+//! ## The OpenID issuer
+//!
+//! Off until `[issuer] url` is set; how to have AWS, Google and Entra trust it
+//! is in [`super::openid_issuer`].
+//!
 //! ## Checking the ledger
 //!
 //! `valetkey audit verify --data-dir DIR` reads the store without the daemon
 //! and names the first bad line. Keep the head it prints somewhere else, and
 //! hand it back with `--expect-head`: that shows a cut tail, too.
+//!
+//! ## Rotating source credentials
+//!
+//! `valetkey connector list` warns about what is expired, about to end (a
+//! fifth of its life is left, at most 30 days), older than 90 days, unverified,
+//! failing, verified more than 30 days ago, and about every connector with
+//! `allow_passthrough`.
+//!
+//! `valetkey connector rotate-secret NAME --auto` makes the next key at the
+//! cloud, verifies it, switches to it and deletes the old one. Each step is a
+//! line of the ledger (`ROTATION_ASKED`, `_MADE`, `_SWITCHED`, `_DONE`; when it
+//! stops, `ROTATION_STOPPED` with the step and the ids of the keys that are
+//! left). What is stored works wherever it stops, also by a power cut; the same
+//! command again takes it up: it deletes the key that is left and finishes. It
+//! cannot delete a key whose answer was lost (`ROTATION_ASKED` alone): AWS then
+//! refuses a third key, and the refusal names both with their ages. On AWS the
+//! user needs `iam:CreateAccessKey`, `iam:DeleteAccessKey` and
+//! `iam:ListAccessKeys` on itself.

@@ -24,6 +24,16 @@
 //! creates tokens for others and could use one before handing it over; the
 //! ledger shows who created which token.
 //!
+//! ## The issuer's keys
+//!
+//! Whoever can sign as the issuer is every connector that trusts it, so its
+//! private keys are sealed like the keys of projects, shown by no call, and
+//! opened in memory one at a time. What is published is derived from them: a
+//! writer of the database file can publish no key of his own, and can swap no
+//! two. He can have an old key sign again; it is one that clouds trusted. The
+//! public door answers by method and path alone and ends each connection in
+//! ten seconds; behind it is nothing but two public documents.
+//!
 //! ## Secrets in memory
 //!
 //! Source credentials are moved out of the request into wiped memory and

@@ -111,6 +111,11 @@ pub(super) fn cause(error: &ConnectorError) -> OutboundError {
         if let Some(ours) = cause.downcast_ref::<OutboundError>() {
             return *ours;
         }
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && OutboundError::of_connect(io) == OutboundError::Untrusted
+        {
+            return OutboundError::Untrusted;
+        }
         source = cause.source();
     }
     if error.is_timeout() { OutboundError::TimedOut } else { OutboundError::Unreachable }

@@ -35,14 +35,32 @@ pub struct Response {
     pub status: u16,
     /// How long the cloud asks to wait.
     pub retry_after: Option<Duration>,
+    headers: Vec<(String, String)>,
     body: Zeroizing<Vec<u8>>,
 }
 
 impl Response {
+    /// An answer with this body.
+    pub(super) fn new(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+        let (retry_after, body) = (retry_after.and_then(seconds), Zeroizing::new(body.to_vec()));
+        Self { status, retry_after, headers: Vec::new(), body }
+    }
+
     /// The body, at most [`BODY_BYTES_MAX`] bytes. Hostile input.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The first header with this name, in lower case. Hostile input.
+    #[must_use]
+    pub fn header(&self, name: &'static str) -> Option<&str> {
+        self.headers_named(name).next()
+    }
+
+    /// Every header with this name, in lower case, in order. Hostile input.
+    pub fn headers_named(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -54,9 +72,11 @@ impl Outbound {
     pub async fn call(&self, call: Call) -> Result<Response, OutboundError> {
         let request = request(call).ok_or(OutboundError::Malformed)?;
         let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
-        let retry_after = answer.headers().get("retry-after").and_then(seconds);
-        let body = Zeroizing::new(answer.body().bytes().unwrap_or_default().to_vec());
-        Ok(Response { status: answer.status().as_u16(), retry_after, body })
+        let body = answer.body().bytes().unwrap_or_default();
+        let header = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
+        let headers = answer.headers().iter().map(header).collect();
+        let plain = Response::new(answer.status().as_u16(), answer.headers().get("retry-after"), body);
+        Ok(Response { headers, ..plain })
     }
 
     /// Why an SDK's request got no answer.

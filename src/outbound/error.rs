@@ -1,6 +1,7 @@
 //! Why a call gave nothing, in our own words. Holds no body, URL or header.
 
 use std::fmt;
+use std::io;
 
 /// Why a call gave nothing. Named by what the caller can do.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,9 +21,27 @@ pub enum OutboundError {
     /// The answer is longer than [`super::BODY_BYTES_MAX`].
     #[error("the cloud's answer is too long")]
     TooLong,
+    /// The server shows a certificate that is not trusted: check the roots.
+    #[error("the server's certificate is not trusted")]
+    Untrusted,
     /// The request cannot be sent as it is; a fault of ours.
     #[error("the request cannot be sent")]
     Malformed,
+}
+
+impl OutboundError {
+    /// Why no connection came about: a certificate that nobody trusts is worth
+    /// telling from a server that is not there.
+    pub(super) fn of_connect(error: &io::Error) -> Self {
+        let Some(inner) = error.get_ref() else { return Self::Unreachable };
+        if let Some(wrapped) = inner.downcast_ref::<io::Error>() {
+            return Self::of_connect(wrapped);
+        }
+        match inner.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(_)) => Self::Untrusted,
+            Some(_) | None => Self::Unreachable,
+        }
+    }
 }
 
 // SDKs demand Debug of what travels inside their errors.

@@ -2,13 +2,15 @@
 //! caps, no redirects, one shared HTTP client.
 //!
 //! SDKs and hand-signed calls share [`Outbound::http_client`], and every
-//! request of either passes the same connector: nothing goes around it. It
+//! request of either passes the same connector; calls over a connector's own
+//! TLS pass the same checks ([`PrivateTls`]): nothing goes around it. It
 //! must never put a cloud's body, a URL or a header into an error or a log.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+use rustls::RootCertStore;
 
 mod address;
 mod bounded;
@@ -17,14 +19,17 @@ mod clouds;
 mod endpoint;
 mod error;
 mod implicit;
+mod private_tls;
 mod resolve;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unverified;
 
 pub use call::{BODY_BYTES_MAX, Call, Response};
 pub use error::OutboundError;
 pub use implicit::{ImplicitIdentities, ImplicitIdentity};
+pub use private_tls::{ClientIdentity, PrivateTls, check_roots};
 
 use bounded::BoundedClient;
 use endpoint::Endpoints;
@@ -52,6 +57,9 @@ pub struct Outbound {
     endpoints: Arc<Endpoints>,
     connector: SharedHttpConnector,
     implicit: Option<Arc<dyn ImplicitIdentities>>,
+    /// The system's roots and the config's; read by the first call over a
+    /// connector's own TLS that names no roots.
+    roots: OnceLock<Arc<RootCertStore>>,
 }
 
 impl Outbound {
@@ -62,7 +70,7 @@ impl Outbound {
     pub fn new(rules: OutboundRules) -> Result<Self, OutboundError> {
         let endpoints = Arc::new(Endpoints::new(&rules.allowed_endpoints)?);
         let connector = bounded::connector(&rules, Arc::clone(&endpoints))?;
-        Ok(Self { rules, endpoints, connector, implicit: None })
+        Ok(Self { rules, endpoints, connector, implicit: None, roots: OnceLock::new() })
     }
 
     /// The same way out, with the identities that `implicit` connectors may

@@ -25,6 +25,12 @@ impl CheckedResolver {
         Self { endpoints }
     }
 
+    /// The addresses that `name` may have now.
+    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, OutboundError> {
+        let found = look_up(name).await.map_err(|_| OutboundError::Unreachable)?;
+        self.allowed(name, found)
+    }
+
     /// The addresses of `found` that `name` may have.
     fn allowed(&self, name: &str, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, OutboundError> {
         let kept: Vec<IpAddr> = if self.endpoints.names_host(name) {
@@ -38,10 +44,7 @@ impl CheckedResolver {
 
 impl ResolveDns for CheckedResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        DnsFuture::new(async move {
-            let found = look_up(name).await.map_err(|_| ResolveDnsError::new(OutboundError::Unreachable))?;
-            self.allowed(name, found).map_err(ResolveDnsError::new)
-        })
+        DnsFuture::new(async move { self.addresses(name).await.map_err(ResolveDnsError::new) })
     }
 }
 

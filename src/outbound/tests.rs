@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::*;
 
@@ -18,7 +18,7 @@ struct Hostile {
 }
 
 #[derive(Clone, Copy)]
-enum Manner {
+pub(super) enum Manner {
     Answers(&'static str),
     Floods(&'static str),
     Trickles,
@@ -40,7 +40,7 @@ async fn hostile(manner: Manner) -> Hostile {
     Hostile { url, requests }
 }
 
-async fn serve(mut stream: TcpStream, manner: Manner) {
+pub(super) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner) {
     let mut heard = [0; 4096];
     let _ = stream.read(&mut heard).await;
     match manner {

@@ -27,10 +27,16 @@ pub(super) fn context(extra: Option<&str>) -> Result<TlsContext, OutboundError> 
 /// The client panics on a bundle that does not parse: look first.
 fn check(pem: &str) -> Result<(), OutboundError> {
     let mut roots = RootCertStore::empty();
+    add(&mut roots, pem).ok_or(REFUSED)
+}
+
+/// Adds the certificates of a PEM bundle, which has at least one.
+pub(super) fn add(roots: &mut RootCertStore, pem: &str) -> Option<()> {
+    let before = roots.len();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        roots.add(certificate.map_err(|_| REFUSED)?).map_err(|_| REFUSED)?;
+        roots.add(certificate.ok()?).ok()?;
     }
-    if roots.is_empty() { Err(REFUSED) } else { Ok(()) }
+    (roots.len() > before).then_some(())
 }
 
 const REFUSED: OutboundError = OutboundError::Rules("extra_roots: must be a PEM bundle of CA certificates");

@@ -4,7 +4,7 @@
 //! before it, so that two contexts never encode alike; nothing is joined as
 //! text.
 
-use crate::domain::{ConnectorId, ConnectorTypeName, KekId, ProjectId, SecretFieldName};
+use crate::domain::{ConnectorId, ConnectorTypeName, IssuerKeyId, KekId, ProjectId, SecretFieldName};
 
 use super::envelope::{Algorithm, KeyId};
 
@@ -47,6 +47,11 @@ pub(super) enum Place<'a> {
         /// Which.
         id: KekId,
     },
+    /// A signing key of the issuer under the root key.
+    IssuerKey {
+        /// Which: the thumbprint of its public half.
+        id: &'a IssuerKeyId,
+    },
 }
 
 impl Place<'_> {
@@ -72,6 +77,10 @@ impl Place<'_> {
                 parts.add(b"project-key");
                 parts.add(project.as_bytes());
                 parts.add(id.as_bytes());
+            }
+            Self::IssuerKey { id } => {
+                parts.add(b"issuer-key");
+                parts.add(id.as_str().as_bytes());
             }
         }
         parts.0
@@ -174,5 +183,13 @@ mod tests {
         let parts = parts_of(&place.encode(&KeyId([3; 16]), Algorithm::HkdfSha512Aes256Gcm));
         assert_eq!(parts[4], b"project-key");
         assert_eq!(parts.len(), 7);
+    }
+
+    #[test]
+    fn an_issuer_key_encodes_like_nothing_else() {
+        let id = IssuerKeyId::parse(&"k".repeat(43)).unwrap();
+        let parts = parts_of(&Place::IssuerKey { id: &id }.encode(&KeyId([3; 16]), Algorithm::HkdfSha512Aes256Gcm));
+        assert_eq!((parts[4].as_slice(), parts[5].as_slice()), (&b"issuer-key"[..], id.as_str().as_bytes()));
+        assert_eq!(parts.len(), 6);
     }
 }

@@ -3,6 +3,8 @@
 //! Owns which key seals, which opens, and the check of permit and ledger
 //! entry. Never lends plaintext for longer than one call, never returns it.
 
+mod issuer_key;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;

@@ -34,4 +34,4 @@ pub use plaintext::{Plaintext, SourceCredential};
 pub use project_key::KeyStatus;
 pub use purpose::Purpose;
 pub use root_key::{RootKey, RootKeyError};
-pub use sealed::{KekState, Sealed, SealedCredential, WrappedKek};
+pub use sealed::{KekState, Sealed, SealedCredential, SealedIssuerKey, WrappedKek};

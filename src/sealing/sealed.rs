@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{KekId, ProjectId, SecretFieldName, Timestamp};
+use crate::domain::{IssuerKeyFacts, KekId, ProjectId, SecretFieldName, Timestamp};
 
 /// One sealed value: `magic || format || alg || kek_id || salt || nonce ||
 /// commitment || ciphertext || tag`. Opaque outside `sealing`.
@@ -56,5 +56,14 @@ pub struct WrappedKek {
     /// When it was made.
     pub created_at: Timestamp,
     /// The key, sealed.
+    pub sealed: Sealed,
+}
+
+/// A signing key of the issuer, sealed under the root key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedIssuerKey {
+    /// What is known of it without the key.
+    pub facts: IssuerKeyFacts,
+    /// The private key in PKCS#1, sealed.
     pub sealed: Sealed,
 }

@@ -3,6 +3,8 @@
 //!
 //! Compiled for tests only. Owns `tests/golden/sealed_vectors.json`.
 
+mod issuer_key;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

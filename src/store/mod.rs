@@ -16,8 +16,8 @@ pub mod tx;
 pub use error::StoreError;
 pub use limits::TOKENS_MAX;
 pub use nouns::{
-    AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, Keks, Principals,
-    Projects, Requests, Stacks, Store, StoreFacts, Tokens, Transactions,
+    AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, IssuerKeys, Keks,
+    Principals, Projects, Requests, Stacks, Store, StoreFacts, Tokens, Transactions,
 };
 pub use recovery::close_open_intents;
 pub use sqlite::{OpenError, SqliteOptions, SqliteStore};

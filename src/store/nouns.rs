@@ -9,7 +9,7 @@ use crate::domain::{
     Labels, Name, Page, PageAsk, Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Stack, StackId,
     Timestamp, TokenId, TokenRecord,
 };
-use crate::sealing::{SealedCredential, WrappedKek};
+use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
 use super::error::StoreError;
 use super::tx::{Committed, Remembered, Revision, Tx};
@@ -145,6 +145,13 @@ pub trait Keks: Send + Sync {
     async fn sealed_values(&self, project: ProjectId) -> Found<u64>;
 }
 
+/// Signing keys of the issuer, sealed. They belong to no project.
+#[async_trait]
+pub trait IssuerKeys: Send + Sync {
+    /// Every key, oldest first.
+    async fn issuer_keys(&self) -> Found<Vec<SealedIssuerKey>>;
+}
+
 /// The ledger, to read.
 #[async_trait]
 pub trait AuditLines: Send + Sync {
@@ -226,6 +233,7 @@ pub trait Store:
     + Bindings
     + Issuances
     + Keks
+    + IssuerKeys
     + AuditLines
     + Requests
     + Changes
@@ -244,6 +252,7 @@ impl<S> Store for S where
         + Bindings
         + Issuances
         + Keks
+        + IssuerKeys
         + AuditLines
         + Requests
         + Changes

@@ -3,10 +3,11 @@
 
 use crate::audit::{Line, Seq};
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState, Principal,
-    PrincipalId, Project, ProjectId, RequestId, Stack, StackId, Timestamp, TokenId, TokenRecord, Version,
+    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
+    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Stack, StackId, Timestamp, TokenId,
+    TokenRecord, Version,
 };
-use crate::sealing::{SealedCredential, WrappedKek};
+use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
 /// Orders all changes of a store; grows by one with each transaction that
 /// changes a connector, component, stack, binding, principal or token.
@@ -76,6 +77,17 @@ pub enum Write {
         project: ProjectId,
         id: BindingId,
     },
+    /// At most one key that signs and one that will.
+    InsertIssuerKey(SealedIssuerKey),
+    /// The next key signs from `at` on, and `retire` no more; stale when they
+    /// are not in these states.
+    ActivateIssuerKey {
+        id: IssuerKeyId,
+        retire: Option<IssuerKeyId>,
+        at: Timestamp,
+    },
+    /// Of a key that signs no more; stale otherwise.
+    DeleteIssuerKey(IssuerKeyId),
     InsertIssuance(Issuance),
     EndIssuance {
         project: ProjectId,

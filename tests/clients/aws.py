@@ -154,6 +154,10 @@ def delete_key(aws, name, key_id):
     aws.client("iam").delete_access_key(UserName=name, AccessKeyId=key_id)
 
 
+def list_keys(aws, name):
+    return sorted(key["AccessKeyId"] for key in aws.client("iam").list_access_keys(UserName=name)["AccessKeyMetadata"])
+
+
 def age_session(aws, signing_key, seconds):
     """The given session as it would be SECONDS from now, re-signed with the signing key of SeaweedFS's iam.json."""
     session = aws.session.get_credentials()
@@ -177,7 +181,7 @@ COMMANDS = {
     if name
     in (
         "whoami assume_role federate seed list_buckets list_objects get_object put_object put_multipart delete_object "
-        "ecr_login ecr_repositories eks_clusters eks_cluster new_user new_key delete_key age_session"
+        "ecr_login ecr_repositories eks_clusters eks_cluster new_user new_key delete_key list_keys age_session"
     ).split()
 }
 

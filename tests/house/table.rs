@@ -51,7 +51,18 @@ pub const ROOMS: &[Room] = &[
             ("domain", All),
             ("audit", All),
             // Sealed values are opaque to it.
-            ("sealing", Only(&["Sealed", "SealedCredential", "WrappedKek", "KekState"])),
+            ("sealing", Only(&["Sealed", "SealedCredential", "WrappedKek", "KekState", "SealedIssuerKey"])),
+        ],
+    },
+    Room {
+        // Keys that are no project's, on a schedule, and documents for strangers: no use case, and no cloud's.
+        name: "issuer",
+        may: &[
+            ("domain", All),
+            ("audit", All),
+            // What seals its own keys; a source credential it never sees.
+            ("sealing", Only(&["Keyring", "SealedIssuerKey", "SealingError"])),
+            ("store", Root),
         ],
     },
     Room {
@@ -66,6 +77,7 @@ pub const ROOMS: &[Room] = &[
             // The ports, never a backend and never one cloud.
             ("store", Root),
             ("connectors", Root),
+            ("issuer", Root),
         ],
     },
     Room {
@@ -81,7 +93,15 @@ pub const ROOMS: &[Room] = &[
         ],
     },
     Room { name: "agent", may: &[("proto", All), ("config", All)] },
-    Room { name: "cli", may: &[("proto", All), ("config", All)] },
+    Room {
+        name: "cli",
+        may: &[
+            ("proto", All),
+            ("config", All),
+            // `ssh-agent` serves the socket of that room, and is the port behind it: it holds the connection.
+            ("agent", All),
+        ],
+    },
     Room {
         name: "daemon",
         may: &[
@@ -95,6 +115,7 @@ pub const ROOMS: &[Room] = &[
             ("sealing", All),
             ("connectors", All),
             ("store", All),
+            ("issuer", All),
             ("broker", All),
             ("api", All),
             // What was asked for on the command line of `init`, `serve` and `audit verify`.

@@ -1,6 +1,7 @@
 //! Descriptions of connector types, to proto.
 
 use crate::broker::{MethodDescription, ResourceDescription, TypeDescription};
+use crate::domain::alias;
 use crate::proto;
 
 /// A connector type, to send.
@@ -29,6 +30,7 @@ fn method(method: &MethodDescription) -> proto::AuthMethod {
         settings_schema: method.settings_schema.clone(),
         secret_fields: method.secrets.iter().map(|f| field(f.name, f.summary, f.required)).collect(),
         rotates: method.rotates,
+        aliases: alias::of_method(method.name).iter().map(|name| (*name).to_owned()).collect(),
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::broker::{Broker, Call, ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, Update};
+use crate::broker::{
+    Broker, Call, ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, RotateAuto, Update,
+};
 use crate::domain::{
-    AuthMethodName, Connector, ConnectorTypeName, FieldError, Labels, PageAsk, Reach, ResourceTypeName,
-    SecretFieldName, Timestamp, Verification,
+    AuthMethodName, ConnectorTypeName, FieldError, Labels, PageAsk, Reach, ResourceTypeName, SecretFieldName,
+    Verification,
 };
 use crate::proto;
 use crate::sealing::{Plaintext, SourceCredential};
@@ -19,11 +21,6 @@ use super::types::{
 
 /// The most fields of one source credential.
 const SECRET_FIELDS_MAX: usize = 16;
-/// A source credential that ends within this many seconds is warned about.
-const EXPIRY_WARNING_SECONDS: u64 = 7 * 24 * 3600;
-/// A source credential older than this many seconds is warned about.
-const AGE_WARNING_SECONDS: u64 = 90 * 24 * 3600;
-
 /// Takes the secret out of a request; the bytes are moved, not copied.
 fn secret(fields: Vec<proto::SecretField>) -> Result<SourceCredential, FieldError> {
     let mut taken = BTreeMap::new();
@@ -121,23 +118,36 @@ fn mask(request: &proto::UpdateConnectorRequest) -> Result<Vec<String>, FieldErr
     Ok(PATHS.iter().zip(set).filter(|(_, set)| *set).map(|(path, _)| (*path).to_owned()).collect())
 }
 
+/// Who makes the new source credential.
+pub enum Rotation {
+    /// Whoever asks hands it in.
+    HandedIn(Rotate),
+    /// The cloud.
+    Auto(RotateAuto),
+}
+
 /// A request to rotate.
 ///
 /// # Errors
 /// Names the refused field.
-pub fn rotate(call: &Call, mut request: proto::RotateConnectorSecretRequest) -> Result<Rotate, FieldError> {
+pub fn rotate(call: &Call, mut request: proto::RotateConnectorSecretRequest) -> Result<Rotation, FieldError> {
     let secret = secret(std::mem::take(&mut request.secrets))?;
     let request_id = std::mem::take(&mut request.request_id);
     let once = once(call, &request_id, &request)?;
-    Ok(Rotate {
-        expected: etag(&request.etag)?,
-        secret_expires_at: timestamp("secret_expires_at", request.secret_expires_at.as_ref())?,
-        connector: reference("connector", &request.connector)?.to_owned(),
-        secret,
-        skip_verify: request.skip_verify,
-        validate_only: request.validate_only,
-        once,
-    })
+    let expected = etag(&request.etag)?;
+    let secret_expires_at = timestamp("secret_expires_at", request.secret_expires_at.as_ref())?;
+    let connector = reference("connector", &request.connector)?.to_owned();
+    if request.auto {
+        let alone = secret.is_empty() && !request.skip_verify && !request.validate_only;
+        if !alone {
+            let problem =
+                "goes with no secrets, skip_verify or validate_only: the cloud makes the key, and it is verified";
+            return Err(FieldError::new("auto", problem));
+        }
+        return Ok(Rotation::Auto(RotateAuto { connector, expected, secret_expires_at, once }));
+    }
+    let (skip_verify, validate_only) = (request.skip_verify, request.validate_only);
+    Ok(Rotation::HandedIn(Rotate { connector, secret, expected, secret_expires_at, skip_verify, validate_only, once }))
 }
 
 /// The filter of a listing.
@@ -192,9 +202,8 @@ pub async fn views(call: &Call, broker: &Broker, seen: Vec<ConnectorSeen>) -> Ve
 /// A connector as the caller may see it: account ids, roles, identities and
 /// fingerprints only for those who may write connectors.
 pub async fn view(call: &Call, broker: &Broker, seen: ConnectorSeen) -> proto::Connector {
-    let ConnectorSeen { connector, settings_visible } = seen;
+    let ConnectorSeen { connector, settings_visible, warnings } = seen;
     let created_by = broker.principal_name(call, connector.created_by).await;
-    let warnings = warnings(&connector, broker.now());
     proto::Connector {
         id: connector.id.to_string(),
         project: call.caller.project.name.to_string(),
@@ -245,23 +254,4 @@ fn verification(mut found: Verification, settings_visible: bool) -> proto::Verif
 #[must_use]
 pub fn reaches(found: &[Reach]) -> Vec<proto::ResourceTypeReach> {
     found.iter().map(reach_out).collect()
-}
-
-/// What to look at.
-fn warnings(connector: &Connector, now: Timestamp) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match connector.secret.expires_at {
-        Some(end) if end <= now => warnings.push(format!("the source credential ended at {end}")),
-        Some(end) if end.since(now).as_secs() < EXPIRY_WARNING_SECONDS => {
-            warnings.push(format!("the source credential ends at {end}"));
-        }
-        Some(_) | None => {}
-    }
-    if now.since(connector.secret.created_at).as_secs() > AGE_WARNING_SECONDS {
-        warnings.push("the source credential is older than 90 days; rotate it".to_owned());
-    }
-    if connector.policy.allow_passthrough {
-        warnings.push("allow_passthrough is on: long-lived secrets may be handed out".to_owned());
-    }
-    warnings
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::broker::{Broker, Call, HandedOut, IssuanceAsk, MintAsk, MintSource, Revoke, Revoked};
+use crate::broker::{
+    Broker, Call, Challenge, HandedOut, HostBinding, IssuanceAsk, MintAsk, MintSource, Revoke, Revoked, SignAsk,
+};
 use crate::domain::{FieldError, Issuance, Minted, MintedShape, ResourceTypeName};
 use crate::proto;
 use crate::proto::mint_ask::Source;
@@ -18,6 +20,10 @@ use super::types::{
 const PARAMETERS_MAX: usize = 8;
 /// The longest parameter, in bytes: the public part of a long RSA key fits.
 const PARAMETER_LENGTH_MAX: usize = 4096;
+
+/// The longest text to sign; what SSH signs for a sign-in has some hundred
+/// bytes.
+const CHALLENGE_LENGTH_MAX: usize = 16 * 1024;
 
 /// The project that an ask names.
 #[must_use]
@@ -117,7 +123,33 @@ fn shape(minted: &Minted) -> Shape {
             Shape::SshCertificate(proto::SshCertificate { certificate: certificate.clone() })
         }
         MintedShape::SignedUrl { url } => Shape::SignedUrl(proto::SignedUrl { url: url.reveal().to_owned() }),
+        MintedShape::SigningSession { public_key, username, host, host_keys } => {
+            Shape::SigningSession(proto::SigningSession {
+                public_key: public_key.clone(),
+                username: username.clone(),
+                host: host.clone(),
+                host_keys: host_keys.clone(),
+            })
+        }
     }
+}
+
+/// What to sign.
+///
+/// # Errors
+/// Names the refused field.
+pub fn challenge(request: proto::SignChallengeRequest) -> Result<SignAsk, FieldError> {
+    let uuid = |_| FieldError::new("issuance_id", "must be the id of an issuance");
+    if request.data.is_empty() || request.data.len() > CHALLENGE_LENGTH_MAX {
+        return Err(FieldError::new("data", "must be 1 to 16,384 bytes"));
+    }
+    let binding = request.host_binding.map(|proof| HostBinding {
+        host_key: proof.host_key,
+        session_id: proof.session_id,
+        signature: proof.signature,
+    });
+    let challenge = Challenge { data: request.data, flags: request.flags, binding };
+    Ok(SignAsk { issuance: request.issuance_id.parse().map_err(uuid)?, challenge })
 }
 
 /// Which issuances to list.

@@ -1,6 +1,7 @@
 //! How the daemon is, to proto.
 
-use crate::broker::{Call, DaemonStatus, KeyReport};
+use crate::broker::{Call, DaemonStatus, IssuerReport, KeyReport};
+use crate::domain::IssuerKeyFacts;
 use crate::proto;
 
 use super::types::timestamp_out;
@@ -31,10 +32,27 @@ pub fn keys(call: &Call, report: KeyReport) -> proto::GetKeyStatusResponse {
         created_at: Some(timestamp_out(key.created_at)),
         sealed_values: key.sealed_values,
     };
+    let (issuer_url, issuer_keys) = report.issuer.map(issuer).unwrap_or_default();
     proto::GetKeyStatusResponse {
         root_provider: report.root_provider.to_owned(),
         algorithm: report.algorithm.to_owned(),
         root_key_id: report.root_key_id,
         keys: report.keys.into_iter().map(key).collect(),
+        issuer_url,
+        issuer_keys,
+    }
+}
+
+fn issuer(report: IssuerReport) -> (String, Vec<proto::IssuerKey>) {
+    (report.url.to_string(), report.keys.iter().map(issuer_key).collect())
+}
+
+fn issuer_key(key: &IssuerKeyFacts) -> proto::IssuerKey {
+    proto::IssuerKey {
+        id: key.id.to_string(),
+        state: key.state().as_str().to_owned(),
+        created_at: Some(timestamp_out(key.created_at)),
+        activated_at: key.activated_at.map(timestamp_out),
+        retired_at: key.retired_at.map(timestamp_out),
     }
 }

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use crate::authz::{Decision, Permission, Question, Visible, decide, visible_scope};
-use crate::connectors::find;
-use crate::domain::{Connector, ConnectorId, ConnectorTypeName, Labels, Page, PageAsk, ResourceTypeName};
+use crate::connectors::{AnyConnectorType, find};
+use crate::domain::{
+    Connector, ConnectorId, ConnectorTypeName, Labels, Onlooker, Page, PageAsk, ResourceTypeName, warnings,
+};
 
 use crate::store::StoreError;
 
@@ -32,6 +34,8 @@ pub struct ConnectorSeen {
     pub connector: Connector,
     /// Settings, identity and fingerprint may be shown.
     pub settings_visible: bool,
+    /// What to look at.
+    pub warnings: Vec<String>,
 }
 
 impl Broker {
@@ -126,9 +130,20 @@ impl Broker {
             target: self.target(call, Some(connector.id), None),
             wish: None,
         };
-        let decision = decide(&call.caller.subject, &question, self.clock.now());
-        ConnectorSeen { connector, settings_visible: matches!(decision, Decision::Allow(_)) }
+        let now = self.clock.now();
+        let settings_visible = matches!(decide(&call.caller.subject, &question, now), Decision::Allow(_));
+        let onlooker = Onlooker { settings_visible, rotates: rotates(&connector) };
+        let warnings = warnings(&connector, onlooker, now);
+        ConnectorSeen { connector, settings_visible, warnings }
     }
+}
+
+/// Whether the cloud can make the next source credential.
+fn rotates(connector: &Connector) -> bool {
+    let method = |kind: &'static dyn AnyConnectorType| {
+        kind.description().methods.iter().find(|method| method.name == connector.auth_method.as_str())
+    };
+    find(connector.connector_type.as_str()).and_then(method).is_some_and(|method| method.rotates)
 }
 
 fn serves(connector: &Connector, filter: &ConnectorFilter) -> bool {

@@ -2,20 +2,26 @@
 
 mod delete;
 mod list;
+mod probe;
 mod register;
 mod resources;
 mod rotate;
+mod rotate_auto;
 mod source;
+mod turns;
 mod update;
 mod verify;
 
-pub(super) use source::{known_resource_type, stored_settings, type_of};
+pub(super) use turns::RotationTurns;
+
+pub(super) use source::{check_secret, known_resource_type, seal_context, stored_settings, type_of};
 
 pub use delete::Deleted;
 pub use list::{ConnectorFilter, ConnectorSeen};
 pub use register::Register;
 pub use resources::ResourcesAsk;
 pub use rotate::Rotate;
+pub use rotate_auto::{RotateAuto, Rotated};
 pub use update::Update;
 
 use std::time::Duration;

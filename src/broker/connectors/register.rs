@@ -10,6 +10,7 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
+use super::probe::asks_cloud;
 use super::source::{check_secret, known_resource_type, seal_context};
 
 /// What is to be registered. Not Debug: it holds the secret.
@@ -60,12 +61,13 @@ impl Broker {
         let mut connector = self.draft(call, &ask)?;
         let kind = super::source::type_of(&connector)?;
         check_secret(kind, &connector, &ask.secret, self.clock.now())?;
-        let detail = if ask.skip_verify { ("verify", "skipped") } else { ("verify", "asked") };
+        let asks = asks_cloud(&connector, ask.skip_verify, ask.validate_only)?;
+        let detail = if asks { ("verify", "asked") } else { ("verify", "skipped") };
         let entry = self.open_on(call, &connector, Some(detail)).await?;
-        if !ask.skip_verify {
-            match self.verify_handed_in(call, &connector, &ask.secret).await {
-                Ok(verification) => connector.verification = verification,
-                Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+        if asks {
+            let asked = self.verify_new(call, &mut connector, &mut ask.secret, &entry).await;
+            if let Err(error) = asked {
+                return Err(self.close_failed(call, &entry, error).await);
             }
         }
         if ask.validate_only {
@@ -116,6 +118,7 @@ impl Broker {
                 created_at: now,
                 expires_at: ask.secret_expires_at,
                 fingerprint: self.keyring.fingerprint(call.project(), &ask.secret)?,
+                rotation: None,
             },
             created_by: call.principal().id,
             created_at: now,

@@ -7,6 +7,7 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
+use super::probe::asks_cloud;
 use super::source::{check_secret, seal_context, stored_settings, type_of};
 
 /// The new source credential. Not Debug: it holds the secret.
@@ -45,12 +46,13 @@ impl Broker {
             return Err(BrokerError::Stale { noun: "connector" });
         }
         let mut new = self.with_new_secret(call, &old, &ask)?;
-        let detail = if ask.skip_verify { "skipped" } else { "asked" };
+        let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
+        let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
-        if !ask.skip_verify {
-            match self.verify_handed_in(call, &new, &ask.secret).await {
-                Ok(verification) => new.verification = verification,
-                Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+        if asks {
+            let asked = self.verify_new(call, &mut new, &mut ask.secret, &entry).await;
+            if let Err(error) = asked {
+                return Err(self.close_failed(call, &entry, error).await);
             }
         }
         if ask.validate_only {
@@ -78,6 +80,8 @@ impl Broker {
         new.secret.version += 1;
         new.secret.lineage = new.secret.version;
         new.secret.created_at = now;
+        // A person took over: what the cloud made before is theirs to look after.
+        new.secret.rotation = None;
         new.secret.expires_at = ask.secret_expires_at;
         new.secret.fields = ask.secret.names();
         new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;

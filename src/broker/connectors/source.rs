@@ -67,7 +67,7 @@ pub(in crate::broker) fn check_secret(
 }
 
 /// What to look at when a connector is verified.
-fn focus(connector: &Connector) -> ListAsk {
+pub(super) fn focus(connector: &Connector) -> ListAsk {
     let (resource_type, resource) = (connector.resource_type.clone(), connector.resource_id.clone());
     ListAsk { resource_type, resource, limit: VERIFY_IDS_MAX, page: None }
 }
@@ -98,10 +98,11 @@ impl Broker {
         call: &Call,
         connector: &Connector,
         secret: &SourceCredential,
+        entry: &OpenEntry,
     ) -> Result<Verification, UpstreamError> {
         let kind = type_of(connector).map_err(|_| UpstreamError::StoredSettings)?;
         let focus = focus(connector);
-        let upstream = self.upstream_for(call, connector, None);
+        let upstream = self.upstream_for(call, connector, None, entry);
         let asked = kind.verify(&upstream, &connector.settings, secret, &focus);
         let verified = tokio::time::timeout(VERIFY_DEADLINE, asked).await;
         Ok(self.verification(verified.map_err(|_| UpstreamError::DeadlineExceeded)??))
@@ -117,7 +118,7 @@ impl Broker {
     ) -> Result<Result<Verification, UpstreamError>, BrokerError> {
         let kind = type_of(connector)?;
         let (upstream, settings, focus) =
-            (self.upstream_for(call, connector, None), connector.settings.clone(), focus(connector));
+            (self.upstream_for(call, connector, None, entry), connector.settings.clone(), focus(connector));
         let asked = self.with_secret(connector, permit, entry, move |secret| {
             Box::pin(async move {
                 let asked = kind.verify(&upstream, &settings, secret, &focus);

@@ -61,11 +61,15 @@ impl Broker {
         }
         let (mut new, settings) = self.changed(call, &old, &ask)?;
         let resealed = !ask.secret.is_empty();
-        let asks_cloud = !ask.skip_verify && (resealed || new.settings != old.settings);
+        // Looking would use the stored credential up: `connector verify` takes
+        // the turn for that.
+        let changes = resealed || new.settings != old.settings;
+        let may_look = !settings.exclusive || (resealed && !ask.validate_only);
+        let asks_cloud = !ask.skip_verify && may_look && changes;
         let entry = self.open_on(call, &old, Some(("change", &what(&ask)))).await?;
         if asks_cloud {
-            new = self.verified_change(call, new, &ask, &permit, &entry).await?;
-        } else if resealed || new.settings != old.settings {
+            new = self.verified_change(call, new, &mut ask, &permit, &entry).await?;
+        } else if changes {
             new.verification = self.unverified();
         }
         if ask.validate_only {
@@ -96,7 +100,9 @@ impl Broker {
             }
             None => before.clone(),
         };
-        if settings.destination != before.destination && ask.secret.is_empty() {
+        // Who holds no secret need not show that he knows it.
+        let holds_secret = !old.secret.fields.is_empty();
+        if settings.destination != before.destination && holds_secret && ask.secret.is_empty() {
             return Err(secret_needed_again());
         }
         new.settings.clone_from(&settings.json);
@@ -112,7 +118,9 @@ impl Broker {
         let now = self.clock.now();
         if !ask.secret.is_empty() {
             new.secret.version += 1;
+            new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
+            new.secret.rotation = None;
             new.secret.fields = ask.secret.names();
             new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
             check_secret(kind, &new, &ask.secret, now)?;
@@ -126,16 +134,17 @@ impl Broker {
         &self,
         call: &Call,
         mut new: Connector,
-        ask: &Update,
+        ask: &mut Update,
         permit: &Permit,
         entry: &OpenEntry,
     ) -> Result<Connector, BrokerError> {
-        let asked = if ask.secret.is_empty() {
-            self.verify_stored(call, &Arc::new(new.clone()), permit, entry).await
-        } else {
-            Ok(self.verify_handed_in(call, &new, &ask.secret).await)
-        };
-        match asked {
+        if !ask.secret.is_empty() {
+            return match self.verify_new(call, &mut new, &mut ask.secret, entry).await {
+                Ok(()) => Ok(new),
+                Err(error) => Err(self.close_failed(call, entry, error).await),
+            };
+        }
+        match self.verify_stored(call, &Arc::new(new.clone()), permit, entry).await {
             Ok(Ok(verification)) => {
                 new.verification = verification;
                 Ok(new)

@@ -1,12 +1,12 @@
 //! Verify a stored connector again, and keep what was found.
 
-use crate::audit::{Outcome, Reason};
 use crate::authz::Permission;
-use crate::connectors::UpstreamError;
-use crate::domain::{Connector, Verification, VerificationState};
+use crate::domain::Connector;
 use crate::store::{Tx, Write};
 
 use super::super::{Broker, BrokerError, Call};
+use super::probe::verified_line;
+use super::source::stored_settings;
 
 impl Broker {
     /// Asks the cloud about a stored connector and keeps the answer. That the
@@ -17,6 +17,9 @@ impl Broker {
     /// leaves the state as it was; `DataLoss` when the seal does not open.
     pub async fn verify_connector(&self, call: &Call, text: &str) -> Result<Connector, BrokerError> {
         let (old, permit) = self.permitted_connector(call, text, Permission::ConnectorsVerify).await?;
+        if stored_settings(&old)?.exclusive {
+            return Box::pin(self.verify_alone(call, &old, &permit)).await;
+        }
         let entry = self.open_on(call, &old, None).await?;
         let verification = match self.verify_stored(call, &old, &permit, &entry).await {
             Ok(Ok(verification)) => verification,
@@ -27,27 +30,14 @@ impl Broker {
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         };
         let mut new = Connector::clone(&old);
-        let reason = match verification.state {
-            VerificationState::Failing => Reason::new("VERIFICATION_FAILED"),
-            VerificationState::Verified | VerificationState::Unverified => Reason::default(),
-        };
+        let line = verified_line(&entry, verification.state);
         new.verification = verification;
         new.version = old.version.next();
         let write = Write::UpdateConnector { connector: new.clone(), expected: old.version, sealed: None };
-        let tx = Tx::with_line(entry.result(Outcome::Ok, reason)).write(write);
+        let tx = Tx::with_line(line).write(write);
         match self.commit(call, "connector", tx).await {
             Ok(_) => Ok(new),
             Err(error) => Err(self.close_failed(call, &entry, error).await),
-        }
-    }
-
-    fn failing(&self, old: &Connector, error: &UpstreamError) -> Verification {
-        Verification {
-            state: VerificationState::Failing,
-            checked_at: self.clock.now(),
-            reason: error.to_string(),
-            identity: old.verification.identity.clone(),
-            reach: old.verification.reach.clone(),
         }
     }
 }

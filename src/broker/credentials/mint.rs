@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
-use crate::domain::{Attribution, Issuance, IssuanceId, IssuanceState, Minted};
+use crate::domain::{Attribution, Connector, Issuance, IssuanceId, IssuanceState, Minted};
 use crate::store::{Guard, StoreError, Tx, Write};
 
+use super::super::connectors::stored_settings;
 use super::super::detach::detach;
 use super::super::{Broker, BrokerError, Call};
 use super::cache::Kept;
@@ -130,34 +131,34 @@ impl Broker {
 
     /// Intent, key, cloud, result: in this order.
     async fn fly(&self, call: &Call, plan: &Plan, seat: Option<Seat>) -> Landing {
+        if stored_settings(&plan.route.connector)?.exclusive {
+            // Its hand-out is a line by itself: the seat is left empty.
+            return Box::pin(self.fly_alone(call, plan)).await;
+        }
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
         let line = route_line(call, &plan.route, Outcome::Pending, "");
         let entry = self.ledger.open(Line { issuance: Some(issuance), ..line }).await?;
-        let minted = match self.ask_cloud(call, plan, &entry, issuance).await {
+        let asked = self.ask_cloud(call, plan, &entry, issuance).await;
+        let minted = match asked.and_then(|outcome| self.usable(plan, outcome)) {
             Ok(minted) => minted,
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         };
         let record = self.issuance(call, plan, issuance, &minted);
         self.record_issuance(call, plan, &entry, &record, seat).await?;
-        Ok(Arc::new(Kept {
-            minted,
-            issuance,
-            connector: plan.route.connector.id,
-            issued_at: record.issued_at,
-            refresh_not_before: AtomicI64::new(0),
-        }))
+        Ok(kept(minted, &record))
     }
 
-    async fn ask_cloud(
+    pub(super) async fn ask_cloud(
         &self,
         call: &Call,
         plan: &Plan,
         entry: &OpenEntry,
         issuance: IssuanceId,
-    ) -> Result<Minted, BrokerError> {
+    ) -> Result<MintOutcome, BrokerError> {
         let route = Arc::clone(&plan.route);
         let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
-        let (upstream, ttl) = (self.upstream_for(call, &plan.route.connector, Some(issuance)), plan.granted.ttl);
+        let upstream = self.upstream_for(call, &plan.route.connector, Some(issuance), entry);
+        let ttl = plan.granted.ttl;
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
             Box::pin(async move {
                 let connector = &route.connector;
@@ -173,15 +174,30 @@ impl Broker {
                 tokio::time::timeout(MINT_DEADLINE, asked).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
             })
         });
-        let MintOutcome { minted, successor: _ } = asked.await??;
-        self.check_truth(plan, &minted)?;
-        Ok(minted)
+        Ok(asked.await??)
+    }
+
+    /// What a connector may mint whose source credential no use replaces.
+    fn usable(&self, plan: &Plan, outcome: MintOutcome) -> Result<Minted, BrokerError> {
+        if outcome.successor.is_some() {
+            return Err(BrokerError::Internal { what: "a successor of a source credential that is not exclusive" });
+        }
+        self.check_truth(plan, &outcome.minted, outcome.unusable.as_ref())?;
+        Ok(outcome.minted)
     }
 
     /// What no connector type may get wrong: the shape that it promised, a
     /// life in the future, and the long-lived secret only where the connector
     /// allows it.
-    fn check_truth(&self, plan: &Plan, minted: &Minted) -> Result<(), BrokerError> {
+    pub(super) fn check_truth(
+        &self,
+        plan: &Plan,
+        minted: &Minted,
+        unusable: Option<&UpstreamError>,
+    ) -> Result<(), BrokerError> {
+        if let Some(error) = unusable {
+            return Err(error.clone().into());
+        }
         if minted.shape.name() != plan.route.scope.shape {
             return Err(BrokerError::Internal { what: "a credential of another shape than was decided on" });
         }
@@ -198,7 +214,7 @@ impl Broker {
     /// connector is as it was when the mint was decided. The hand-out to the
     /// one who leads goes with them, for as long as it waits for it: no
     /// commit of its own.
-    async fn record_issuance(
+    pub(super) async fn record_issuance(
         &self,
         call: &Call,
         plan: &Plan,
@@ -206,15 +222,10 @@ impl Broker {
         record: &Issuance,
         seat: Option<Seat>,
     ) -> Result<(), BrokerError> {
-        let result = Line { expires_at: Some(record.expires_at), ..entry.result(Outcome::Ok, Reason::default()) }
-            .with_detail("enforced", &record.enforced.words)
-            .with_detail("fingerprint", &record.fingerprint);
-        let connector = &plan.route.connector;
-        let guard = Guard::ConnectorAt { project: connector.project, id: connector.id, version: connector.version };
         let seat = seat.filter(|seat| !seat.is_closed());
+        let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
         let hand_out = seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at));
-        let lines = [Some(result), hand_out].into_iter().flatten().map(|line| self.ledger.stamp(line)).collect();
-        let tx = Tx { lines, ..Tx::default() }.guard(guard).write(Write::InsertIssuance(record.clone()));
+        tx.lines.extend(hand_out.map(|line| self.ledger.stamp(line)));
         match self.store.commit(tx).await {
             Ok(_) => {
                 call.record.mark_lined();
@@ -230,7 +241,15 @@ impl Broker {
         }
     }
 
-    fn issuance(&self, call: &Call, plan: &Plan, id: IssuanceId, minted: &Minted) -> Issuance {
+    /// The record and the result line of a mint.
+    pub(super) fn issuance_tx(&self, entry: &OpenEntry, record: &Issuance) -> Tx {
+        let result = Line { expires_at: Some(record.expires_at), ..entry.result(Outcome::Ok, Reason::default()) }
+            .with_detail("enforced", &record.enforced.words)
+            .with_detail("fingerprint", &record.fingerprint);
+        Tx::with_line(self.ledger.stamp(result)).write(Write::InsertIssuance(record.clone()))
+    }
+
+    pub(super) fn issuance(&self, call: &Call, plan: &Plan, id: IssuanceId, minted: &Minted) -> Issuance {
         let route = &plan.route;
         Issuance {
             id,
@@ -252,4 +271,19 @@ impl Broker {
             ended_at: None,
         }
     }
+}
+
+/// What is kept of a mint whose record is durable.
+pub(super) fn kept(minted: Minted, record: &Issuance) -> Arc<Kept> {
+    Arc::new(Kept {
+        minted,
+        issuance: record.id,
+        connector: record.connector,
+        issued_at: record.issued_at,
+        refresh_not_before: AtomicI64::new(0),
+    })
+}
+
+const fn as_it_was(connector: &Connector) -> Guard {
+    Guard::ConnectorAt { project: connector.project, id: connector.id, version: connector.version }
 }

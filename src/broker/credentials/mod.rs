@@ -3,6 +3,7 @@
 //! change acknowledged meanwhile would forbid.
 
 mod cache;
+mod exclusive;
 mod flight;
 mod hand_out;
 #[cfg(test)]
@@ -12,17 +13,24 @@ mod mint;
 mod plan;
 mod revoke;
 mod route;
+mod sign;
+mod successor;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_exclusive;
+mod turns;
 mod watch;
 
 pub use hand_out::HandedOut;
 pub use issuances::IssuanceAsk;
 pub use plan::{MintAsk, MintSource};
 pub use revoke::{Revoke, Revoked};
+pub use sign::SignAsk;
 pub use watch::Pushed;
 
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use route::Routes;
+pub(super) use turns::Turns;
 pub(super) use watch::WATCHES_MAX;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::audit::{Line, Outcome};
 use crate::authz::{DenyReason, MintWish, Permission, Permit, Visible, visible_scope};
 use crate::domain::ttl::GrantedTtl;
-use crate::domain::{AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, Timestamp, Ttl};
+use crate::domain::{
+    AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, ShapeName, Timestamp, Ttl,
+};
 
 use super::super::{Broker, BrokerError, Call};
 use super::route::{NoRoute, Route};
@@ -76,8 +78,23 @@ pub(super) struct Plan {
 }
 
 impl Broker {
-    /// Decides an ask. Every refusal is in the ledger before it is said.
+    /// Decides an ask, with the lifetime that is left for it.
     pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
+        let (route, permit) = self.decided(call, ask).await?;
+        let (granted, until) = self.grant_ttl(&route, &permit, ask)?;
+        // A signing session is its principal's own: whoever else were handed
+        // it could not have anything signed.
+        let shared = route.connector.policy.shared && route.scope.shape != ShapeName::SigningSession;
+        let key = CacheKey {
+            route: route.digest,
+            principal: (!shared).then(|| call.principal().id),
+            lifetime: until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until),
+        };
+        Ok(Plan { route, permit, granted, key, min_remaining: ask.min_remaining })
+    }
+
+    /// Decides an ask. Every refusal is in the ledger before it is said.
+    pub(super) async fn decided(&self, call: &Call, ask: &MintAsk) -> Result<(Arc<Route>, Permit), BrokerError> {
         let route = match self.route(call.project(), ask).await {
             Ok(route) => route,
             Err(NoRoute::Refused(error)) => return Err(Box::pin(self.refused_unseen(call, ask, error)).await),
@@ -93,14 +110,7 @@ impl Broker {
             Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
             return Err(error);
         }
-        let (granted, until) = self.grant_ttl(&route, &permit, ask)?;
-        let shared = route.connector.policy.shared;
-        let key = CacheKey {
-            route: route.digest,
-            principal: (!shared).then(|| call.principal().id),
-            lifetime: until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until),
-        };
-        Ok(Plan { route, permit, granted, key, min_remaining: ask.min_remaining })
+        Ok((route, permit))
     }
 
     /// The lifetime under every ceiling, and the moment that cuts it, if any.

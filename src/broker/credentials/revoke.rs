@@ -148,8 +148,11 @@ impl Broker {
         };
         let permit = self.revoke_permit(call, &connector).await?;
         let kind = type_of(&connector)?;
-        let (upstream, settings, issuance) =
-            (self.upstream_for(call, &connector, Some(issuance.id)), connector.settings.clone(), issuance.clone());
+        let (upstream, settings, issuance) = (
+            self.upstream_for(call, &connector, Some(issuance.id), entry),
+            connector.settings.clone(),
+            issuance.clone(),
+        );
         self.with_secret(&connector, &permit, entry, move |secret| {
             Box::pin(async move { kind.revoke(&upstream, &settings, secret, &issuance).await })
         })

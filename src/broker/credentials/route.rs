@@ -19,6 +19,7 @@ use super::plan::{MintAsk, MintSource};
 const ROUTES_MAX: u64 = 10_000;
 
 /// Where an ask leads.
+#[derive(Clone)]
 pub(in crate::broker) struct Route {
     pub(super) connector: Arc<Connector>,
     pub(super) component: Option<Arc<Component>>,
@@ -98,7 +99,8 @@ impl Broker {
         let kind = type_of(&connector)?;
         let settings = stored_settings(&connector)?;
         let link = component.as_ref().and_then(|c| c.link.as_ref());
-        let asked_type = ask.resource_type.as_ref().or(link.map(|l| &l.resource_type));
+        let only = only_type(kind);
+        let asked_type = ask.resource_type.as_ref().or(link.map(|l| &l.resource_type)).or(only.as_ref());
         let resource_type = connector.resource_type_for(asked_type)?;
         known_resource_type(kind, &resource_type)?;
         if link.is_some_and(|l| l.resource_type != resource_type) {
@@ -151,6 +153,14 @@ impl Broker {
     }
 }
 
+/// What goes without saying: the resource type of a connector type with one.
+fn only_type(kind: &dyn AnyConnectorType) -> Option<ResourceTypeName> {
+    match kind.description().resources.as_slice() {
+        [only] => ResourceTypeName::parse(only.name).ok(),
+        _ => None,
+    }
+}
+
 /// The canonical resource, within all that link and connector fix.
 fn bounded(
     kind: &dyn AnyConnectorType,
@@ -177,7 +187,7 @@ fn not_linked(component: &Component) -> BrokerError {
     }
 }
 
-fn digest(connector: &Connector, resource_type: &ResourceTypeName, scope: &NarrowedScope) -> [u8; 32] {
+pub(super) fn digest(connector: &Connector, resource_type: &ResourceTypeName, scope: &NarrowedScope) -> [u8; 32] {
     let policy = serde_json::to_vec(&connector.policy).unwrap_or_default();
     let version = connector.secret.lineage.to_be_bytes();
     let parts: [&[u8]; 7] = [

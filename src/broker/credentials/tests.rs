@@ -46,12 +46,12 @@ pub(super) async fn mint(house: &House, who: &Person, ask: &MintAsk) -> Result<H
     house.broker.mint_credential(&house.call(who).await, ask).await
 }
 
-fn code<T>(answer: Result<T, BrokerError>) -> &'static str {
+pub(super) fn code<T>(answer: Result<T, BrokerError>) -> &'static str {
     answer.err().map_or("OK", |error| error.code())
 }
 
 /// How many lines say this of the project.
-async fn lines(house: &House, outcome: Outcome, reason: &str) -> usize {
+pub(super) async fn lines(house: &House, outcome: Outcome, reason: &str) -> usize {
     let filter = LineFilter { outcome: Some(outcome), ..LineFilter::default() };
     let page = house.store.lines(&filter, &PageAsk { size: 1000, after: None }).await.unwrap();
     page.items.iter().filter(|stored| stored.line.reason.as_str() == reason).count()

@@ -8,13 +8,14 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::cli::connector_type::auth_method;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::pairs::{Pair, parse_pair};
 use crate::cli::secrets::SecretArgs;
 use crate::cli::session::{Session, request_id};
 use crate::cli::settings::SettingArgs;
 use crate::proto;
 
+use super::RotatedView;
 use super::register::{CeilingArgs, StoringArgs};
 
 /// What to change.
@@ -55,6 +56,10 @@ pub(in crate::cli) struct UpdateArgs {
 pub(in crate::cli) struct RotateArgs {
     /// Name, id, or a unique prefix of the id
     connector: String,
+    /// Let the cloud make the new key: it is verified and stored before the
+    /// old one is deleted; run it again after a stop
+    #[arg(long, conflicts_with_all = ["secret", "secrets", "skip_verify", "validate_only"])]
+    auto: bool,
     #[command(flatten)]
     secrets: SecretArgs,
     #[command(flatten)]
@@ -160,6 +165,9 @@ fn new_settings(
 pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Failure> {
     let current = super::fetch(session, &args.connector).await?;
     let method = auth_method(session, &current.connector_type, &current.auth_method).await?;
+    if args.auto {
+        return rotate_auto(session, args, current).await;
+    }
     let secrets = args.secrets.read(&method.wanted(), session.terminal.as_ref())?;
     let validate_only = args.storing.validate_only;
     let ask = proto::RotateConnectorSecretRequest {
@@ -171,10 +179,34 @@ pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
         skip_verify: args.storing.skip_verify,
         validate_only,
         request_id: request_id(),
+        auto: false,
     };
     let answer = session.call(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await?;
     super::show(session, answer.connector.unwrap_or_default())?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
+}
+
+/// The cloud makes the key. Asked once: a second try while the first one is
+/// under way would only be told so.
+async fn rotate_auto(session: &Session, args: RotateArgs, current: proto::Connector) -> Result<(), Failure> {
+    let ask = proto::RotateConnectorSecretRequest {
+        project: session.project.clone(),
+        connector: current.id,
+        etag: args.etag,
+        secret_expires_at: args.storing.secret_expires_at()?,
+        request_id: request_id(),
+        auto: true,
+        ..proto::RotateConnectorSecretRequest::default()
+    };
+    let asked = session.call_once(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await;
+    let answer = asked.map_err(|failure| match failure.kind {
+        Kind::Unavailable => failure.hint(format!(
+            "the rotation goes on without this command; see how far it came: valetkey connector describe {}",
+            current.name
+        )),
+        Kind::Failed | Kind::Usage | Kind::Denied | Kind::NotFound | Kind::Command(_) => failure,
+    })?;
+    session.output.record(&RotatedView::from(answer))
 }
 
 #[cfg(test)]

@@ -5,8 +5,12 @@
 //! source credential: no message brings one back.
 
 mod change;
+mod draft;
+mod found;
+mod kubeconfig;
 mod register;
 mod view;
+mod wizard;
 
 use clap::{Args, Subcommand};
 
@@ -18,7 +22,7 @@ use super::pages::{LimitArgs, PageAsk, gather};
 use super::pairs::{Pair, labels_of, parse_pair};
 use super::session::{Session, request_id};
 
-pub(super) use view::{ConnectorView, ReachView};
+pub(super) use view::{ConnectorView, ReachView, RotatedView};
 
 use view::DeletedView;
 
@@ -29,13 +33,22 @@ pub(super) enum Verb {
     #[command(after_help = "\
 Secrets come from a file, from standard input, or are asked for; never from the command line.
 
+With -i everything is asked for, step by step. With --auto-configure this machine's own AWS
+profiles, Google application-default credentials, az login, kubeconfig and docker logins are
+offered; no helper program is run.
+
 Examples:
+  valetkey connector register -i
+  valetkey connector register --auto-configure
+  valetkey connector register prod-s3 --auto-configure --from aws:default --resource-type s3-bucket --yes
   valetkey connector register prod-s3 --type aws --method iam-role \\
       --set role_arn=arn:aws:iam::123456789012:role/ml --set region=eu-west-1 \\
       --secret aws_access_key_id=@key-id.txt --secret aws_secret_access_key=- \\
       --resource-type s3-bucket --allow-resource 's3://datasets/**' --access-max read --ttl-max 1h
   valetkey connector register prod-s3 --type aws --method secret-key --secrets - < secrets.json
-  valetkey connector register prod-s3 --type aws --method iam-role --validate-only")]
+  valetkey connector register prod-s3 --type aws --method iam-role --validate-only
+  valetkey connector register train --kubeconfig kube.yaml \\
+      --set 'service_accounts={\"read\":\"ml/reader\"}'")]
     Register(Box<register::RegisterArgs>),
     /// List connectors
     #[command(after_help = "\
@@ -58,7 +71,12 @@ Examples:
     Update(Box<change::UpdateArgs>),
     /// Replace the source credential
     #[command(after_help = "\
+With --auto the cloud makes the new key, where the auth method can (AWS access keys, GCP
+service-account keys): make, verify, switch, delete the old one. Each step is in the ledger and
+in `connector describe`; wherever it stops, the stored key works, and running it again takes it up.
+
 Examples:
+  valetkey connector rotate-secret prod-s3 --auto
   valetkey connector rotate-secret prod-s3 --secrets - < new.json
   valetkey connector rotate-secret prod-s3 --secret-expires-in 90d")]
     RotateSecret(change::RotateArgs),

@@ -1,36 +1,57 @@
 //! `valetkey connector register`.
 //!
 //! Owns the arguments of a new connector and of its ceiling. Types settings by
-//! the schema that the server serves, and asks for what is missing.
+//! the schema that the server serves, and asks for what is missing. `wizard`
+//! and `found` put a connector together in other ways.
 
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::connector_type::auth_method;
+use crate::cli::connector_type::{MethodView, auth_method};
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Moment, parse_length, parse_seconds};
 use crate::cli::pairs::{Access, Pair, labels_of, parse_pair};
-use crate::cli::secrets::SecretArgs;
+use crate::cli::secrets::{SecretArgs, Secrets};
 use crate::cli::session::{Session, request_id};
 use crate::cli::settings::{SettingArgs, complete};
+use crate::cli::terminal::Terminal;
+use crate::config::found::Machine;
 use crate::proto;
+
+use super::kubeconfig::KubeconfigArgs;
 
 /// A new connector.
 #[derive(Args)]
 pub(in crate::cli) struct RegisterArgs {
     /// Unique in the project: a small letter, then small letters, digits and
     /// hyphens
-    name: String,
+    #[arg(required_unless_present_any = ["interactive", "auto_configure"])]
+    name: Option<String>,
     /// The connector type; `valetkey connector-type list` shows them
-    #[arg(long = "type", value_name = "TYPE")]
-    connector_type: String,
+    #[arg(long = "type", value_name = "TYPE", required_unless_present_any = ["interactive", "auto_configure", "kubeconfig"])]
+    pub(super) connector_type: Option<String>,
     /// The auth method; `valetkey connector-type describe TYPE` shows them
-    #[arg(long, value_name = "METHOD")]
-    method: String,
+    #[arg(long, value_name = "METHOD", required_unless_present_any = ["interactive", "auto_configure", "kubeconfig"])]
+    pub(super) method: Option<String>,
+    /// Ask for everything, step by step
+    #[arg(short, long, conflicts_with = "auto_configure")]
+    interactive: bool,
+    /// Offer what this machine has: AWS profiles, Google application-default
+    /// credentials, az login, kubeconfig, docker logins
+    #[arg(long, conflicts_with_all = ["method", "secret", "secrets"])]
+    auto_configure: bool,
+    /// Which of the things that were found, for example aws:default
+    #[arg(long, value_name = "SOURCE", requires = "auto_configure")]
+    pub(super) from: Option<String>,
+    /// Register what was found without asking
+    #[arg(long, requires = "auto_configure")]
+    pub(super) yes: bool,
     #[command(flatten)]
-    settings: SettingArgs,
+    pub(super) kubeconfig: KubeconfigArgs,
+    #[command(flatten)]
+    pub(super) settings: SettingArgs,
     #[command(flatten)]
     secrets: SecretArgs,
     /// Fix the connector to one resource type
@@ -121,34 +142,82 @@ impl StoringArgs {
     }
 }
 
+impl RegisterArgs {
+    /// The request, without settings and secrets.
+    ///
+    /// # Errors
+    /// Usage, when the source credential would end beyond any calendar.
+    pub(super) fn into_request(self) -> Result<proto::RegisterConnectorRequest, Failure> {
+        Ok(proto::RegisterConnectorRequest {
+            name: self.name.unwrap_or_default(),
+            connector_type: self.connector_type.unwrap_or_default(),
+            auth_method: self.method.unwrap_or_default(),
+            resource_type: self.resource_type,
+            resource_id: self.resource_id,
+            description: self.description,
+            labels: labels_of(&self.labels),
+            mint_policy: Some(self.ceiling.over(proto::MintPolicy::default())),
+            secret_expires_at: self.storing.secret_expires_at()?,
+            skip_verify: self.storing.skip_verify,
+            validate_only: self.storing.validate_only,
+            ..proto::RegisterConnectorRequest::default()
+        })
+    }
+
+    /// The secrets, when the command line names any.
+    ///
+    /// # Errors
+    /// Usage: what cannot be read, or is no field of this auth method.
+    pub(super) fn given_secrets(
+        &self,
+        method: &MethodView,
+        terminal: &dyn Terminal,
+    ) -> Result<Option<Secrets>, Failure> {
+        self.secrets.given().then(|| self.secrets.read(&method.wanted(), terminal)).transpose()
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// What the daemon answered; usage, when secrets or settings are wrong.
 pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Failure> {
-    let method = auth_method(session, &args.connector_type, &args.method).await?;
+    if let Some(found) = args.kubeconfig.read()? {
+        return super::kubeconfig::run(session, args, found).await;
+    }
+    if args.interactive {
+        return super::wizard::run(session, args).await;
+    }
+    if args.auto_configure {
+        return super::found::run(session, args, Machine::own().search()).await;
+    }
+    let (kind, name) = (args.connector_type.as_deref().unwrap_or_default(), args.method.as_deref().unwrap_or_default());
+    let method = auth_method(session, kind, name).await?;
     let known = method.settings()?;
     let terminal = session.terminal.as_ref();
     let mut settings = args.settings.over(Map::new(), &known)?;
     complete(&mut settings, &known, terminal)?;
     let secrets = args.secrets.read(&method.wanted(), terminal)?;
-    let validate_only = args.storing.validate_only;
+    store(session, args.into_request()?, settings, secrets).await
+}
+
+/// Registers what was put together, and shows what is stored.
+///
+/// # Errors
+/// What the daemon answered.
+pub(super) async fn store(
+    session: &Session,
+    ask: proto::RegisterConnectorRequest,
+    settings: Map<String, Value>,
+    secrets: Secrets,
+) -> Result<(), Failure> {
+    let validate_only = ask.validate_only;
     let ask = proto::RegisterConnectorRequest {
         project: session.project.clone(),
-        name: args.name,
-        connector_type: args.connector_type,
-        auth_method: args.method,
-        resource_type: args.resource_type,
-        resource_id: args.resource_id,
         settings: Value::Object(settings).to_string(),
         secrets: secrets.into_fields(),
-        description: args.description,
-        labels: labels_of(&args.labels),
-        mint_policy: Some(args.ceiling.over(proto::MintPolicy::default())),
-        secret_expires_at: args.storing.secret_expires_at()?,
-        skip_verify: args.storing.skip_verify,
-        validate_only,
         request_id: request_id(),
+        ..ask
     };
     let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
     super::show(session, answer.connector.unwrap_or_default())?;

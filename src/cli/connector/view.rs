@@ -107,6 +107,40 @@ pub(in crate::cli) struct ReachView {
     remedy: Option<String>,
 }
 
+/// A connector after a rotation at the cloud.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct RotatedView {
+    /// As it is stored.
+    #[serde(flatten)]
+    connector: ConnectorView,
+    /// The key that the cloud made; null when an earlier rotation was finished.
+    made_key_id: Option<String>,
+    /// The keys that were deleted.
+    deleted_key_ids: Vec<String>,
+}
+
+impl From<proto::RotateConnectorSecretResponse> for RotatedView {
+    fn from(answer: proto::RotateConnectorSecretResponse) -> Self {
+        Self {
+            connector: answer.connector.unwrap_or_default().into(),
+            made_key_id: given(answer.made_key_id),
+            deleted_key_ids: answer.deleted_key_ids,
+        }
+    }
+}
+
+impl Record for RotatedView {
+    fn facts(&self, now: Moment) -> Facts {
+        let made = self.made_key_id.as_ref().map_or_else(
+            || "none; finished the rotation that had stopped".to_owned(),
+            |id| format!("{id}, verified and in use"),
+        );
+        let mut facts = self.connector.facts(now);
+        facts.extend([("made key", made), ("deleted keys", self.deleted_key_ids.join(", "))]);
+        facts
+    }
+}
+
 /// What a deletion left behind.
 #[derive(Debug, Serialize)]
 pub(super) struct DeletedView {
@@ -227,6 +261,24 @@ impl ConnectorView {
         words.join(", ")
     }
 
+    /// What a list shows of warnings: what stands before the colon.
+    fn warning_heads(&self) -> Vec<&str> {
+        self.warnings
+            .iter()
+            .map(|warning| warning.split_once(": ").map_or(warning.as_str(), |(head, _)| head))
+            .collect()
+    }
+
+    /// Since when and until when, in words.
+    fn secret_life(&self, now: Moment) -> String {
+        if self.secret_fields_set.is_empty() {
+            return "none stored".to_owned();
+        }
+        let since = self.secret_created_at.iter().map(|at| format!("from {}", at.distance(now)));
+        let until = self.secret_expires_at.iter().map(|at| format!("ends {}", at.distance(now)));
+        since.chain(until).collect::<Vec<_>>().join(", ")
+    }
+
     fn verified(&self, now: Moment) -> String {
         let mut words = vec![self.verification.state.clone()];
         words.extend(self.verification.checked_at.iter().map(|at| at.words(now)));
@@ -273,13 +325,9 @@ impl Record for DeletedView {
 
 impl Row for ConnectorView {
     const HEAD: &'static [&'static str] =
-        &["name", "id", "type", "method", "resource", "verification", "labels", "warnings"];
+        &["name", "id", "type", "method", "resource", "verification", "secret", "labels", "warnings"];
 
-    fn cells(&self, _: Moment) -> Vec<String> {
-        let mut warnings = self.warnings.clone();
-        if self.mint_policy.allow_passthrough {
-            warnings.insert(0, "PASSTHROUGH".to_owned());
-        }
+    fn cells(&self, now: Moment) -> Vec<String> {
         vec![
             self.name.clone(),
             self.id.clone(),
@@ -287,8 +335,9 @@ impl Row for ConnectorView {
             self.auth_method.clone(),
             self.resource(),
             self.verification.state.clone(),
+            self.secret_life(now),
             labels_in_words(&self.labels),
-            warnings.join("; "),
+            self.warning_heads().join("; "),
         ]
     }
 }
@@ -307,5 +356,38 @@ impl Row for ReachView {
             problem.join("; "),
             or_dash(self.remedy.as_ref()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+        Some(prost_types::Timestamp { seconds, nanos: 0 })
+    }
+
+    #[test]
+    fn a_list_shows_the_heads_of_warnings_and_the_life_of_the_secret() {
+        let day = 24 * 3600;
+        let now = Moment::from_proto(at(100 * day).as_ref()).unwrap();
+        let view = ConnectorView::from(proto::Connector {
+            secret_fields_set: vec!["key".to_owned()],
+            secret_created_at: at(5 * day),
+            secret_expires_at: at(103 * day),
+            warnings: vec![
+                "PASSTHROUGH: a long-lived secret may be handed out; turn it off".to_owned(),
+                "ends in 3 days: the source credential ends at x; rotate it".to_owned(),
+                "said by a newer server".to_owned(),
+            ],
+            ..Default::default()
+        });
+        let cells: Vec<_> = ConnectorView::HEAD.iter().zip(view.cells(now)).collect();
+        assert!(cells.contains(&(&"secret", "from 95 d ago, ends in 3 d".to_owned())), "{cells:?}");
+        assert!(cells.contains(&(&"warnings", "PASSTHROUGH; ends in 3 days; said by a newer server".to_owned())));
+        let facts = view.facts(now);
+        assert!(facts.iter().any(|(name, text)| *name == "warning" && text.ends_with("turn it off")));
+        let none = ConnectorView::from(proto::Connector::default());
+        assert!(none.cells(now).contains(&"none stored".to_owned()));
     }
 }

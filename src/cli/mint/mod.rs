@@ -38,6 +38,7 @@ Examples:
   eval \"$(valetkey mint --component artifacts --format env)\"
   valetkey mint --connector prod-s3 --resource s3://datasets/train --access read --ttl 1h -o json
   valetkey mint --component artifacts --watch --format aws-credential-process
+  valetkey mint --connector train --format kubeconfig > kube.yaml
 In ~/.aws/config:
   credential_process = /usr/local/bin/valetkey mint --component artifacts --format aws-credential-process")]
 pub(super) struct MintArgs {
@@ -108,7 +109,9 @@ pub(super) async fn run(session: &Session, args: MintArgs) -> Result<(), Failure
         return session.output.write(&formats::write(&credential, format, args.exec_info.as_deref())?);
     }
     session.output.record(&credential)?;
-    session.output.say("the values: -o json, or --format env, aws-credential-process, exec-credential, docker-config")
+    session
+        .output
+        .say("the values: -o json, or --format env, aws-credential-process, exec-credential, kubeconfig, docker-config")
 }
 
 /// Prints credentials as they come; connects again when the daemon restarts.

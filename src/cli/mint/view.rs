@@ -35,7 +35,7 @@ pub(in crate::cli) struct CredentialView {
     /// What the cloud's own audit log will show.
     attribution: Option<String>,
     /// The resource type.
-    resource_type: String,
+    pub(super) resource_type: String,
     /// The canonical resource.
     resource_id: String,
     /// The access level.
@@ -102,6 +102,17 @@ pub(in crate::cli) enum ShapeView {
         /// Secret.
         url: String,
     },
+    /// Leave to have sign-ins signed; nothing of it is secret.
+    SigningSession {
+        /// One line in OpenSSH's form.
+        public_key: String,
+        /// The user to sign in as.
+        username: String,
+        /// The host.
+        host: String,
+        /// The pinned keys of the host.
+        host_keys: Vec<String>,
+    },
 }
 
 impl From<Shape> for ShapeView {
@@ -130,6 +141,12 @@ impl From<Shape> for ShapeView {
             },
             Shape::SshCertificate(ssh) => Self::SshCertificate { certificate: ssh.certificate },
             Shape::SignedUrl(signed) => Self::SignedUrl { url: signed.url },
+            Shape::SigningSession(session) => Self::SigningSession {
+                public_key: session.public_key,
+                username: session.username,
+                host: session.host,
+                host_keys: session.host_keys,
+            },
         }
     }
 }
@@ -144,6 +161,7 @@ impl ShapeView {
             Self::ClientCertificate { .. } => "client_certificate",
             Self::SshCertificate { .. } => "ssh_certificate",
             Self::SignedUrl { .. } => "signed_url",
+            Self::SigningSession { .. } => "signing_session",
         }
     }
 }
@@ -168,6 +186,13 @@ impl From<proto::MintedCredential> for CredentialView {
             ttl_note: given(minted.ttl_note),
             passthrough: minted.passthrough,
         }
+    }
+}
+
+impl CredentialView {
+    /// The canonical resource.
+    pub(super) fn resource(&self) -> &str {
+        &self.resource_id
     }
 }
 

@@ -10,7 +10,7 @@ use crate::connectors::{
 use crate::domain::{Ttl, TtlRange};
 
 use super::ids;
-use super::settings::{FederationToken, IamRole, Implicit, SecretKey, SessionToken, StsToken};
+use super::settings::{FederationToken, IamRole, Implicit, SecretKey, SessionToken, StsToken, WebIdentity};
 use super::settings_check::{ACCESS_KEY_ID, MFA_TOTP_SEED, SECRET_ACCESS_KEY, SESSION_TOKEN};
 
 /// The longest session of GetFederationToken and GetSessionToken, and how far
@@ -38,6 +38,12 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
         ),
         method::<StsToken>("sts-token", "a session that was minted elsewhere", range(1, LONGEST, LONGEST), SESSION),
         method::<Implicit>("implicit", "an identity of the server's machine", range(900, 3600, LONGEST), &[]),
+        method::<WebIdentity>(
+            "web-identity",
+            "a role that trusts this server's OpenID issuer; no stored secret",
+            range(900, 3600, 43_200),
+            &[],
+        ),
     ],
     resources: RESOURCES.to_vec(),
 });
@@ -54,7 +60,9 @@ fn method<T: JsonSchema>(
     secrets: &[SecretFieldDescription],
 ) -> MethodDescription {
     let settings_schema = schema_for!(T).to_value().to_string();
-    MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec(), rotates: false }
+    // Those that store the key of a user: IAM makes the user another one.
+    let rotates = matches!(name, "secret-key" | "iam-role" | "session-token" | "federation-token");
+    MethodDescription { name, summary, ttl, settings_schema, secrets: secrets.to_vec(), rotates }
 }
 
 const ID: SecretFieldDescription =

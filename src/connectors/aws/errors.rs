@@ -15,6 +15,7 @@ const CODE_LENGTH_MAX: usize = 64;
 const MFA_FAILED: &str = "MultiFactorAuthentication failed";
 const MFA_REMEDY: &str = "it does not take the MFA code: a code works once, so ask again in 30 seconds; if that fails too, \
                           check mfa_serial, the seed, and this server's clock";
+const NO_KEYS: &str = "it cannot fetch the keys of this server's issuer: its [issuer] url must be reachable from there";
 const NOT_THERE: &str = "it does not exist, or not in this region";
 /// XML events looked at before an error body is given up.
 const EVENTS_MAX: usize = 64;
@@ -45,7 +46,11 @@ impl Refusal<'_> {
             | "IncompleteSignature"
             | "InvalidToken"
             | "AuthFailure"
-            | "MissingAuthenticationToken" => UpstreamError::CredentialRefused { code },
+            | "MissingAuthenticationToken"
+            | "InvalidIdentityToken"
+            | "InvalidIdentityTokenException" => UpstreamError::CredentialRefused { code },
+            "IDPRejectedClaim" | "IDPRejectedClaimException" => self.denied(code, doing),
+            "IDPCommunicationError" | "IDPCommunicationErrorException" => UpstreamError::Unavailable { what: NO_KEYS },
             "RepositoryNotFoundException" => rejected(code, NOT_THERE),
             "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
                 rejected(code, "the bucket is in another region: set the connector's region")
@@ -129,7 +134,8 @@ pub fn xml_error(body: &[u8]) -> (Option<String>, String) {
     (xml_text(body, "Code"), xml_text(body, "Message").unwrap_or_default())
 }
 
-fn xml_text(body: &[u8], name: &str) -> Option<String> {
+/// The first text of an element with this name.
+pub fn xml_text(body: &[u8], name: &str) -> Option<String> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     let mut inside = false;
     for _ in 0..EVENTS_MAX {

@@ -39,6 +39,7 @@ mod tests;
 mod upstream;
 mod upstream_ecr;
 mod upstream_eks;
+mod upstream_iam;
 mod upstream_mfa;
 mod upstream_s3;
 mod upstream_signed;
@@ -89,6 +90,7 @@ impl ConnectorType for Aws {
     fn ttl_range(&self, settings: &Settings) -> TtlRange {
         match settings.way() {
             Way::Role(way) => range(900, way.duration_max.min(3600), way.duration_max),
+            Way::WebIdentity(way) => range(900, way.duration_max.min(3600), way.duration_max),
             Way::Key => range(900, 3600, LONGEST),
             Way::Session | Way::Federation => range(900, 43_200, LONGEST),
             Way::HandedIn => range(1, LONGEST, LONGEST),
@@ -187,12 +189,23 @@ impl ConnectorType for Aws {
         Err(unsupported("aws lends no signatures; mint instead"))
     }
 
-    async fn make_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {
-        Err(unsupported("rotate it with connector rotate-secret"))
+    async fn make_key(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+    ) -> Result<MadeKey, UpstreamError> {
+        upstream_iam::make_key(upstream, settings, secret).await
     }
 
-    async fn delete_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential, _: &str) -> Result<(), UpstreamError> {
-        Err(unsupported("delete it at the cloud"))
+    async fn delete_key(
+        &self,
+        upstream: &Upstream,
+        settings: &Settings,
+        secret: &SourceCredential,
+        key_id: &str,
+    ) -> Result<(), UpstreamError> {
+        upstream_iam::delete_key(upstream, settings, secret, key_id).await
     }
 
     /// STS takes no session back; only a role's sessions all together can be
@@ -207,7 +220,7 @@ impl ConnectorType for Aws {
         Ok(false)
     }
 
-    #[allow(clippy::expect_used, reason = "the six names are literals, each parsed by a test")]
+    #[allow(clippy::expect_used, reason = "the seven names are literals, each parsed by a test")]
     fn auth_method(&self, settings: &Settings) -> AuthMethodName {
         AuthMethodName::parse(settings.method()).expect("the name of an auth method is a word")
     }

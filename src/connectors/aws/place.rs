@@ -40,6 +40,24 @@ impl Partition {
         }
     }
 
+    /// Where its one IAM is.
+    const fn iam_endpoint(self) -> &'static str {
+        match self {
+            Self::Aws => "https://iam.amazonaws.com",
+            Self::China => "https://iam.cn-north-1.amazonaws.com.cn",
+            Self::GovCloud => "https://iam.us-gov.amazonaws.com",
+        }
+    }
+
+    /// The region that its one IAM lies in, for signatures.
+    const fn iam_region(self) -> &'static str {
+        match self {
+            Self::Aws => "us-east-1",
+            Self::China => "cn-north-1",
+            Self::GovCloud => "us-gov-west-1",
+        }
+    }
+
     /// The domain of its endpoints and registries.
     pub const fn domain(self) -> &'static str {
         match self {
@@ -73,6 +91,8 @@ pub enum Service {
     Eks,
     /// Registries.
     Ecr,
+    /// Users and their keys; one for a whole partition.
+    Iam,
 }
 
 impl Service {
@@ -83,13 +103,14 @@ impl Service {
             Self::S3 => "s3",
             Self::Eks => "eks",
             Self::Ecr => "ecr",
+            Self::Iam => "iam",
         }
     }
 
     const fn host_label(self) -> &'static str {
         match self {
             Self::Ecr => "api.ecr",
-            Self::Sts | Self::S3 | Self::Eks => self.signing_name(),
+            Self::Sts | Self::S3 | Self::Eks | Self::Iam => self.signing_name(),
         }
     }
 }
@@ -99,14 +120,25 @@ impl Place<'_> {
     pub fn endpoint(&self, service: Service) -> String {
         let own = match service {
             Service::Sts => self.sts_endpoint_url.or(self.endpoint_url),
-            Service::S3 | Service::Eks | Service::Ecr => self.endpoint_url,
+            Service::S3 | Service::Eks | Service::Ecr | Service::Iam => self.endpoint_url,
         };
         own.map_or_else(|| self.public_endpoint(service), |url| url.trim_end_matches('/').to_owned())
     }
 
     /// The service's own endpoint in AWS, whatever the settings name.
     pub fn public_endpoint(&self, service: Service) -> String {
+        if service == Service::Iam {
+            return self.partition.iam_endpoint().to_owned();
+        }
         format!("https://{}.{}.{}", service.host_label(), self.region, self.partition.domain())
+    }
+
+    /// The region in the scope of a service's signatures.
+    pub const fn signing_region(&self, service: Service) -> &str {
+        match service {
+            Service::Iam => self.partition.iam_region(),
+            Service::Sts | Service::S3 | Service::Eks | Service::Ecr => self.region,
+        }
     }
 
     /// Everything that decides where the secret's signatures go: each part

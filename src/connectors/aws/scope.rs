@@ -65,7 +65,7 @@ fn reachable(settings: &Settings, target: &Target) -> Result<(), FieldError> {
         (Way::Federation, Target::Cluster { .. }) => {
             "a cluster cannot map federated names, which differ for each issuance; use iam-role or secret-key"
         }
-        (Way::Role(_) | Way::Key | Way::HandedIn, _)
+        (Way::Role(_) | Way::WebIdentity(_) | Way::Key | Way::HandedIn, _)
         | (Way::Session | Way::Federation, Target::Generic { .. })
         | (Way::Session, Target::Cluster { .. })
         | (Way::Federation, Target::Bucket { .. } | Target::Registry { .. }) => return Ok(()),

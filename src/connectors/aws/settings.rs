@@ -26,6 +26,8 @@ pub enum Settings {
     StsToken(StsToken),
     /// An identity of the daemon's own machine, named by its config.
     Implicit(Implicit),
+    /// A role that trusts the server's own OpenID issuer: no stored secret.
+    WebIdentity(WebIdentity),
 }
 
 /// A struct with the fields that every method has, and its own.
@@ -170,6 +172,40 @@ method!(
     }
 );
 
+method!(
+    /// A role that trusts the server's own OpenID issuer. Nothing is stored:
+    /// the server must have [issuer] in its config, and the account an OIDC
+    /// provider with its URL.
+    WebIdentity {
+        /// The role to assume, for example arn:aws:iam::123456789012:role/ml-data.
+        #[schemars(title = "Role", example = &"arn:aws:iam::123456789012:role/ml-data")]
+        role_arn: String,
+        /// The audience of the identity tokens: one of the client ids of the
+        /// account's OIDC provider.
+        #[serde(default = "audience_default")]
+        #[schemars(title = "Audience", length(min = 1, max = 255), example = &"sts.amazonaws.com")]
+        audience: String,
+        /// Managed policies that cap sessions of aws-generic. Asks for one
+        /// bucket or repository are refused with them: name a policy instead.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(title = "Policy ARNs", length(max = 10), example = ["arn:aws:iam::aws:policy/ReadOnlyAccess"])]
+        policy_arns: Vec<String>,
+        /// A policy that caps every session, as JSON. Allow and Deny with
+        /// Action, Resource and Condition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(title = "Policy")]
+        policy: Option<Policy>,
+        /// The role's own maximum session duration, in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(title = "Maximum session duration", range(min = 900, max = 43200), example = 3600)]
+        max_session_duration: Option<u32>,
+    }
+);
+
+fn audience_default() -> String {
+    "sts.amazonaws.com".to_owned()
+}
+
 fn example_tags() -> BTreeMap<String, String> {
     BTreeMap::from([("team".to_owned(), "ml".to_owned())])
 }
@@ -179,6 +215,8 @@ fn example_tags() -> BTreeMap<String, String> {
 pub enum Way<'a> {
     /// AssumeRole, through a chain.
     Role(RoleWay<'a>),
+    /// AssumeRoleWithWebIdentity, with a token of the server's own issuer.
+    WebIdentity(WebWay<'a>),
     /// GetFederationToken, or GetSessionToken where nothing is narrowed.
     Key,
     /// GetSessionToken.
@@ -204,6 +242,17 @@ pub struct RoleWay<'a> {
     pub duration_max: u32,
 }
 
+/// What AssumeRoleWithWebIdentity is called with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebWay<'a> {
+    /// The role.
+    pub role_arn: &'a str,
+    /// Of the token.
+    pub audience: &'a str,
+    /// The longest session, in seconds.
+    pub duration_max: u32,
+}
+
 /// The default maximum session duration of a role, and the cap of a chain.
 pub const ROLE_DURATION_DEFAULT: u32 = 3600;
 
@@ -217,6 +266,7 @@ impl Settings {
             Self::FederationToken(own) => own.place(),
             Self::StsToken(own) => own.place(),
             Self::Implicit(own) => own.place(),
+            Self::WebIdentity(own) => own.place(),
         }
     }
 
@@ -229,6 +279,7 @@ impl Settings {
             Self::FederationToken(_) => "federation-token",
             Self::StsToken(_) => "sts-token",
             Self::Implicit(_) => "implicit",
+            Self::WebIdentity(_) => "web-identity",
         }
     }
 
@@ -241,6 +292,7 @@ impl Settings {
             Self::FederationToken(_) => Way::Federation,
             Self::StsToken(_) => Way::HandedIn,
             Self::Implicit(own) => own.way(),
+            Self::WebIdentity(own) => Way::WebIdentity(own.way()),
         }
     }
 
@@ -250,6 +302,7 @@ impl Settings {
             Self::IamRole(own) => own.policy.as_ref(),
             Self::FederationToken(own) => own.policy.as_ref(),
             Self::Implicit(own) => own.policy.as_ref(),
+            Self::WebIdentity(own) => own.policy.as_ref(),
             Self::SecretKey(_) | Self::SessionToken(_) | Self::StsToken(_) => None,
         }
     }
@@ -262,7 +315,8 @@ impl Settings {
             | Self::IamRole(_)
             | Self::FederationToken(_)
             | Self::StsToken(_)
-            | Self::Implicit(_) => None,
+            | Self::Implicit(_)
+            | Self::WebIdentity(_) => None,
         }
     }
 
@@ -272,16 +326,19 @@ impl Settings {
             Self::IamRole(own) => &own.policy_arns,
             Self::FederationToken(own) => &own.policy_arns,
             Self::Implicit(own) => &own.policy_arns,
+            Self::WebIdentity(own) => &own.policy_arns,
             Self::SecretKey(_) | Self::SessionToken(_) | Self::StsToken(_) => &[],
         }
     }
 
     /// The account, when the settings say it.
     pub fn account(&self) -> Option<&str> {
-        match self.way() {
-            Way::Role(way) => super::place::iam_arn(way.role_arn, "role").map(|arn| arn.account),
-            Way::Key | Way::Session | Way::Federation | Way::HandedIn => None,
-        }
+        let role = match self.way() {
+            Way::Role(way) => way.role_arn,
+            Way::WebIdentity(way) => way.role_arn,
+            Way::Key | Way::Session | Way::Federation | Way::HandedIn => return None,
+        };
+        super::place::iam_arn(role, "role").map(|arn| arn.account)
     }
 }
 
@@ -296,6 +353,13 @@ impl IamRole {
             tags: Some(&self.session_tags),
             duration_max,
         }
+    }
+}
+
+impl WebIdentity {
+    fn way(&self) -> WebWay<'_> {
+        let duration_max = self.max_session_duration.unwrap_or(ROLE_DURATION_DEFAULT);
+        WebWay { role_arn: &self.role_arn, audience: &self.audience, duration_max }
     }
 }
 

@@ -19,6 +19,8 @@ const TAGS_MAX: usize = 47;
 const DURATIONS: std::ops::RangeInclusive<u32> = 900..=43_200;
 /// The longest endpoint we keep.
 const URL_LENGTH_MAX: usize = 512;
+/// What IAM takes as a client id of an OIDC provider.
+const AUDIENCE_LENGTH_MAX: usize = 255;
 /// Bytes of randomness in an external id.
 const EXTERNAL_ID_BYTES: usize = 16;
 
@@ -53,8 +55,14 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
             }
             check_external_id(own.external_id.as_deref(), &mut refusals);
             check_tags(&own.session_tags, &mut refusals);
-            let fits = own.max_session_duration.is_none_or(|seconds| DURATIONS.contains(&seconds));
-            refusals.unless(fits, "settings.max_session_duration", "must be 900 to 43200 seconds, as set on the role");
+            check_duration(own.max_session_duration, &mut refusals);
+        }
+        Settings::WebIdentity(own) => {
+            check_role("settings.role_arn", &own.role_arn, place.partition, &mut refusals);
+            let audience = own.audience.as_bytes();
+            let fits = (1..=AUDIENCE_LENGTH_MAX).contains(&audience.len()) && audience.iter().all(u8::is_ascii_graphic);
+            refusals.unless(fits, "settings.audience", "must be 1 to 255 characters without blanks");
+            check_duration(own.max_session_duration, &mut refusals);
         }
         Settings::Implicit(own) => {
             let name = own.profile_name.as_bytes();
@@ -69,6 +77,11 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
         Settings::SecretKey(_) | Settings::FederationToken(_) | Settings::StsToken(_) => {}
     }
     refusals.into_result()
+}
+
+fn check_duration(seconds: Option<u32>, refusals: &mut Refusals) {
+    let fits = seconds.is_none_or(|seconds| DURATIONS.contains(&seconds));
+    refusals.unless(fits, "settings.max_session_duration", "must be 900 to 43200 seconds, as set on the role");
 }
 
 /// STS: 9 to 256 letters; an ARN is checked as one.
@@ -155,7 +168,8 @@ pub fn complete(mut settings: Settings, entropy: &dyn Entropy) -> Result<Setting
         | Settings::SessionToken(_)
         | Settings::FederationToken(_)
         | Settings::StsToken(_)
-        | Settings::Implicit(_) => return Ok(settings),
+        | Settings::Implicit(_)
+        | Settings::WebIdentity(_) => return Ok(settings),
     };
     if slot.is_none() {
         let mut bytes = [0; EXTERNAL_ID_BYTES];
@@ -186,7 +200,7 @@ pub fn check_secret(
     let mut refusals = Refusals::default();
     let handed_in = settings.way() == Way::HandedIn;
     let mut wanted = Vec::new();
-    if !matches!(settings, Settings::Implicit(_)) {
+    if !matches!(settings, Settings::Implicit(_) | Settings::WebIdentity(_)) {
         wanted.extend([(ACCESS_KEY_ID, 16..=128), (SECRET_ACCESS_KEY, 16..=256)]);
     }
     if handed_in {

@@ -12,7 +12,7 @@ use super::grants;
 use super::ids::Target;
 use super::place::Service;
 use super::scope::{Scope, enforced};
-use super::settings::{RoleWay, Settings, Way};
+use super::settings::{RoleWay, Settings, Way, WebWay};
 use super::settings_check::{ACCESS_KEY_ID, MFA_TOTP_SEED, SECRET_ACCESS_KEY, SESSION_TOKEN};
 use super::upstream_mfa::{self, MfaCode};
 use super::upstream_sts::{Hop, Session, SessionAsk, Sts};
@@ -21,11 +21,16 @@ use super::{upstream_ecr, upstream_eks};
 /// The shortest session of AWS; enough for what never leaves the broker.
 const SHORTEST: Ttl = Ttl::seconds(900);
 
+/// For one exchange, clocks that differ included.
+const IDENTITY_TTL: Ttl = Ttl::seconds(300);
+
 /// How a session of some settings is made for some target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made<'a> {
     /// AssumeRole.
     Role(RoleWay<'a>),
+    /// AssumeRoleWithWebIdentity.
+    WebIdentity(WebWay<'a>),
     /// GetFederationToken.
     Federated,
     /// GetSessionToken: the user's own session, with no name of ours.
@@ -39,6 +44,7 @@ impl<'a> Made<'a> {
     pub fn for_target(settings: &'a Settings, target: &Target) -> Self {
         match (settings.way(), target) {
             (Way::Role(way), _) => Self::Role(way),
+            (Way::WebIdentity(way), _) => Self::WebIdentity(way),
             (Way::Federation, _) | (Way::Key, Target::Bucket { .. } | Target::Registry { .. }) => Self::Federated,
             (Way::Session, _) | (Way::Key, Target::Generic { .. } | Target::Cluster { .. }) => Self::Own,
             (Way::HandedIn, _) => Self::HandedIn,
@@ -47,14 +53,14 @@ impl<'a> Made<'a> {
 
     const fn revocable(self) -> Revocable {
         match self {
-            Self::Role(_) => Revocable::RoleWide,
+            Self::Role(_) | Self::WebIdentity(_) => Revocable::RoleWide,
             Self::Federated | Self::Own | Self::HandedIn => Revocable::No,
         }
     }
 
     fn attribution(self, names: &Names) -> String {
         match self {
-            Self::Role(_) => names.session.clone(),
+            Self::Role(_) | Self::WebIdentity(_) => names.session.clone(),
             Self::Federated => names.federated.clone(),
             Self::Own => "the source user: GetSessionToken takes no name".to_owned(),
             Self::HandedIn => "whoever made the handed-in session".to_owned(),
@@ -98,20 +104,20 @@ impl Mint<'_> {
     }
 
     async fn session(&self, made: Made<'_>, ttl: Ttl, names: &Names) -> Result<Session, UpstreamError> {
-        let source = source(self.upstream, self.settings, self.secret)?;
         let policy = self.scope.policy.as_deref();
         let ask = SessionAsk { policy, policy_arns: &self.scope.policy_arns, ttl, names };
-        let sts = || Sts::new(self.upstream, &self.settings.place(), &source);
+        let source = || source(self.upstream, self.settings, self.secret);
         match made {
-            Made::Role(way) => assume(self.upstream, self.settings, &source, way, ask).await,
-            Made::Federated => sts().federate(ask).await,
-            Made::Own => own(self.upstream, self.settings, self.secret, &source, ttl).await,
+            Made::Role(way) => assume(self.upstream, self.settings, &source()?, way, ask).await,
+            Made::WebIdentity(way) => vouched(self.upstream, self.settings, way, ask).await,
+            Made::Federated => Sts::new(self.upstream, &self.settings.place(), &source()?).federate(ask).await,
+            Made::Own => own(self.upstream, self.settings, self.secret, &source()?, ttl).await,
             Made::HandedIn => {
                 let expires_at = self.secret_expires_at.ok_or(UpstreamError::StoredSettings)?;
                 if expires_at <= self.upstream.clock.now() {
                     return Err(UpstreamError::Expired);
                 }
-                Ok(Session { credentials: source, expires_at })
+                Ok(Session { credentials: source()?, expires_at })
             }
         }
     }
@@ -179,6 +185,18 @@ pub async fn assume(
     Sts::new(upstream, &place, &held).assume_role(hop, ask).await
 }
 
+/// A session of a role that trusts this server's issuer. The token is used
+/// once, at once: it names who asked and lives for minutes.
+pub async fn vouched(
+    upstream: &Upstream,
+    settings: &Settings,
+    way: WebWay<'_>,
+    ask: SessionAsk<'_>,
+) -> Result<Session, UpstreamError> {
+    let token = upstream.identity_token(way.audience, IDENTITY_TTL)?;
+    Sts::unsigned(upstream, &settings.place()).assume_with_identity(way.role_arn, &token, ask).await
+}
+
 /// The user's own session. A code of its MFA device works once: whoever asks
 /// twice within its 30 seconds is told to wait.
 pub async fn own(
@@ -214,7 +232,7 @@ pub fn source(
     let key = field(SECRET_ACCESS_KEY).ok_or_else(missing)?;
     let token = match settings.way() {
         Way::HandedIn => Some(field(SESSION_TOKEN).ok_or_else(missing)?),
-        Way::Role(_) | Way::Key | Way::Session | Way::Federation => None,
+        Way::Role(_) | Way::WebIdentity(_) | Way::Key | Way::Session | Way::Federation => None,
     };
     Ok(Credentials::new(id, key, token, None, "valetkey"))
 }

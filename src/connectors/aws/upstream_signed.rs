@@ -55,6 +55,23 @@ pub async fn send(
     tokio::time::timeout(deadline, tries).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
 }
 
+/// The same with one try only, for what must not be done twice.
+pub async fn send_once(
+    upstream: &Upstream,
+    place: &Place<'_>,
+    service: Service,
+    credentials: &Credentials,
+    plain: &Plain,
+    doing: Doing,
+) -> Result<Response, UpstreamError> {
+    let call = signed(place, service, credentials, plain, upstream.clock.now())?;
+    match upstream.outbound.call(call).await {
+        Ok(answer) if answer.status == 200 => Ok(answer),
+        Ok(answer) => Err(refused(service, &answer, doing)),
+        Err(error) => Err(errors::unanswered(error)),
+    }
+}
+
 async fn attempts(
     upstream: &Upstream,
     place: &Place<'_>,
@@ -81,7 +98,7 @@ async fn attempts(
 
 fn refused(service: Service, answer: &Response, doing: Doing) -> UpstreamError {
     let (code, message) = match service {
-        Service::S3 | Service::Sts => errors::xml_error(answer.body()),
+        Service::S3 | Service::Sts | Service::Iam => errors::xml_error(answer.body()),
         Service::Eks | Service::Ecr => errors::json_error(answer.body()),
     };
     let (status, retry_after) = (answer.status, answer.retry_after);
@@ -139,7 +156,7 @@ fn instructions(
     let identity = credentials.clone().into();
     let params = SigningParams::builder()
         .identity(&identity)
-        .region(place.region)
+        .region(place.signing_region(service))
         .name(service.signing_name())
         .time(system_time(now))
         .settings(settings)

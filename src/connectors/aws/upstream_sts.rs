@@ -14,7 +14,7 @@ use aws_sdk_sts::{Client, Config};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::connectors::{Upstream, UpstreamError};
-use crate::domain::{Timestamp, Ttl};
+use crate::domain::{SecretText, Timestamp, Ttl};
 
 use super::attribution::Names;
 use super::errors::{self, Doing, Refusal};
@@ -68,6 +68,15 @@ const ASSUMING: Doing = Doing {
     remedy: "let the source identity do all three on the role, and let the role's trust policy allow all three to it, \
              with the connector's external_id if it asks for one",
 };
+const VOUCHED: Doing = Doing {
+    permissions: &["sts:AssumeRoleWithWebIdentity"],
+    remedy: "let the role's trust policy allow sts:AssumeRoleWithWebIdentity to the OIDC provider of this server's \
+             issuer, for the connector's audience and for subjects that begin with project:PROJECT:connector:CONNECTOR",
+};
+const IDENTITY_REFUSED: &str = "STS does not take this server's identity token: the account needs an OIDC provider with \
+                                exactly the [issuer] url, the connector's audience among its client ids, and keys that \
+                                it can fetch";
+const IDENTITY_ENDED: &str = "it takes the identity token for an old one: set this server's clock";
 const FEDERATING: Doing = Doing {
     permissions: &["sts:GetFederationToken"],
     remedy: "allow sts:GetFederationToken to the user whose key this is; sessions cannot call it",
@@ -89,6 +98,15 @@ pub struct Sts<'a> {
 impl<'a> Sts<'a> {
     /// A client; it connects when it is used.
     pub fn new(upstream: &'a Upstream, place: &Place<'_>, credentials: &Credentials) -> Self {
+        Self::with(upstream, place, Some(credentials))
+    }
+
+    /// A client without a key, for the one call that is not signed.
+    pub fn unsigned(upstream: &'a Upstream, place: &Place<'_>) -> Self {
+        Self::with(upstream, place, None)
+    }
+
+    fn with(upstream: &'a Upstream, place: &Place<'_>, credentials: Option<&Credentials>) -> Self {
         let rules = upstream.outbound.rules();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(rules.connect_timeout)
@@ -98,12 +116,14 @@ impl<'a> Sts<'a> {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(place.region.to_owned()))
             .endpoint_url(place.endpoint(Service::Sts))
-            .credentials_provider(credentials.clone())
             .http_client(upstream.outbound.http_client())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX).with_initial_backoff(BACKOFF))
-            .timeout_config(timeouts)
-            .build();
-        Self { upstream, client: Client::from_conf(config) }
+            .timeout_config(timeouts);
+        let config = match credentials {
+            Some(credentials) => config.credentials_provider(credentials.clone()),
+            None => config,
+        };
+        Self { upstream, client: Client::from_conf(config.build()) }
     }
 
     /// Who the credential is: an ARN.
@@ -132,6 +152,32 @@ impl<'a> Sts<'a> {
             .send()
             .await
             .map_err(|error| self.explain(&error, ASSUMING))?;
+        #[allow(deprecated, reason = "the successor counts the token, not the policy")]
+        packed(answer.packed_policy_size())?;
+        self.session(answer.credentials(), ask.ttl)
+    }
+
+    /// AssumeRoleWithWebIdentity. It takes neither tags nor a source identity:
+    /// the session's name and the token's own subject say who it is.
+    pub async fn assume_with_identity(
+        &self,
+        role_arn: &str,
+        token: &SecretText,
+        ask: SessionAsk<'_>,
+    ) -> Result<Session, UpstreamError> {
+        fits(ask.policy)?;
+        let answer = self
+            .client
+            .assume_role_with_web_identity()
+            .role_arn(role_arn)
+            .role_session_name(&ask.names.session)
+            .web_identity_token(token.reveal())
+            .set_policy(ask.policy.map(str::to_owned))
+            .set_policy_arns(descriptors(ask.policy_arns))
+            .duration_seconds(seconds(ask.ttl))
+            .send()
+            .await
+            .map_err(|error| of_identity(self.explain(&error, VOUCHED)))?;
         #[allow(deprecated, reason = "the successor counts the token, not the policy")]
         packed(answer.packed_policy_size())?;
         self.session(answer.credentials(), ask.ttl)
@@ -204,6 +250,20 @@ impl<'a> Sts<'a> {
         }
         Refusal { status, code, message: &text, retry_after: None }.explain(doing)
     }
+}
+
+/// What is said of a source credential, said of the token: nothing is stored
+/// that could be rotated.
+fn of_identity(error: UpstreamError) -> UpstreamError {
+    let rejected =
+        |code: &str, remedy: &str| UpstreamError::Rejected { code: code.to_owned(), remedy: remedy.to_owned() };
+    if error == UpstreamError::Expired {
+        return rejected("ExpiredTokenException", IDENTITY_ENDED);
+    }
+    if let UpstreamError::CredentialRefused { code } = &error {
+        return rejected(code, IDENTITY_REFUSED);
+    }
+    error
 }
 
 /// The longest ARN that is repeated.

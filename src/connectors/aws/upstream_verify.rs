@@ -14,7 +14,7 @@ use super::attribution::Names;
 use super::grants;
 use super::ids::{self, Target};
 use super::settings::{Settings, Way};
-use super::upstream::{assume, own, source};
+use super::upstream::{assume, own, source, vouched};
 use super::upstream_sts::{SessionAsk, Sts};
 use super::{upstream_ecr, upstream_eks, upstream_s3};
 
@@ -36,16 +36,21 @@ pub async fn verify(
     secret: &SourceCredential,
     focus: &ListAsk,
 ) -> Result<Verified, UpstreamError> {
-    let source = source(upstream, settings, secret)?;
     let place = settings.place();
-    let own = Sts::new(upstream, &place, &source).caller().await?;
-    let credentials = looking(upstream, settings, secret, &source).await?;
-    let identity = match settings.way() {
+    let who = async |credentials: &Credentials| Sts::new(upstream, &place, credentials).caller().await;
+    let source = || source(upstream, settings, secret);
+    let looking = async || looking(upstream, settings, secret).await;
+    let (identity, credentials) = match settings.way() {
         Way::Role(_) => {
-            let role = Sts::new(upstream, &place, &credentials).caller().await?;
-            format!("{role} assumed by {own}")
+            let own = who(&source()?).await?;
+            let credentials = looking().await?;
+            (format!("{} assumed by {own}", who(&credentials).await?), credentials)
         }
-        Way::Key | Way::Session | Way::Federation | Way::HandedIn => own,
+        Way::WebIdentity(_) => {
+            let credentials = looking().await?;
+            (format!("{} assumed by web identity", who(&credentials).await?), credentials)
+        }
+        Way::Key | Way::Session | Way::Federation | Way::HandedIn => (who(&source()?).await?, looking().await?),
     };
     let reach = reach(upstream, settings, &credentials, focus).await;
     Ok(Verified { identity, reach })
@@ -58,8 +63,7 @@ pub async fn list(
     secret: &SourceCredential,
     ask: &ListAsk,
 ) -> Result<Vec<Reach>, UpstreamError> {
-    let source = source(upstream, settings, secret)?;
-    let credentials = looking(upstream, settings, secret, &source).await?;
+    let credentials = looking(upstream, settings, secret).await?;
     Ok(reach(upstream, settings, &credentials, ask).await)
 }
 
@@ -70,14 +74,8 @@ async fn looking(
     upstream: &Upstream,
     settings: &Settings,
     secret: &SourceCredential,
-    source: &Credentials,
 ) -> Result<Credentials, UpstreamError> {
-    let Way::Role(way) = settings.way() else {
-        return match settings.mfa_serial() {
-            Some(_) => Ok(own(upstream, settings, secret, source, LOOKING).await?.credentials),
-            None => Ok(source.clone()),
-        };
-    };
+    let source = || source(upstream, settings, secret);
     let policy = match (settings.policy(), settings.policy_arns()) {
         (Some(own), _) => Some(own.json()),
         (None, []) => Some(grants::listing(&settings.place()).json()),
@@ -86,7 +84,13 @@ async fn looking(
     let names = Names::verification();
     let policy_arns = settings.policy_arns();
     let ask = SessionAsk { policy: policy.as_deref(), policy_arns, ttl: LOOKING, names: &names };
-    Ok(assume(upstream, settings, source, way, ask).await?.credentials)
+    let session = match (settings.way(), settings.mfa_serial()) {
+        (Way::Role(way), _) => assume(upstream, settings, &source()?, way, ask).await?,
+        (Way::WebIdentity(way), _) => vouched(upstream, settings, way, ask).await?,
+        (_, Some(_)) => own(upstream, settings, secret, &source()?, LOOKING).await?,
+        (_, None) => return source(),
+    };
+    Ok(session.credentials)
 }
 
 async fn reach(upstream: &Upstream, settings: &Settings, credentials: &Credentials, ask: &ListAsk) -> Vec<Reach> {

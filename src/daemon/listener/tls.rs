@@ -1,4 +1,4 @@
-//! TLS 1.3 and HTTP/2 and nothing else; one provider; certificates that are
+//! TLS 1.3 and HTTP/2 and nothing else for clients; one provider; certificates that are
 //! read again without a restart.
 //!
 //! A new certificate that does not load, does not fit its key, or is not
@@ -18,7 +18,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, RootCertStore, ServerConfig};
+use rustls::{CertificateError, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256};
 
 use crate::config;
@@ -27,6 +27,8 @@ use crate::domain::Timestamp;
 
 /// The one protocol inside TLS.
 pub(super) const ALPN: &[u8] = b"h2";
+/// That of the issuer's documents.
+const DOCUMENT_ALPN: &[u8] = b"http/1.1";
 
 /// The certificate that is served, and where it comes from.
 pub struct Certificates {
@@ -72,17 +74,36 @@ impl Certificates {
         Ok(Reloaded::Changed)
     }
 
-    /// The configuration of TLS that serves the current certificate.
+    /// The configuration of TLS that serves the current certificate to
+    /// clients.
     ///
     /// # Errors
     /// When the provider lacks TLS 1.3.
     pub fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, DaemonError> {
+        self.config(&[&rustls::version::TLS13], ALPN)
+    }
+
+    /// The same for the issuer's public documents: HTTP/1.1, and TLS 1.2 too,
+    /// because no cloud says with which it fetches them. Nothing secret goes
+    /// that way.
+    ///
+    /// # Errors
+    /// When the provider lacks either version.
+    pub fn document_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, DaemonError> {
+        self.config(&[&rustls::version::TLS13, &rustls::version::TLS12], DOCUMENT_ALPN)
+    }
+
+    fn config(
+        self: &Arc<Self>,
+        versions: &[&'static SupportedProtocolVersion],
+        alpn: &[u8],
+    ) -> Result<Arc<ServerConfig>, DaemonError> {
         let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
+            .with_protocol_versions(versions)
             .map_err(|error| refused(&error))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as _);
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![alpn.to_vec()];
         Ok(Arc::new(config))
     }
 }

@@ -14,8 +14,8 @@ pub(super) fn host(host: &str) -> bool {
     let regional = AWS_SERVICES
         .iter()
         .any(|service| name.strip_prefix(service).and_then(|rest| rest.strip_prefix('.')).is_some_and(region));
-    // IAM is one for a partition; its regional forms are not used.
-    regional || name == "sts" || name == "iam"
+    // IAM is one for a partition, under these names.
+    regional || matches!(name, "sts" | "iam" | "iam.us-gov" | "iam.cn-north-1")
 }
 
 /// `us-east-1`, `us-gov-west-1`: letters, then one digit; never a dot.

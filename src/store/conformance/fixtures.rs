@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crate::audit::{Line, LineKind, Outcome};
 use crate::domain::{
     AccessLevel, AuthMethodName, Binding, BindingId, BindingTarget, Component, ComponentId, ComponentLink, Conditions,
-    Connector, ConnectorId, ConnectorTypeName, Downscope, EnforcedScope, Issuance, IssuanceId, IssuanceState, KekId,
-    Labels, ManualClock, MintPolicy, Name, PageAsk, Principal, PrincipalId, PrincipalKind, Project, ProjectId,
-    RequestId, Requirement, ResourceId, ResourceTypeName, Revocable, Role, SecretFacts, SecretFieldName, Stack,
-    StackId, Timestamp, TokenDigest, TokenId, TokenRecord, Verification, VerificationState, Version,
+    Connector, ConnectorId, ConnectorTypeName, Downscope, EnforcedScope, Issuance, IssuanceId, IssuanceState,
+    IssuerKeyFacts, IssuerKeyId, KekId, Labels, ManualClock, MintPolicy, Name, PageAsk, Principal, PrincipalId,
+    PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceId, ResourceTypeName, Revocable, Role,
+    SecretFacts, SecretFieldName, Stack, StackId, Timestamp, TokenDigest, TokenId, TokenRecord, Verification,
+    VerificationState, Version,
 };
-use crate::sealing::{KekState, Sealed, SealedCredential, WrappedKek};
+use crate::sealing::{KekState, Sealed, SealedCredential, SealedIssuerKey, WrappedKek};
 use crate::store::{Committed, Remembered, Store, StoreError, Tx, Write};
 
 use super::Subject;
@@ -92,6 +93,7 @@ pub(crate) fn connector(project: ProjectId, number: u64, named: &str) -> Connect
             created_at: NOW,
             expires_at: None,
             fingerprint: "f".to_owned(),
+            rotation: None,
         },
         created_by: PrincipalId::from_bytes(bytes(3, 1)),
         created_at: NOW,
@@ -197,6 +199,13 @@ pub(crate) fn issuance(project: ProjectId, number: u64, connector: ConnectorId, 
         state: IssuanceState::Active,
         ended_at: None,
     }
+}
+
+/// A key of the issuer that waits for its turn.
+pub(crate) fn issuer_key(letter: char) -> SealedIssuerKey {
+    let id = IssuerKeyId::parse(&letter.to_string().repeat(43)).unwrap();
+    let facts = IssuerKeyFacts { id, created_at: NOW, activated_at: None, retired_at: None };
+    SealedIssuerKey { facts, sealed: Sealed::from_stored(CANARY.to_vec()) }
 }
 
 pub(crate) fn kek(project: ProjectId, number: u64) -> WrappedKek {

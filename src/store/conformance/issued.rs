@@ -1,9 +1,10 @@
 //! Issuances and keys.
 
 use crate::domain::{ConnectorId, IssuanceState, PrincipalId, Timestamp};
+use crate::sealing::SealedIssuerKey;
 use crate::store::{IssuanceFilter, StoreError, Tx, Write};
 
-use super::fixtures::{NOW, World, bytes, first, issuance, kek, line};
+use super::fixtures::{NOW, World, bytes, first, issuance, issuer_key, kek, line};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(NOW.seconds() + seconds)
@@ -87,4 +88,31 @@ pub(super) async fn keys_are_kept_and_sealed_values_counted(world: World) {
         (world.store.sealed_values(world.here).await, world.store.sealed_values(world.there).await),
         (Ok(2), Ok(0))
     );
+}
+
+pub(super) async fn keys_of_the_issuer_are_kept_changed_in_order_and_one_of_each(world: World) {
+    let (one, two, three) = (issuer_key('a'), issuer_key('b'), issuer_key('c'));
+    let activate = |key: &SealedIssuerKey, retire: Option<&SealedIssuerKey>, seconds| Write::ActivateIssuerKey {
+        id: key.facts.id.clone(),
+        retire: retire.map(|key| key.facts.id.clone()),
+        at: at(seconds),
+    };
+    world.write(Write::InsertIssuerKey(one.clone())).await.unwrap();
+    assert_eq!(world.store.issuer_keys().await, Ok(vec![one.clone()]));
+    // There is one next key at a time, and one that signs.
+    assert!(world.write(Write::InsertIssuerKey(two.clone())).await.is_err());
+    world.write(activate(&one, None, 1)).await.unwrap();
+    world.write(Write::InsertIssuerKey(two.clone())).await.unwrap();
+    assert!(world.write(activate(&two, None, 2)).await.is_err());
+    assert_eq!(world.write(activate(&one, None, 2)).await, Err(StoreError::Stale));
+    assert_eq!(world.write(Write::DeleteIssuerKey(one.facts.id.clone())).await, Err(StoreError::Stale));
+    world.write(activate(&two, Some(&one), 3)).await.unwrap();
+    let kept = world.store.issuer_keys().await.unwrap();
+    let times: Vec<_> = kept.iter().map(|key| (key.facts.activated_at, key.facts.retired_at)).collect();
+    assert_eq!(times, [(Some(at(1)), Some(at(3))), (Some(at(3)), None)]);
+    assert_eq!(world.write(activate(&three, Some(&two), 4)).await, Err(StoreError::Stale));
+    assert_eq!(world.write(Write::DeleteIssuerKey(two.facts.id.clone())).await, Err(StoreError::Stale));
+    world.write(Write::DeleteIssuerKey(one.facts.id.clone())).await.unwrap();
+    let left: Vec<_> = world.store.issuer_keys().await.unwrap().into_iter().map(|key| key.facts.id).collect();
+    assert_eq!(left, [two.facts.id]);
 }

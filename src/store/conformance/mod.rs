@@ -97,7 +97,8 @@ suite! {
     issued:
         issuances_are_listed_newest_first_under_every_filter
         an_ended_issuance_is_not_active_and_revoked_is_final
-        keys_are_kept_and_sealed_values_counted;
+        keys_are_kept_and_sealed_values_counted
+        keys_of_the_issuer_are_kept_changed_in_order_and_one_of_each;
     lines:
         a_change_and_its_line_commit_together
         lines_are_gapless_and_chained

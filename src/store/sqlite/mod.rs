@@ -15,6 +15,7 @@ mod components;
 mod connectors;
 mod failure;
 mod issuances;
+mod issuer_keys;
 mod keks;
 mod ledger;
 mod named;

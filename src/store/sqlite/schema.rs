@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// `vkdb`, in the header of the file.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6462;
 /// The newest version.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// From version n to n + 1, and the digest of the schema that results.
 struct Migration {
@@ -16,10 +16,16 @@ struct Migration {
     digest: &'static str,
 }
 
-const MIGRATIONS: [Migration; VERSION as usize] = [Migration {
-    sql: include_str!("migrations/0001_initial.sql"),
-    digest: "3f15febbda700deae0050cd212221aa0e0712da644690a8065b67ea2cc8129c7",
-}];
+const MIGRATIONS: [Migration; VERSION as usize] = [
+    Migration {
+        sql: include_str!("migrations/0001_initial.sql"),
+        digest: "3f15febbda700deae0050cd212221aa0e0712da644690a8065b67ea2cc8129c7",
+    },
+    Migration {
+        sql: include_str!("migrations/0002_issuer_keys.sql"),
+        digest: "b7b31867bffe1bd60eb3183f33afa9b136bd477ad618ebe3342057dd4aa6bbda",
+    },
+];
 
 pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
@@ -77,6 +83,22 @@ mod tests {
         migrate(&connection).unwrap();
         assert_eq!(version(&connection).unwrap(), VERSION);
         assert_eq!(digest(&connection).unwrap(), MIGRATIONS.last().unwrap().digest);
+    }
+
+    #[test]
+    fn a_store_of_each_earlier_release_is_known_and_brought_up_to_date() {
+        for (at, migration) in MIGRATIONS.iter().enumerate() {
+            let connection = Connection::open_in_memory().unwrap();
+            for earlier in &MIGRATIONS[..=at] {
+                connection.execute_batch(earlier.sql).unwrap();
+            }
+            let released = u32::try_from(at).unwrap() + 1;
+            connection.pragma_update(None, "user_version", released).unwrap();
+            assert_eq!(digest(&connection).unwrap(), migration.digest, "version {released}");
+            assert!(unaltered(&connection, released).unwrap());
+            migrate(&connection).unwrap();
+            assert!(unaltered(&connection, VERSION).unwrap());
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::store::{Guard, Remembered, Revision, StoreError, Tx, Write};
 use super::chain::{Chain, EncodedLine};
 use super::failure::Failure;
 use super::work::Work;
-use super::{bindings, changes, components, connectors, issuances, keks, named, principals, projects, requests};
+use super::{
+    bindings, changes, components, connectors, issuances, issuer_keys, keks, named, principals, projects, requests,
+};
 use super::{stacks, tokens};
 
 /// A transaction whose lines have their stored form, made by the task that
@@ -67,7 +69,11 @@ impl EncodedTx {
             | Write::InsertPrincipal(_)
             | Write::InsertToken(_)
             | Write::InsertBinding(_)
-            | Write::InsertIssuance(_) => false,
+            | Write::InsertIssuance(_)
+            | Write::InsertIssuerKey(_)
+            | Write::ActivateIssuerKey { .. }
+            // Nobody waits for it, and it takes nothing away from anybody.
+            | Write::DeleteIssuerKey(_) => false,
         };
         !self.writes.is_empty() && self.writes.iter().all(takes_away)
     }
@@ -144,6 +150,9 @@ fn carry_out(work: &mut Work<'_>, write: &Write) -> Result<(), Failure> {
         Write::DeleteToken { project, id } => tokens::delete(work, *project, id),
         Write::InsertBinding(binding) => bindings::insert(work, binding),
         Write::DeleteBinding { project, id } => bindings::delete(work, *project, *id),
+        Write::InsertIssuerKey(key) => issuer_keys::insert(work, key),
+        Write::ActivateIssuerKey { id, retire, at } => issuer_keys::activate(work, id, retire.as_ref(), *at),
+        Write::DeleteIssuerKey(id) => issuer_keys::delete(work, id),
         Write::InsertIssuance(issuance) => issuances::insert(work, issuance),
         Write::EndIssuance { project, id, state, ended_at } => issuances::end(work, *project, *id, *state, *ended_at),
     }

@@ -67,6 +67,7 @@ impl World {
             "TailAuditLines" => proto::TailAuditLinesRequest::default().encode_to_vec(),
             "GetStatus" => proto::GetStatusRequest {}.encode_to_vec(),
             "GetKeyStatus" => proto::GetKeyStatusRequest {}.encode_to_vec(),
+            "RotateIssuerKey" => proto::RotateIssuerKeyRequest {}.encode_to_vec(),
             _ => return None,
         };
         Some(bytes)
@@ -125,6 +126,11 @@ impl World {
             "DeleteStack" => proto::DeleteStackRequest { stack, ..Default::default() }.encode_to_vec(),
             "MintCredential" => cast::mint(&component).encode_to_vec(),
             "WatchCredential" => proto::WatchCredentialRequest { ask: cast::mint(&component).ask }.encode_to_vec(),
+            "SignChallenge" => {
+                // Of nobody: whoever may mint is told that there is none.
+                let issuance_id = "6f1c6d3a-5d0b-4f6e-9a55-0d1f5c1d7a11".to_owned();
+                proto::SignChallengeRequest { issuance_id, data: vec![1], ..Default::default() }.encode_to_vec()
+            }
             "ListIssuances" => proto::ListIssuancesRequest::default().encode_to_vec(),
             "RevokeIssuances" => {
                 proto::RevokeIssuancesRequest { connector: self.connector.name.clone(), ..Default::default() }

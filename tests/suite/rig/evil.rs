@@ -67,14 +67,24 @@ fn serve(mut stream: TcpStream, status: u16, body: &str, after: Duration, asked:
 }
 
 // One request, one answer, closed: a client then opens another connection.
-fn relay(mut client: TcpStream, server: &str, change: &dyn Fn(&str) -> String) {
+fn relay(client: TcpStream, server: &str, change: &dyn Fn(&str) -> String) {
     let Some((head, body)) = read_message(&client) else { return };
-    let Ok(mut upstream) = TcpStream::connect(server) else { return };
-    if upstream.write_all(head.as_bytes()).and_then(|()| upstream.write_all(&body)).is_err() {
+    let Ok(upstream) = TcpStream::connect(server) else { return };
+    relay_answer(client, upstream, (&head, &body), |answer| Some(change(answer)));
+}
+
+/// Passes a request on, and its answer back with the body that `change` gives; nothing when it gives none.
+pub fn relay_answer(
+    mut client: TcpStream,
+    mut upstream: TcpStream,
+    (head, body): (&str, &[u8]),
+    change: impl FnOnce(&str) -> Option<String>,
+) {
+    if upstream.write_all(head.as_bytes()).and_then(|()| upstream.write_all(body)).is_err() {
         return;
     }
     let Some((head, body)) = read_message(&upstream) else { return };
-    let body = change(&String::from_utf8_lossy(&body));
+    let Some(body) = change(&String::from_utf8_lossy(&body)) else { return };
     let kept = head.lines().filter(|line| !line.is_empty() && !is_about_length(line));
     let head: String = kept.map(|line| format!("{line}\r\n")).collect();
     let answer = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
@@ -88,7 +98,7 @@ fn is_about_length(line: &str) -> bool {
 }
 
 /// The head and the body of a request or an answer.
-fn read_message(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
+pub fn read_message(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
     let (mut length, mut head) = (0, String::new());
     loop {

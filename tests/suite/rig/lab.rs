@@ -23,6 +23,7 @@ pub struct Lab {
     pub bucket: String,
     /// Another one.
     pub neighbour: String,
+    endpoint: String,
 }
 
 impl Lab {
@@ -33,11 +34,21 @@ impl Lab {
 
     /// The same with a vault that is configured like this.
     pub fn with(setup: Setup) -> Self {
+        let endpoint = Weed::shared().endpoint().to_owned();
+        Self::at(setup, endpoint)
+    }
+
+    /// The same with a vault that knows the cloud at this endpoint only.
+    pub fn behind(endpoint: &str) -> Self {
+        Self::at(Setup::new(), endpoint.to_owned())
+    }
+
+    fn at(setup: Setup, endpoint: String) -> Self {
         let weed = Weed::shared();
-        let vault = setup.reaching(&[weed.endpoint()]).start();
+        let vault = setup.reaching(&[&endpoint]).start();
         let broker = weed.new_broker();
         let (bucket, neighbour) = (weed.new_bucket("datasets", &OBJECTS), weed.new_bucket("models", &OBJECTS));
-        Self { vault, weed, broker, bucket, neighbour }
+        Self { vault, weed, broker, bucket, neighbour, endpoint }
     }
 
     /// With the connector `prod-s3` on the bucket and the component `artifacts` linked to its prefix `train`.
@@ -65,7 +76,7 @@ impl Lab {
 
     /// Registers a connector with this method and these settings, as alice.
     pub fn register_as(&self, name: &str, secrets: &str, more: &[&str]) -> Outcome {
-        let endpoint = format!("endpoint_url={}", self.weed.endpoint());
+        let endpoint = format!("endpoint_url={}", self.endpoint);
         let mut arguments = vec!["connector", "register", name, "--type", "aws"];
         arguments.extend_from_slice(&["--set", "region=us-east-1", "--set", &endpoint, "--secrets", "-", "-o", "json"]);
         arguments.extend_from_slice(more);

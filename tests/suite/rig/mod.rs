@@ -6,17 +6,27 @@
 #![allow(dead_code, reason = "a bench offers more than the stories of one day use")]
 
 pub mod account;
+pub mod azure;
 pub mod cache;
 pub mod calls;
 pub mod cast;
 pub mod client;
 pub mod evil;
+pub mod federated;
+pub mod gate;
+pub mod google;
 pub mod http;
+pub mod kube;
 pub mod lab;
 pub mod moto;
+pub mod oidc;
+pub mod overheard;
 pub mod ports;
 pub mod process;
+pub mod registry;
+pub mod screen;
 pub mod shared;
+pub mod sshd;
 pub mod vault;
 pub mod weed;
 pub mod wire;

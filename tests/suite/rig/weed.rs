@@ -99,6 +99,12 @@ impl Weed {
         self.boto(&account::admin()).expect(&["delete-key", &broker.name, &key.id]);
     }
 
+    /// The ids of this user's keys.
+    pub fn keys(&self, broker: &Broker) -> Vec<String> {
+        let ids = self.boto(&account::admin()).expect(&["list-keys", &broker.name]);
+        ids.as_array().expect("a list").iter().map(|id| id.as_str().expect("an id").to_owned()).collect()
+    }
+
     /// A session of the role by stock boto3, under this session policy (empty for none).
     pub fn assume(&self, caller: &Key, role: Role, policy: &str) -> Key {
         Key::from_json(&self.boto(caller).expect(&["assume-role", &role.arn(), "bench", policy]))
@@ -131,7 +137,7 @@ fn start(owner: &Owner, folder: &Path) -> Value {
 fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
     let ports = ports::free::<9>();
     let [.., http, https] = ports;
-    write_configuration(folder);
+    write_configuration(folder, &account::roles_and_policies());
     children::start_detached(&command(folder, ports), owner, folder);
     let endpoint = format!("http://127.0.0.1:{http}");
     let admin = account::admin();
@@ -147,7 +153,7 @@ fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
     })
 }
 
-fn command(folder: &Path, ports: [u16; 9]) -> Command {
+pub(super) fn command(folder: &Path, ports: [u16; 9]) -> Command {
     let [master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc, http, https] = ports;
     let at = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new(cache::command("weed"));
@@ -176,11 +182,11 @@ fn command(folder: &Path, ports: [u16; 9]) -> Command {
     command
 }
 
-fn write_configuration(folder: &Path) {
+pub(super) fn write_configuration(folder: &Path, iam: &Value) {
     let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("the run folder is writable");
     fs::create_dir_all(folder.join("data")).expect("the run folder is writable");
     write("s3.json", account::identities().to_string());
-    write("iam.json", account::roles_and_policies().to_string());
+    write("iam.json", iam.to_string());
     write_certificates(&write);
 }
 

@@ -23,7 +23,7 @@ fn source_key() -> SourceCredential {
     secret(&[("aws_access_key_id", super::super::fake::KEY.0), ("aws_secret_access_key", super::super::fake::KEY.1)])
 }
 
-fn upstream(allowed: &str) -> Upstream {
+pub(super) fn upstream(allowed: &str) -> Upstream {
     let rules = OutboundRules {
         allowed_endpoints: vec![allowed.to_owned()],
         extra_roots_pem: None,
@@ -42,7 +42,7 @@ fn upstream(allowed: &str) -> Upstream {
     }
 }
 
-fn attribution() -> Attribution {
+pub(super) fn attribution() -> Attribution {
     let project = ProjectId::from_bytes([1; 16]);
     let principal = Principal {
         id: PrincipalId::from_bytes([2; 16]),

@@ -3,6 +3,7 @@
 
 mod minting;
 mod narrowing;
+mod vouching;
 
 use std::collections::BTreeMap;
 
@@ -91,7 +92,7 @@ fn settings_that_do_not_fit_are_refused_by_field() {
         let json = format!(r#"{{"region":"us-east-1","mfa_serial":"{serial}"}}"#);
         assert_eq!(refused_field("session-token", &json), "settings.mfa_serial", "{serial}");
     }
-    assert_eq!(refused_field("web-identity", "{}"), "auth_method");
+    assert_eq!(refused_field("web-identities", "{}"), "auth_method");
     assert_eq!(refused_field("secret-key", "[]"), "settings");
 }
 

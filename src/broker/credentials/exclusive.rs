@@ -1,0 +1,124 @@
+//! A mint that may use its source credential up: alone, with what the last
+//! one left, and nothing is handed out before what replaces it is durable.
+
+use std::sync::Arc;
+
+use crate::audit::{Line, OpenEntry, Outcome, Reason};
+use crate::connectors::{MintOutcome, UpstreamError};
+use crate::domain::{Connector, Issuance, IssuanceId, Verification, VerificationState};
+use crate::store::{Tx, Write};
+
+use super::super::{Broker, BrokerError, Call};
+use super::flight::Landing;
+use super::mint::kept;
+use super::plan::{Plan, changed_meanwhile, route_line};
+use super::route::{Route, digest};
+
+impl Broker {
+    /// Turn, intent, key, cloud, successor with result: in this order.
+    pub(super) async fn fly_alone(&self, call: &Call, plan: &Plan) -> Landing {
+        let _turn = self.turns.take(plan.route.connector.id).await?;
+        let plan = self.plan_of_now(plan).await?;
+        let issuance = IssuanceId::random(self.entropy.as_ref())?;
+        let line = route_line(call, &plan.route, Outcome::Pending, "");
+        let entry = self.ledger.open(Line { issuance: Some(issuance), ..line }).await?;
+        let MintOutcome { minted, successor, unusable } = match self.ask_cloud(call, &plan, &entry, issuance).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(self.close_condemned(call, &plan.route.connector, &entry, error).await),
+        };
+        let record = self.issuance(call, &plan, issuance, &minted);
+        let truth = self.check_truth(&plan, &minted, unusable.as_ref());
+        let Some(successor) = successor else {
+            if let Err(error) = truth {
+                return Err(self.close_failed(call, &entry, error).await);
+            }
+            self.record_alone(call, &plan, &entry, &record).await?;
+            return Ok(kept(minted, &record));
+        };
+        // The cloud has replaced it: that is stored, whatever else is so.
+        let finish = |now: &mut Connector| {
+            let same = digest(now, &plan.route.resource_type, &plan.route.scope) == plan.route.digest;
+            match truth.clone().and_then(|()| if same { Ok(()) } else { Err(changed_meanwhile()) }) {
+                Ok(()) => (self.issuance_tx(&entry, &record), Ok(())),
+                Err(error) => {
+                    let line = entry.result(Outcome::Failed, Reason::new(error.code()));
+                    (Tx::with_line(self.ledger.stamp(line)), Err(error))
+                }
+            }
+        };
+        self.succeed(call, &entry, &plan.route.connector, &successor, finish).await?;
+        Ok(kept(minted, &record))
+    }
+
+    /// The record of a mint that replaced nothing. A connector that was said
+    /// to be failing is not.
+    async fn record_alone(
+        &self,
+        call: &Call,
+        plan: &Plan,
+        entry: &OpenEntry,
+        record: &Issuance,
+    ) -> Result<(), BrokerError> {
+        let old = &plan.route.connector;
+        if old.verification.state != VerificationState::Failing {
+            return self.record_issuance(call, plan, entry, record, None).await;
+        }
+        let new = Connector { verification: self.accepted(old), version: old.version.next(), ..Connector::clone(old) };
+        let write = Write::UpdateConnector { connector: new, expected: old.version, sealed: None };
+        match self.store.commit(self.issuance_tx(entry, record).write(write)).await {
+            Ok(_) => {
+                call.record.mark_lined();
+                Ok(())
+            }
+            Err(_) => Err(self.close_failed(call, entry, changed_meanwhile()).await),
+        }
+    }
+
+    /// The plan with the connector as the last mint left it. Nothing that was
+    /// decided on may be another.
+    async fn plan_of_now(&self, plan: &Plan) -> Result<Plan, BrokerError> {
+        let was = &plan.route;
+        let found = self.connector(was.connector.project, was.connector.id).await;
+        let connector = found.map_err(|_| changed_meanwhile())?;
+        if digest(&connector, &was.resource_type, &was.scope) != was.digest {
+            return Err(changed_meanwhile());
+        }
+        Ok(Plan { route: Arc::new(Route { connector, ..Route::clone(was) }), ..plan.clone() })
+    }
+
+    /// Closes an entry as failed. When it is the source credential that the
+    /// cloud does not take, the connector says so from now on.
+    async fn close_condemned(
+        &self,
+        call: &Call,
+        connector: &Connector,
+        entry: &OpenEntry,
+        error: BrokerError,
+    ) -> BrokerError {
+        let BrokerError::Upstream(cause) = &error else { return self.close_failed(call, entry, error).await };
+        if !cause.condemns_source() || connector.verification.state == VerificationState::Failing {
+            return self.close_failed(call, entry, error).await;
+        }
+        let mut new = connector.clone();
+        new.verification = self.failing(connector, cause);
+        new.version = connector.version.next();
+        let write = Write::UpdateConnector { connector: new, expected: connector.version, sealed: None };
+        let line = entry.result(Outcome::Failed, Reason::new(error.code()));
+        match self.commit(call, "connector", Tx::with_line(line).write(write)).await {
+            Ok(_) => error,
+            // Somebody changed it meanwhile: what they know is newer.
+            Err(_) => self.close_failed(call, entry, error).await,
+        }
+    }
+
+    /// What stands on a connector whose source credential the cloud refuses.
+    pub(in crate::broker) fn failing(&self, old: &Connector, error: &UpstreamError) -> Verification {
+        Verification {
+            state: VerificationState::Failing,
+            checked_at: self.clock.now(),
+            reason: error.to_string(),
+            identity: old.verification.identity.clone(),
+            reach: old.verification.reach.clone(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Connectors whose source credential each use replaces: one turn at a time,
+//! the successor before the credential, and the truth when it is lost.
+
+use std::sync::atomic::Ordering;
+
+use crate::audit::Outcome;
+use crate::connectors::paper::{Cloud, Manner};
+use crate::domain::{
+    AccessLevel, AuthMethodName, Connector, ConnectorTypeName, Labels, MintPolicy, Pattern, SecretFieldName,
+    VerificationState,
+};
+use crate::sealing::{Plaintext, SourceCredential};
+
+use super::super::fixture::{House, name};
+use super::super::{BrokerError, MintAsk, Register, ResourcesAsk, Rotate, Update};
+use super::tests::{ask, code, house_at, lines, mint};
+
+fn stamp(text: &str) -> SourceCredential {
+    SourceCredential::new([(SecretFieldName::parse("stamp").unwrap(), Plaintext::new(text.into()))].into())
+}
+
+fn of(shelf: &str) -> MintAsk {
+    MintAsk { resource: Some(format!("paper://{shelf}")), ..ask() }
+}
+
+async fn stored(house: &House) -> Connector {
+    let call = house.call(&house.engineer).await;
+    house.broker.describe_connector(&call, "vault").await.unwrap().connector
+}
+
+async fn update(house: &House, change: impl FnOnce(&mut Update)) -> Result<Connector, BrokerError> {
+    let mut ask = Update {
+        connector: "vault".to_owned(),
+        expected: stored(house).await.version,
+        name: None,
+        description: None,
+        labels: None,
+        settings: None,
+        policy: None,
+        secret_expires_at: None,
+        secret: SourceCredential::default(),
+        skip_verify: true,
+        validate_only: false,
+        once: None,
+    };
+    change(&mut ask);
+    house.broker.update_connector(&house.call(&house.engineer).await, ask).await
+}
+
+async fn rotate(house: &House, text: &str) -> Result<Connector, BrokerError> {
+    let ask = Rotate {
+        connector: "vault".to_owned(),
+        secret: stamp(text),
+        expected: None,
+        secret_expires_at: None,
+        skip_verify: true,
+        validate_only: false,
+        once: None,
+    };
+    house.broker.rotate_connector_secret(&house.call(&house.engineer).await, ask).await
+}
+
+/// Waits until the cloud was asked this often.
+async fn asked(cloud: &Cloud, times: u32) {
+    while cloud.asked.load(Ordering::SeqCst) < times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn mints_go_one_at_a_time_each_with_what_the_last_one_left() {
+    let (house, _) = house_at("once-many", |_| {}).await;
+    let asks: Vec<MintAsk> = ["a", "b", "c", "d", "e", "f"].map(of).into();
+    let all = async {
+        let flights = asks.iter().map(|ask| mint(&house, &house.scientist, ask));
+        let mut minted = Vec::new();
+        let mut waiting: Vec<_> = flights.map(Box::pin).collect();
+        // Polled together: each starts before any has landed.
+        std::future::poll_fn(|context| {
+            waiting.retain_mut(|flight| match flight.as_mut().poll(context) {
+                std::task::Poll::Ready(landed) => {
+                    minted.push(landed);
+                    false
+                }
+                std::task::Poll::Pending => true,
+            });
+            if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        minted
+    };
+    for landed in all.await {
+        assert_eq!(code(landed), "OK");
+    }
+    assert_eq!(Cloud::of("once-many").asked.load(Ordering::SeqCst), 6);
+    let connector = stored(&house).await;
+    assert_eq!((connector.secret.version, connector.secret.lineage), (7, 1));
+    assert_ne!(connector.secret.fingerprint, "0".repeat(16), "the facts are the successor's");
+}
+
+#[tokio::test]
+async fn what_was_minted_before_stays_good_after_the_cloud_replaced_the_secret() {
+    let (house, _) = house_at("once-cache", |_| {}).await;
+    let first = mint(&house, &house.scientist, &of("a")).await.ok().unwrap();
+    assert_eq!(code(mint(&house, &house.scientist, &of("b")).await), "OK");
+    let again = mint(&house, &house.scientist, &of("a")).await.ok().unwrap();
+    assert_eq!(first.issuance(), again.issuance());
+    // A person's new secret ends them.
+    *Cloud::of("once-cache").stamp.lock().unwrap() = "fresh".to_owned();
+    rotate(&house, "fresh").await.unwrap();
+    let next = mint(&house, &house.scientist, &of("a")).await.ok().unwrap();
+    assert_ne!(first.issuance(), next.issuance());
+}
+
+#[tokio::test]
+async fn a_successor_is_kept_though_the_answer_is_of_no_use() {
+    let (house, _) = house_at("once-unusable", |_| {}).await;
+    *Cloud::of("once-unusable").manner.lock().unwrap() = Manner::Unusable;
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "UPSTREAM_BAD_ANSWER");
+    assert_eq!(lines(&house, Outcome::Failed, "UPSTREAM_BAD_ANSWER").await, 1);
+    assert_eq!(stored(&house).await.secret.version, 2);
+    *Cloud::of("once-unusable").manner.lock().unwrap() = Manner::Sound;
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");
+}
+
+#[tokio::test]
+async fn a_successor_that_cannot_be_stored_is_said_to_be_lost() {
+    let (house, _) = house_at("once-garbage", |_| {}).await;
+    *Cloud::of("once-garbage").manner.lock().unwrap() = Manner::Garbage;
+    let error = mint(&house, &house.scientist, &ask()).await.err().unwrap();
+    assert_eq!(error.code(), "SUCCESSOR_LOST");
+    assert!(error.to_string().contains("could not be stored"), "{error}");
+    assert_eq!(lines(&house, Outcome::Failed, "SUCCESSOR_LOST").await, 1);
+    // The old one is refused from now on, and the connector says so.
+    *Cloud::of("once-garbage").manner.lock().unwrap() = Manner::Sound;
+    let error = mint(&house, &house.scientist, &ask()).await.err().unwrap();
+    assert_eq!(error.code(), "SOURCE_CREDENTIAL_USED_UP");
+    assert!(error.to_string().contains("rotate-secret"), "{error}");
+    let connector = stored(&house).await;
+    assert_eq!(connector.verification.state, VerificationState::Failing);
+    assert!(connector.verification.reason.contains("rotate-secret"), "{}", connector.verification.reason);
+    // A new one from a person mends it.
+    *Cloud::of("once-garbage").stamp.lock().unwrap() = "fresh".to_owned();
+    rotate(&house, "fresh").await.unwrap();
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");
+}
+
+#[tokio::test]
+async fn a_change_in_mid_flight_does_not_lose_the_successor() {
+    let (house, _) = house_at("gate-once-change", |_| {}).await;
+    let cloud = Cloud::of("gate-once-change");
+    let gate = cloud.gate.as_ref().unwrap();
+    let (usual, other) = (ask(), of("other"));
+    // A new description changes nothing that was decided on.
+    let (landed, ()) = tokio::join!(mint(&house, &house.scientist, &usual), async {
+        asked(&cloud, 1).await;
+        update(&house, |ask| ask.description = Some("another".to_owned())).await.unwrap();
+        gate.add_permits(1);
+    });
+    assert_eq!(code(landed), "OK");
+    let connector = stored(&house).await;
+    assert_eq!((connector.description.as_str(), connector.secret.version), ("another", 2));
+    // A narrower ceiling does: nothing leaves, and the successor stays.
+    let (landed, ()) = tokio::join!(mint(&house, &house.scientist, &other), async {
+        asked(&cloud, 2).await;
+        let patterns = vec![Pattern::parse("paper://shelf/**").unwrap()];
+        let policy = MintPolicy { resource_patterns: patterns, ..MintPolicy::default() };
+        update(&house, |ask| ask.policy = Some(policy)).await.unwrap();
+        gate.add_permits(1);
+    });
+    assert_eq!(code(landed), "CHANGED_MEANWHILE");
+    assert_eq!(stored(&house).await.secret.version, 3);
+    gate.add_permits(1);
+    let ask = MintAsk { access: AccessLevel::Write, ..ask() };
+    assert_eq!(code(mint(&house, &house.scientist, &ask).await), "OK", "with what was left");
+}
+
+#[tokio::test]
+async fn a_secret_that_a_person_hands_in_meanwhile_is_not_replaced() {
+    let (house, _) = house_at("gate-once-rotate", |_| {}).await;
+    let cloud = Cloud::of("gate-once-rotate");
+    let gate = cloud.gate.as_ref().unwrap();
+    let usual = ask();
+    let (landed, ()) = tokio::join!(mint(&house, &house.scientist, &usual), async {
+        asked(&cloud, 1).await;
+        rotate(&house, "fresh").await.unwrap();
+        gate.add_permits(1);
+    });
+    assert_eq!(code(landed), "CHANGED_MEANWHILE");
+    *cloud.stamp.lock().unwrap() = "fresh".to_owned();
+    gate.add_permits(1);
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");
+}
+
+#[tokio::test]
+async fn verifying_keeps_the_successor_and_listing_uses_nothing_up() {
+    let (house, _) = house_at("once-verify", |connector| {
+        connector.resource_type = Some(crate::domain::ResourceTypeName::parse("paper-shelf").unwrap());
+        connector.resource_id = Some(crate::domain::ResourceId::canonical("paper://shelf").unwrap());
+    })
+    .await;
+    let call = house.call(&house.engineer).await;
+    let verified = house.broker.verify_connector(&call, "vault").await.unwrap();
+    assert_eq!(verified.verification.state, VerificationState::Verified);
+    assert_eq!(stored(&house).await.secret.version, 2);
+    let list = ResourcesAsk { connector: "vault".to_owned(), resource_type: None, limit: 10, page: None };
+    house.broker.list_connector_resources(&house.call(&house.engineer).await, list).await.unwrap();
+    assert_eq!(Cloud::of("once-verify").asked.load(Ordering::SeqCst), 1);
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");
+    // Refused is an answer, and stands on the connector.
+    *Cloud::of("once-verify").stamp.lock().unwrap() = "elsewhere".to_owned();
+    let call = house.call(&house.engineer).await;
+    let failing = house.broker.verify_connector(&call, "vault").await.unwrap();
+    assert_eq!(failing.verification.state, VerificationState::Failing);
+}
+
+#[tokio::test]
+async fn registering_verifies_by_a_mint_and_seals_what_it_left() {
+    let (house, _) = house_at("once-first", |_| {}).await;
+    let register = |named: &str, validate_only| Register {
+        name: name(named),
+        connector_type: ConnectorTypeName::parse("paper").unwrap(),
+        auth_method: AuthMethodName::parse("stamp").unwrap(),
+        resource_type: Some(crate::domain::ResourceTypeName::parse("paper-shelf").unwrap()),
+        resource_id: Some("paper://shelf".to_owned()),
+        settings: r#"{"endpoint":"once-register"}"#.to_owned(),
+        secret: stamp("canary-stamp"),
+        secret_expires_at: None,
+        description: String::new(),
+        labels: Labels::default(),
+        policy: MintPolicy::default(),
+        skip_verify: false,
+        validate_only,
+        once: None,
+    };
+    let cloud = Cloud::of("once-register");
+    let call = house.call(&house.engineer).await;
+    house.broker.register_connector(&call, register("dry", true)).await.unwrap();
+    let call = house.call(&house.engineer).await;
+    assert_eq!(code(house.broker.register_connector(&call, register("vault", false)).await), "NAME_TAKEN");
+    assert_eq!(cloud.asked.load(Ordering::SeqCst), 0, "neither used the secret up");
+    let call = house.call(&house.engineer).await;
+    let made = house.broker.register_connector(&call, register("second", false)).await.unwrap();
+    assert_eq!(made.verification.state, VerificationState::Verified);
+    assert_eq!((made.secret.version, cloud.asked.load(Ordering::SeqCst)), (1, 1));
+    let ask = MintAsk { source: super::super::MintSource::Connector("second".to_owned()), ..ask() };
+    let ask = MintAsk { resource: None, ..ask };
+    assert_eq!(code(mint(&house, &house.scientist, &ask).await), "OK");
+}

@@ -1,0 +1,258 @@
+//! The table of what is minted: every type, method, resource type and access
+//! level of the catalog, walked with the examples of the schemas.
+//!
+//! A golden file for a person to review, and a shorter one in the README, both
+//! written by `VALETKEY_BLESS=1`. A new type is in it by its line in CATALOG.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::conformance::{EXAMPLES, Sevens, example};
+use super::*;
+use crate::domain::{AccessLevel, ResourceId, ResourceTypeName, ShapeName, Timestamp, Ttl};
+
+const GOLDEN: &str = "tests/golden/connector_matrix.txt";
+const README: &str = "README.md";
+const BEGIN: &str = "<!-- connector matrix: written by VALETKEY_BLESS=1 cargo nextest run --lib matrix -->";
+const END: &str = "<!-- end of the connector matrix -->";
+/// When everything is asked, and when what was handed in ends.
+const NOW: Timestamp = Timestamp::from_seconds(1_767_225_600);
+const SOON: Timestamp = Timestamp::from_seconds(1_767_229_200);
+
+/// Parameters that an ask may need, by name: an ask with those that a resource
+/// type describes is tried where one without is refused.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM"),
+    ("principals", "ml"),
+    ("principal", "ml"),
+    ("username", "ml"),
+    ("audience", "https://management.azure.com"),
+    ("scope", "read"),
+    ("token", "aad"),
+    ("namespace", "ml"),
+    ("service_account", "trainer"),
+];
+
+/// Settings of a method under which more is served than under the required
+/// ones alone: named here where the schema's examples are not enough.
+const MORE_SETTINGS: &[(&str, &str, &str)] = &[];
+
+/// One row of the long table.
+struct Cell {
+    kind: &'static str,
+    method: &'static MethodDescription,
+    resource: &'static str,
+    access: AccessLevel,
+    minted: Result<Minting, String>,
+}
+
+/// What one ask comes to.
+struct Minting {
+    shape: ShapeName,
+    enforced: crate::domain::EnforcedScope,
+    /// With what was handed in ending within the hour, and never.
+    passthrough: (bool, bool),
+    ttl: crate::domain::TtlRange,
+}
+
+fn settings_of(kind: &dyn AnyConnectorType, method: &MethodDescription) -> CheckedSettings {
+    let name = AuthMethodName::parse(method.name).expect("a method is a word");
+    let mut settings = example(&method.settings_schema);
+    let more = MORE_SETTINGS.iter().find(|(k, m, _)| (*k, *m) == (kind.description().name, method.name));
+    if let Some((_, _, json)) = more {
+        let more: Map<String, Value> = serde_json::from_str(json).expect("more settings are a JSON object");
+        settings.as_object_mut().expect("settings are an object").extend(more);
+    }
+    let checked = kind.parse_settings(&name, &settings.to_string()).expect("the schema's own examples are taken");
+    kind.complete(&checked.json, &Sevens).expect("they can be completed")
+}
+
+fn ask(resource: &ResourceDescription, id: &str, access: AccessLevel, parameters: BTreeMap<String, String>) -> Ask {
+    let resource_type = ResourceTypeName::parse(resource.name).expect("a resource type is a word");
+    let resource = ResourceId::canonical(id).expect("an example is canonical");
+    Ask { resource_type, resource, access, parameters }
+}
+
+/// The most that is narrowed for any of the example ids: the longest one that
+/// is served.
+fn minting(
+    kind: &dyn AnyConnectorType,
+    settings: &CheckedSettings,
+    resource: &ResourceDescription,
+    access: AccessLevel,
+) -> Result<Minting, String> {
+    let row = EXAMPLES.iter().find(|(k, r, _)| (*k, *r) == (kind.description().name, resource.name));
+    let (_, _, ids) = row.unwrap_or_else(|| panic!("{} {} has no example", kind.description().name, resource.name));
+    let known = |name: &str| PARAMETERS.iter().find(|(known, _)| *known == name);
+    let all: BTreeMap<String, String> = resource
+        .parameters
+        .iter()
+        .filter_map(|one| known(one.name).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        .collect();
+    let mut refused = "no example id".to_owned();
+    for id in ids.iter().rev() {
+        for parameters in [BTreeMap::new(), all.clone()] {
+            match kind.narrow(&settings.json, &ask(resource, id, access, parameters)) {
+                Ok(scope) => {
+                    let passthrough = |end| kind.passthrough(&settings.json, &scope.json, end, NOW).unwrap();
+                    return Ok(Minting {
+                        shape: scope.shape,
+                        passthrough: (passthrough(Some(SOON)), passthrough(None)),
+                        enforced: scope.enforced,
+                        ttl: settings.ttl,
+                    });
+                }
+                Err(error) => refused = error.problem,
+            }
+        }
+    }
+    Err(refused)
+}
+
+fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for kind in CATALOG {
+        for method in &kind.description().methods {
+            let settings = settings_of(*kind, method);
+            for resource in &kind.description().resources {
+                for access in [AccessLevel::Read, AccessLevel::Write, AccessLevel::Admin] {
+                    let minted = minting(*kind, &settings, resource, access);
+                    cells.push(Cell { kind: kind.description().name, method, resource: resource.name, access, minted });
+                }
+            }
+        }
+    }
+    cells
+}
+
+fn seconds(ttl: Ttl) -> u32 {
+    ttl.as_seconds()
+}
+
+fn life(seconds: u32) -> String {
+    match seconds {
+        s if s >= 3600 && s % 3600 == 0 => format!("{} h", s / 3600),
+        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}
+
+/// The long table: a block for each type and method.
+fn long(cells: &[Cell]) -> String {
+    let mut text = String::new();
+    let mut last = ("", "");
+    for cell in cells {
+        if last != (cell.kind, cell.method.name) {
+            last = (cell.kind, cell.method.name);
+            let fields: Vec<&str> = cell.method.secrets.iter().map(|field| field.name).collect();
+            let stored = if fields.is_empty() { "nothing stored".to_owned() } else { fields.join(" ") };
+            let rotates = if cell.method.rotates { "rotates at the cloud" } else { "rotated by hand" };
+            writeln!(text, "=== {} {}: {stored}; {rotates}", cell.kind, cell.method.name).unwrap();
+        }
+        write!(text, "{} {}: ", cell.resource, cell.access).unwrap();
+        match &cell.minted {
+            Err(problem) => writeln!(text, "refused: {problem}").unwrap(),
+            Ok(minted) => {
+                let ttl = minted.ttl;
+                let life = [ttl.min, ttl.default, ttl.max].map(|ttl| seconds(ttl).to_string()).join("/");
+                let passthrough = match minted.passthrough {
+                    (false, false) => "",
+                    (false, true) => " | passthrough unless it ends soon",
+                    (true, _) => " | PASSTHROUGH",
+                };
+                let (shape, enforced) = (minted.shape.as_str(), &minted.enforced);
+                let words = enforced.words.replace('\n', " ");
+                writeln!(text, "{shape} | {} | {life} s{passthrough} | {words}", enforced.downscope).unwrap();
+            }
+        }
+    }
+    text
+}
+
+/// The short table: one row for each type, method and resource type.
+fn short(cells: &[Cell]) -> String {
+    let mut text =
+        "| type | method | resource type | minted | narrowed to | lifetime asked for: default, longest |\n".to_owned();
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for levels in cells.chunks(3) {
+        let Some(first) = levels.first() else { continue };
+        let served: Vec<(AccessLevel, &Minting)> =
+            levels.iter().filter_map(|cell| Some((cell.access, cell.minted.as_ref().ok()?))).collect();
+        let Some((_, minted)) = served.first() else { continue };
+        let downscope = served.iter().map(|(_, minted)| minted.enforced.downscope).min();
+        let narrowed = match (downscope, minted.passthrough.0) {
+            (_, true) => "refused unless `allow_passthrough`".to_owned(),
+            (Some(crate::domain::Downscope::None) | None, _) => "nothing".to_owned(),
+            (Some(downscope), _) => downscope.to_string(),
+        };
+        let only: Vec<String> = served.iter().map(|(access, _)| access.to_string()).collect();
+        let only = if served.len() == 3 { String::new() } else { format!(" ({} only)", only.join(", ")) };
+        let (default, max) = (life(seconds(minted.ttl.default)), life(seconds(minted.ttl.max)));
+        let shape = minted.shape.as_str();
+        let row =
+            format!("| {} | {} | {}{only} | {shape} | {narrowed} |", first.kind, first.method.name, first.resource);
+        writeln!(text, "{row} {default}, {max} |").unwrap();
+    }
+    text
+}
+
+#[allow(clippy::disallowed_methods, reason = "only config reads the environment; this is a switch of the tests")]
+fn blessing() -> bool {
+    std::env::var_os("VALETKEY_BLESS").is_some()
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default()
+}
+
+fn write(file: &str, text: &str) {
+    std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), text).unwrap();
+}
+
+#[test]
+fn what_is_minted_narrowed_how_and_for_how_long_is_the_reviewed_table() {
+    let text = long(&cells());
+    if blessing() {
+        write(GOLDEN, &text);
+    }
+    assert!(read(GOLDEN) == text, "{GOLDEN} is out of date; look at it, then run with VALETKEY_BLESS=1:\n{text}");
+}
+
+#[test]
+fn the_readme_has_the_table_of_this_catalog() {
+    let table = short(&cells());
+    let readme = read(README);
+    let (before, rest) = readme.split_once(BEGIN).expect("the README has the beginning of the block");
+    let (_, after) = rest.split_once(END).expect("the README has the end of the block");
+    let wanted = format!("{before}{BEGIN}\n{table}{END}{after}");
+    if blessing() {
+        write(README, &wanted);
+    }
+    assert!(read(README) == wanted, "README.md is out of date; run with VALETKEY_BLESS=1:\n{table}");
+}
+
+#[test]
+fn a_passthrough_is_never_told_to_be_narrowed() {
+    for cell in cells() {
+        let Ok(minted) = &cell.minted else { continue };
+        let narrowed = minted.enforced.downscope != crate::domain::Downscope::None;
+        let what = format!("{} {} {} {}", cell.kind, cell.method.name, cell.resource, cell.access);
+        assert!(!(minted.passthrough.0 && narrowed), "{what} hands out what it has, and says that it is narrowed");
+        assert!(!minted.passthrough.0 || minted.passthrough.1, "{what}: what lives longer is no less of a passthrough");
+    }
+}
+
+#[test]
+fn every_parameter_that_a_type_describes_has_an_example_here() {
+    for kind in CATALOG {
+        for resource in &kind.description().resources {
+            for parameter in resource.parameters {
+                let known = PARAMETERS.iter().any(|(name, _)| *name == parameter.name);
+                assert!(known, "{} {}: give {} an example", kind.description().name, resource.name, parameter.name);
+            }
+        }
+    }
+}

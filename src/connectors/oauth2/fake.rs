@@ -1,0 +1,143 @@
+//! A token endpoint on loopback, for tests: it takes one client by HTTP Basic
+//! as RFC 6749 section 2.3.1 encodes it, rotates refresh tokens and takes each
+//! once, or says what the test wants. It records what it was asked.
+//!
+//! The stories of `tests/suite` run against a certified provider; this one is
+//! for answers that no decent provider gives.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+/// The client's id and secret: both have letters that need the encoding.
+pub const CLIENT: (&str, &str) = ("ml platform:1", "s3cr+t/ %&=:~less");
+/// The first refresh token.
+pub const REFRESH: &str = "refresh-1";
+/// In every body of an error: nothing of it may get out.
+pub const LEAK: &str = "canary-leak-ya29";
+
+/// What it answers.
+#[derive(Clone)]
+pub enum Manner {
+    /// As a decent provider.
+    Sound,
+    /// As a decent provider, with these fields on top of a success.
+    With(serde_json::Value),
+    /// With this, to everybody.
+    Always(u16, String),
+    /// With a redirect to this place.
+    Redirect(String),
+    /// Never.
+    Silent,
+}
+
+/// A running fake.
+pub struct Fake {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    state: Arc<State>,
+}
+
+struct State {
+    manner: Manner,
+    asked: Mutex<Vec<BTreeMap<String, String>>>,
+    refresh: Mutex<(String, u32)>,
+}
+
+impl Fake {
+    /// Starts; ends with the test's runtime.
+    pub async fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(State { manner, asked: Mutex::default(), refresh: Mutex::new((REFRESH.to_owned(), 1)) });
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&shared);
+                let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        Self { url, state }
+    }
+
+    /// The forms so far, each with its headers as `header:NAME`.
+    pub fn asked(&self) -> Vec<BTreeMap<String, String>> {
+        self.state.asked.lock().unwrap().clone()
+    }
+}
+
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut ask: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    for (name, value) in &parts.headers {
+        ask.insert(format!("header:{name}"), String::from_utf8_lossy(value.as_bytes()).into_owned());
+    }
+    ask.insert("path".to_owned(), parts.uri.path().to_owned());
+    state.asked.lock().unwrap().push(ask.clone());
+    let mut response = Response::builder();
+    let (status, text) = match &state.manner {
+        Manner::Silent => std::future::pending().await,
+        Manner::Redirect(to) => {
+            response = response.header("location", to);
+            (302, String::new())
+        }
+        Manner::Always(status, text) => (*status, text.clone()),
+        Manner::Sound => granted(&ask, &state, &serde_json::json!({})),
+        Manner::With(more) => granted(&ask, &state, more),
+    };
+    Ok(response.status(status).body(Full::new(Bytes::from(text))).unwrap())
+}
+
+fn granted(ask: &BTreeMap<String, String>, state: &State, more: &serde_json::Value) -> (u16, String) {
+    let refused = |status, code: &str| {
+        (status, format!(r#"{{"error":"{code}","error_description":"{LEAK} refused","error_uri":"https://{LEAK}"}}"#))
+    };
+    if ask["path"] != "/token" || ask["header:content-type"] != "application/x-www-form-urlencoded" {
+        return refused(404, "invalid_request");
+    }
+    if client_of(ask).is_none_or(|(id, secret)| (id.as_str(), secret.as_str()) != CLIENT) {
+        return refused(401, "invalid_client");
+    }
+    let mut answer = serde_json::json!({"access_token": "access-1", "token_type": "bearer", "expires_in": 3600});
+    answer["scope"] = ask.get("scope").cloned().into();
+    match ask["grant_type"].as_str() {
+        "client_credentials" => {}
+        "refresh_token" => {
+            let mut next = state.refresh.lock().unwrap();
+            if ask.get("refresh_token") != Some(&next.0) {
+                return refused(400, "invalid_grant");
+            }
+            next.1 += 1;
+            next.0 = format!("refresh-{}", next.1);
+            answer["refresh_token"] = next.0.clone().into();
+        }
+        _ => return refused(400, "unsupported_grant_type"),
+    }
+    for (name, value) in more.as_object().unwrap() {
+        answer[name] = value.clone();
+    }
+    (200, answer.to_string())
+}
+
+fn client_of(ask: &BTreeMap<String, String>) -> Option<(String, String)> {
+    let pair = ask.get("header:authorization")?.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(pair).ok()?).ok()?;
+    let (id, secret) = pair.split_once(':')?;
+    let decoded = |text: &str| {
+        let form = format!("x={text}");
+        url::form_urlencoded::parse(form.as_bytes()).next().map(|(_, value)| value.into_owned())
+    };
+    Some((decoded(id)?, decoded(secret)?))
+}

@@ -1,0 +1,293 @@
+//! The SSH type as a whole: settings, hosts and narrowing here, certificates
+//! and signatures beside.
+
+mod keys;
+mod signing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::domain::{
+    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, Minted, NoIssuer, Principal, PrincipalId,
+    PrincipalKind, ProjectId, SecretFieldName,
+};
+use crate::outbound::{Outbound, OutboundRules};
+use crate::sealing::Plaintext;
+
+/// Of RFC 8032's second test vector.
+const CALLER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM";
+const NOW: i64 = 1_800_000_000;
+
+struct Eights;
+
+impl Entropy for Eights {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+        buffer.fill(8);
+        Ok(())
+    }
+}
+
+fn ca(more: &str) -> Settings {
+    let json = format!(
+        r#"{{"auth_method":"ca-key","hosts":["*.gpu.example.com"],"principals":{{"read":["view@{{host}}"],"write":["train"]}}{more}}}"#
+    );
+    let settings: Settings = serde_json::from_str(&json).unwrap();
+    Ssh.check(&settings).unwrap();
+    settings
+}
+
+fn private(pins: &[String]) -> Settings {
+    let json = serde_json::json!({
+        "auth_method": "private-key", "hosts": ["*.gpu.example.com"], "username": "trainer", "host_keys": pins,
+    });
+    let settings: Settings = serde_json::from_value(json).unwrap();
+    Ssh.check(&settings).unwrap();
+    settings
+}
+
+fn kind() -> ResourceTypeName {
+    ResourceTypeName::parse("ssh-host").unwrap()
+}
+
+fn ask(host: &str, access: AccessLevel, public_key: Option<&str>) -> Ask {
+    let parameters = public_key.map(|line| ("public_key".to_owned(), line.to_owned()));
+    let resource = ResourceId::canonical(host).unwrap();
+    Ask { resource_type: kind(), resource, access, parameters: parameters.into_iter().collect() }
+}
+
+fn secret(fields: &[(&str, &str)]) -> SourceCredential {
+    let field =
+        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
+    SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
+}
+
+fn upstream() -> Upstream {
+    let rules = OutboundRules {
+        allowed_endpoints: Vec::new(),
+        extra_roots_pem: None,
+        connect_timeout: Duration::from_secs(5),
+        call_timeout: Duration::from_secs(10),
+        implicit_identities: Vec::new(),
+    };
+    Upstream {
+        outbound: Arc::new(Outbound::new(rules).unwrap()),
+        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(NOW))),
+        entropy: Arc::new(Eights),
+        identities: Arc::new(NoIssuer),
+        subject: None,
+    }
+}
+
+fn attribution() -> Attribution {
+    let project = ProjectId::from_bytes([1; 16]);
+    let principal = Principal {
+        id: PrincipalId::from_bytes([2; 16]),
+        project,
+        name: "anna".parse().unwrap(),
+        kind: PrincipalKind::User,
+        description: String::new(),
+        created_by: None,
+        created_at: Timestamp::from_seconds(0),
+    };
+    Attribution { principal, project, issuance: IssuanceId::from_bytes([3; 16]) }
+}
+
+async fn mint(settings: &Settings, secret: &SourceCredential, ask: &Ask, ttl: u32) -> Result<Minted, UpstreamError> {
+    let scope = Ssh.narrow(settings, ask).unwrap();
+    let (upstream, attribution) = (upstream(), attribution());
+    let minted = Ssh.mint(&upstream, settings, secret, None, &scope, Ttl::seconds(ttl), &attribution);
+    minted.await.map(|outcome| outcome.minted)
+}
+
+fn refused(method: &str, json: &str) -> String {
+    let method = AuthMethodName::parse(method).unwrap();
+    crate::connectors::AnyConnectorType::parse_settings(&Ssh, &method, json).unwrap_err().0[0].field.clone()
+}
+
+#[test]
+fn a_host_has_one_spelling() {
+    let hosts = ["a.example.com".to_owned(), "*".to_owned()];
+    let canonical = |raw: &str| hosts::canonical(&hosts, &kind(), Some(raw)).map(|id| id.to_string());
+    for (raw, id) in [
+        ("gpu1", "gpu1"),
+        ("GPU1.Example.COM.", "gpu1.example.com"),
+        ("gpu1:22", "gpu1"),
+        ("gpu1:2222", "gpu1:2222"),
+        ("[gpu1]:2222", "gpu1:2222"),
+        ("ssh://gpu1:2222/", "gpu1:2222"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("::1", "[::1]"),
+        ("[0:0::1]:2222", "[::1]:2222"),
+    ] {
+        assert_eq!(canonical(raw).as_deref(), Ok(id), "{raw}");
+    }
+    for raw in [
+        "",
+        "trainer@gpu1",
+        "-oProxyCommand=x",
+        "a.-b",
+        "gpu1:",
+        "gpu1:0",
+        "gpu1:022",
+        "gpu1:+22",
+        "gpu1:65536",
+        "a b",
+        "a..b",
+        "gpu*",
+        "[::1",
+        "[::1]2222",
+        "a/b",
+        "ssh://a/b",
+        "a:1:2",
+        "xn--ü",
+    ] {
+        assert_eq!(canonical(raw).unwrap_err().field, "resource_id", "{raw}");
+    }
+    assert!(hosts::canonical(&hosts, &kind(), None).is_err(), "which of them?");
+    assert_eq!(hosts::canonical(&hosts[..1], &kind(), None).unwrap().as_str(), "a.example.com");
+}
+
+#[test]
+fn a_glob_covers_names_on_its_port_alone() {
+    let covers = |glob: &str, host: &str| hosts::served(&[glob.to_owned()], &hosts::Host::parse(host).unwrap());
+    for (glob, host, fits) in [
+        ("*.gpu.example.com", "a.gpu.example.com", true),
+        ("*.GPU.example.com", "a.gpu.example.com", true),
+        ("*.gpu.example.com", "gpu.example.com", false),
+        ("*.gpu.example.com", "a.gpu.example.com.evil.org", false),
+        ("*.gpu.example.com", "a.gpu.example.com:2222", false),
+        ("*.gpu.example.com:2222", "a.gpu.example.com:2222", true),
+        ("*.gpu.example.com:*", "a.gpu.example.com:2222", true),
+        ("gpu1", "gpu1", true),
+        ("gpu1", "gpu11", false),
+        ("gpu1:2222", "gpu1", false),
+    ] {
+        assert_eq!(covers(glob, host), fits, "{glob} {host}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_are_refused_by_field() {
+    for (json, field) in [
+        (r#"{"hosts":[],"principals":{"read":["a"]}}"#, "settings.hosts"),
+        (r#"{"hosts":["a b"],"principals":{"read":["a"]}}"#, "settings.hosts"),
+        (r#"{"hosts":["root@a"],"principals":{"read":["a"]}}"#, "settings.hosts"),
+        (r#"{"hosts":["a"],"principals":{}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["a,root"]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":[""]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.1/8"]}"#, "settings.source_address"),
+        (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/33"]}"#, "settings.source_address"),
+        (
+            r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/8,0.0.0.0/0"]}"#,
+            "settings.source_address",
+        ),
+        (r#"{"hosts":["a"],"principals":{"read":["a"]},"force_command":"a\nb"}"#, "settings.force_command"),
+        (
+            r#"{"hosts":["a"],"principals":{"read":["a"]},"extensions":["permit-pty","permit-pty"]}"#,
+            "settings.extensions",
+        ),
+        (r#"{"hosts":["a"],"principals":{"read":["a"]},"extensions":["permit-everything"]}"#, "settings"),
+    ] {
+        assert_eq!(refused("ca-key", json), field, "{json}");
+    }
+    for (user, pins, field) in [
+        ("-l", r#""a ssh-ed25519 K""#, "settings.username"),
+        ("", r#""a ssh-ed25519 K""#, "settings.username"),
+        ("t", "", "settings.host_keys"),
+        ("t", r#""a ssh-ed25519""#, "settings.host_keys"),
+        ("t", r#""a ssh-rsa K""#, "settings.host_keys"),
+        ("t", r#""* ssh-ed25519 K""#, "settings.host_keys"),
+        ("t", r#""|1|x|y ssh-ed25519 K""#, "settings.host_keys"),
+        ("t", r#""@cert-authority a ssh-ed25519 K""#, "settings.host_keys"),
+        ("t", r#""b ssh-ed25519 K""#, "settings.host_keys"),
+    ] {
+        let key = CALLER.split(' ').nth(1).unwrap();
+        let json = format!(r#"{{"hosts":["a"],"username":"{user}","host_keys":[{pins}]}}"#).replace('K', key);
+        assert_eq!(refused("private-key", &json), field, "{json}");
+    }
+    for fits in ["10.0.0.0/8", "10.0.0.1", "0.0.0.0/0", "2001:db8::/32", "::1/128"] {
+        ca(&format!(r#","source_address":["{fits}"]"#));
+    }
+}
+
+#[test]
+fn narrowing_refuses_other_hosts_levels_and_keys() {
+    let settings = ca("");
+    let field =
+        |host: &str, access, key: Option<&str>| Ssh.narrow(&settings, &ask(host, access, key)).unwrap_err().field;
+    let read = AccessLevel::Read;
+    assert_eq!(field("other.example.com", read, Some(CALLER)), "resource_id");
+    assert_eq!(field("GPU1.gpu.example.com", read, Some(CALLER)), "resource_id", "not canonical");
+    assert_eq!(field("a.gpu.example.com", AccessLevel::Admin, Some(CALLER)), "access");
+    assert_eq!(field("a.gpu.example.com", read, None), "parameters.public_key");
+    assert_eq!(field("a.gpu.example.com", read, Some("hunter2")), "parameters.public_key");
+    let pin = format!("a.gpu.example.com {CALLER}");
+    let settings = private(std::slice::from_ref(&pin));
+    let field = |host: &str, key: Option<&str>| Ssh.narrow(&settings, &ask(host, read, key)).unwrap_err().field;
+    assert_eq!(field("b.gpu.example.com", None), "resource_id", "no key is pinned");
+    assert_eq!(field("a.gpu.example.com", Some(CALLER)), "parameters.public_key");
+}
+
+#[test]
+fn what_is_enforced_is_said_truthfully() {
+    let enforced = |settings: &Settings, host: &str, access, key: Option<&str>| {
+        Ssh.enforced(settings, &Ssh.narrow(settings, &ask(host, access, key)).unwrap())
+    };
+    let settings = ca(r#","source_address":["10.0.0.0/8"],"force_command":"run-job""#);
+    let read = enforced(&settings, "a.gpu.example.com", AccessLevel::Read, Some(CALLER));
+    assert_eq!(read.downscope, Downscope::Resource, "every principal names the host");
+    assert_eq!(
+        read.words,
+        "a.gpu.example.com read: principals view@a.gpu.example.com; from 10.0.0.0/8 only; runs run-job only"
+    );
+    let write = enforced(&settings, "a.gpu.example.com", AccessLevel::Write, Some(CALLER));
+    assert_eq!(write.downscope, Downscope::None, "{}", write.words);
+    assert!(write.words.contains("any host that trusts this CA"), "{}", write.words);
+    let pins = [format!("a.gpu.example.com {CALLER}")];
+    let alone = enforced(&private(&pins), "a.gpu.example.com", AccessLevel::Read, None);
+    assert_eq!(alone.downscope, Downscope::Resource);
+    let pins = [format!("a.gpu.example.com,b.gpu.example.com {CALLER}")];
+    let twin = enforced(&private(&pins), "a.gpu.example.com", AccessLevel::Read, None);
+    assert_eq!(twin.downscope, Downscope::None);
+    assert!(twin.words.contains("b.gpu.example.com"), "{}", twin.words);
+}
+
+#[test]
+fn a_caller_s_key_is_one_line_of_openssh() {
+    let base64 = CALLER.split(' ').nth(1).unwrap();
+    for line in [
+        CALLER.to_owned(),
+        format!("{CALLER} anna@laptop and more"),
+        format!("  {CALLER}\t"),
+        format!(r#"command="echo \"ssh-rsa AAAA\"",no-pty {CALLER}"#),
+    ] {
+        assert_eq!(public_key::of_caller(&line).unwrap().line(), CALLER, "{line}");
+    }
+    let cut = &CALLER[..CALLER.len() - 8];
+    for line in [
+        "".to_owned(),
+        "ssh-ed25519".to_owned(),
+        cut.to_owned(),
+        format!("ssh-rsa {base64}"),
+        format!("ssh-ed25519-cert-v01@openssh.com {base64}"),
+        format!("ssh-dss {base64}"),
+        format!("{}{}", "x".repeat(3000), CALLER),
+        format!(r#"command="never closed {CALLER}"#),
+    ] {
+        assert!(public_key::of_caller(&line).is_err(), "{line}");
+    }
+    // A short RSA key, and one more byte than the key has.
+    let short = fake::strings(&[b"ssh-rsa", &[1, 0, 1], &[&[0][..], &[0xa5; 128]].concat()]);
+    let long = fake::strings(&[b"ssh-rsa", &[1, 0, 1], &[&[0][..], &[0xa5; 256]].concat()]);
+    let line = |kind: &str, blob: &[u8]| {
+        use base64::Engine as _;
+        format!("{kind} {}", base64::engine::general_purpose::STANDARD.encode(blob))
+    };
+    assert!(public_key::of_caller(&line("ssh-rsa", &short)).is_err());
+    assert!(public_key::of_caller(&line("ssh-rsa", &long)).is_ok());
+    assert!(public_key::of_caller(&line("ssh-rsa", &[long.as_slice(), &[0]].concat())).is_err());
+    let sk = fake::strings(&[b"sk-ssh-ed25519@openssh.com", &[7; 32], b"ssh:"]);
+    assert!(public_key::of_caller(&line("sk-ssh-ed25519@openssh.com", &sk)).is_ok());
+}

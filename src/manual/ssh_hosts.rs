@@ -1,0 +1,36 @@
+//! # Hosts reached by SSH
+//!
+//! ## With a CA
+//!
+//! A certificate does not name the hosts it is for: its principals do. Name
+//! the host in them, and let each host list its own:
+//!
+//! ```text
+//! valetkey connector register gpus --type ssh --method ca-key \
+//!   --set 'hosts=*.gpu.example.com' \
+//!   --set 'principals={"read":["view@{host}"],"write":["train@{host}"]}' \
+//!   --secret ca_private_key=@ca
+//! # on gpu1.gpu.example.com, in sshd_config:
+//! TrustedUserCAKeys /etc/ssh/ca.pub
+//! AuthorizedPrincipalsFile /etc/ssh/principals/%u
+//! # and in /etc/ssh/principals/trainer:
+//! train@gpu1.gpu.example.com
+//! ```
+//!
+//! Without `{host}` every host that trusts the CA takes the certificate, and
+//! the reply says `downscope: none`. No host asks us about a certificate, so
+//! that none can be revoked: let them live shortly. A `force_command` and
+//! `source_address` of the settings are in every certificate as critical
+//! options: a host that does not know them lets nobody in.
+//!
+//! ## With a private key
+//!
+//! Where hosts trust nothing but a key, `valetkey ssh-agent` lends it: `ssh`
+//! asks the agent, the agent the daemon, and the daemon signs when the text is
+//! a sign-in as the configured user, in a session with a host that proved one
+//! of its pinned keys. This needs OpenSSH 8.9 or newer on the client, which
+//! tells the agent whom it talks to, and no agent forwarding. Hosts that show
+//! a host certificate, and host keys on P-521, cannot be pinned.
+//!
+//! A key with a passphrase is opened for each signature, which costs its
+//! rounds of bcrypt each time. Sealed as it is, it needs none.

@@ -1,0 +1,108 @@
+"""Unmodified Azure clients, and a bare registry client, one command a run; prints JSON.
+
+    azure_client.py CA seed ENTRA TENANT CLIENT BLOBS        secret on stdin; makes containers, each with a blob
+    azure_client.py CA assertion ENTRA TENANT CLIENT PEM     a token by certificate, as MSAL asks
+    azure_client.py CA wrong ENTRA TENANT CLIENT             a secret on stdin that is none
+    azure_client.py CA sas ACTION                            a signed URL on stdin; list, read, write, account
+    azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
+    azure_client.py CA blobs BLOBS                           a bearer token on stdin; lists containers
+    azure_client.py CA http METHOD URL                       a bearer token on stdin; the status
+"""
+
+import json
+import os
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.identity import CertificateCredential, ClientSecretCredential
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+CONTAINERS = ("datasets", "models")
+
+
+def entra(ca, authority):
+    return {"authority": authority, "disable_instance_discovery": True, "connection_verify": ca}
+
+
+def seed(ca, authority, tenant, client, blobs):
+    credential = ClientSecretCredential(tenant, client, sys.stdin.read(), **entra(ca, authority))
+    service = BlobServiceClient(blobs, credential=credential, connection_verify=ca)
+    for name in CONTAINERS:
+        container = service.create_container(name)
+        container.upload_blob("train/a.txt", b"train/a.txt")
+    return sorted(container.name for container in service.list_containers())
+
+
+def assertion(ca, authority, tenant, client, pem):
+    credential = CertificateCredential(tenant, client, pem, **entra(ca, authority))
+    return credential.get_token("https://vault.azure.net/.default").token
+
+
+def wrong(ca, authority, tenant, client):
+    credential = ClientSecretCredential(tenant, client, sys.stdin.read(), **entra(ca, authority))
+    return credential.get_token("https://vault.azure.net/.default").token
+
+
+def act(container, action):
+    if action == "list":
+        return sorted(blob.name for blob in container.list_blobs())
+    if action == "read":
+        return container.download_blob("train/a.txt").readall().decode()
+    if action == "write":
+        container.upload_blob(f"new-{time.time_ns()}.txt", b"new")
+        return "written"
+    if action == "create":
+        container.create_container()
+        return "created"
+    raise SystemExit(f"unknown action {action}")
+
+
+def sas(ca, action):
+    return act(ContainerClient.from_container_url(sys.stdin.read(), connection_verify=ca), action)
+
+
+def sas_env(ca, action, blobs):
+    token = os.environ["AZURE_STORAGE_SAS_TOKEN"]
+    return act(ContainerClient(blobs, "datasets", credential=token, connection_verify=ca), action)
+
+
+class Held:
+    def __init__(self, token):
+        self.token = token
+
+    def get_token(self, *_, **__):
+        return AccessToken(self.token, int(time.time()) + 600)
+
+
+def blobs(ca, url):
+    service = BlobServiceClient(url, credential=Held(sys.stdin.read()), connection_verify=ca)
+    return sorted(container.name for container in service.list_containers())
+
+
+def http(ca, method, url):
+    request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {sys.stdin.read()}"})
+    try:
+        with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=ca)) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+COMMANDS = {"seed": seed, "assertion": assertion, "wrong": wrong, "sas": sas, "sas-env": sas_env, "blobs": blobs, "http": http}
+
+
+def main():
+    ca, command, *arguments = sys.argv[1:]
+    try:
+        print(json.dumps({"ok": COMMANDS[command](ca, *arguments)}))
+    except (HttpResponseError, ClientAuthenticationError) as error:
+        code = getattr(error, "error_code", None)
+        print(json.dumps({"error": str(getattr(code, "value", code) or type(error).__name__)}))
+
+
+main()

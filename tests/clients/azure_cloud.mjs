@@ -1,0 +1,218 @@
+// Azure on loopback over https: Entra, the resource manager, and the token service of a registry.
+//
+//   node azure_cloud.mjs NPM_FOLDER PORT CERTIFICATE KEY FACTS
+//
+// FACTS is JSON: tenant, client, object, secret, certificate (PEM of the application), subscription, and registry
+// {host, service, key, certificate, rights}. Entra is oidc-provider, which checks secrets and makes the tokens; what it
+// does not know is checked before it: the assertion of a certificate must be RS256 by the registered certificate and
+// name it by its thumbprint, be for the token endpoint, by and about the application, live for ten minutes at most,
+// and be used once (MSAL pads the thumbprint, RFC 7515 does not: both are taken). The others take a token for themselves alone: signature, issuer, audience and end are checked.
+
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import https from 'node:https';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [npm, port, certificate, key, factsFile] = process.argv.slice(2);
+const load = (file) => import(pathToFileURL(path.join(npm, 'node_modules', file)).href);
+const { Provider } = await load('oidc-provider/lib/index.js');
+const jose = await load('jose/dist/webapi/index.js');
+
+const facts = JSON.parse(fs.readFileSync(factsFile, 'utf8'));
+const { tenant, client, object, secret, subscription, registry } = facts;
+const home = `https://127.0.0.1:${port}`;
+const issuer = `https://sts.windows.net/${tenant}/`;
+const tokenEndpoint = `${home}/${tenant}/oauth2/v2.0/token`;
+const MANAGEMENT = 'https://management.azure.com';
+const REGISTRIES = 'https://containerregistry.azure.net';
+const CLUSTERS = '6dae42f8-4368-4678-94ff-3960e28e3630';
+const AUDIENCES = [MANAGEMENT, REGISTRIES, 'https://storage.azure.com', 'https://vault.azure.net', CLUSTERS];
+
+const application = await jose.importX509(facts.certificate, 'RS256');
+const thumbprint = crypto.createHash('sha1').update(new crypto.X509Certificate(facts.certificate).raw).digest('base64url');
+const own = await jose.generateKeyPair('RS256', { extractable: true });
+const jwk = { ...(await jose.exportJWK(own.privateKey)), kid: 'entra', use: 'sig', alg: 'RS256' };
+
+const provider = new Provider(issuer, {
+  clients: [{
+    client_id: client, client_secret: secret, grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
+    token_endpoint_auth_method: 'client_secret_post',
+  }],
+  jwks: { keys: [jwk] },
+  routes: { token: '/oauth2/v2.0/token' },
+  ttl: { ClientCredentials: 3600 },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, resource) => ({
+        scope: '', audience: resource, accessTokenTTL: 3600, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+      }),
+    },
+  },
+  formats: {
+    customizers: {
+      jwt(_, token, jwt) {
+        const aud = String(jwt.payload.aud).replace(/^api:\/\/clusters$/, CLUSTERS);
+        Object.assign(jwt.payload, { aud, nbf: jwt.payload.iat, tid: tenant, oid: object, appid: client });
+      },
+    },
+  },
+});
+const entra = provider.callback();
+
+const seen = new Set();
+async function assertionHolds(text) {
+  try {
+    const { payload, protectedHeader } = await jose.jwtVerify(text, application, {
+      algorithms: ['RS256'], audience: tokenEndpoint, issuer: client, subject: client,
+      requiredClaims: ['exp', 'iat', 'jti'],
+    });
+    const fresh = !seen.has(payload.jti);
+    seen.add(payload.jti);
+    return fresh && (protectedHeader.x5t ?? '').replace(/=+$/, '') === thumbprint && payload.exp - payload.iat <= 600;
+  } catch {
+    return false;
+  }
+}
+
+async function claimsFor(request, audience) {
+  const text = (request.headers.authorization ?? '').replace(/^Bearer /, '');
+  return tokenFor(text, audience);
+}
+
+async function tokenFor(text, audience) {
+  try {
+    const { payload } = await jose.jwtVerify(text, own.publicKey, { algorithms: ['RS256'], issuer, audience });
+    return payload;
+  } catch {
+    return undefined;
+  }
+}
+
+function entraError(response, code, error) {
+  const description = `AADSTS${code}: refused. Trace ID: none`;
+  return send(response, 401, { error, error_description: description, error_codes: [code] });
+}
+
+async function token(request, response, form) {
+  if (form.client_assertion !== undefined) {
+    const kind = form.client_assertion_type === 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+    if (!kind || form.client_secret !== undefined || !(await assertionHolds(form.client_assertion))) {
+      return entraError(response, 700027, 'invalid_client');
+    }
+    form.client_secret = secret;
+  }
+  const audience = AUDIENCES.find((one) => (form.scope ?? '').replace(/\/\/?\.default$/, '') === one);
+  if (audience === undefined) return entraError(response, 500011, 'invalid_resource');
+  const resource = audience === CLUSTERS ? 'api://clusters' : audience;
+  request.body = { grant_type: form.grant_type, client_id: form.client_id, client_secret: form.client_secret, resource };
+  request.url = '/oauth2/v2.0/token';
+  const end = response.end.bind(response);
+  response.end = (text) => {
+    if (response.statusCode === 200) return end(text);
+    const said = { ...JSON.parse(text), error_codes: [7000215] };
+    const body = JSON.stringify(said);
+    response.setHeader('content-length', Buffer.byteLength(body));
+    return end(body);
+  };
+  return entra(request, response);
+}
+
+const subscriptionPath = `/subscriptions/${subscription}`;
+const cluster = `${subscriptionPath}/resourceGroups/ml/providers/Microsoft.ContainerService/managedClusters/train`;
+const clusterHost = 'train-dns.hcp.westeurope.azmk8s.io';
+
+function kubeconfig() {
+  const base64 = (text) => Buffer.from(text).toString('base64');
+  return base64([
+    'apiVersion: v1', 'clusters:', '- name: train', '  cluster:', `    server: https://${clusterHost}:443`,
+    `    certificate-authority-data: ${base64(facts.certificate)}`, 'users:', '- name: u', '  user:',
+    `    client-key-data: ${base64('the-key-of-the-cluster-admin')}`, '',
+  ].join('\n'));
+}
+
+function managed(method, url) {
+  const provided = (kind) => `${subscriptionPath}/providers/${kind}`;
+  switch (`${method} ${url.pathname}`) {
+    case `GET ${subscriptionPath}`: return { subscriptionId: subscription };
+    case `GET ${provided('Microsoft.Storage/storageAccounts')}`: return { value: [] };
+    case `GET ${provided('Microsoft.ContainerRegistry/registries')}`:
+      return { value: [{ properties: { loginServer: registry.host } }] };
+    case `GET ${provided('Microsoft.ContainerService/managedClusters')}`:
+      if (url.searchParams.get('$skiptoken') === 'second') return { value: [{ id: cluster.replace(/train$/, 'Serve') }] };
+      return { value: [{ id: cluster }], nextLink: `${home}${url.pathname}?api-version=x&$skiptoken=second` };
+    case `GET ${cluster}`: return { properties: { fqdn: clusterHost, aadProfile: { managed: true } } };
+    case `POST ${cluster}/listClusterUserCredential`: return { kubeconfigs: [{ name: 'u', value: kubeconfig() }] };
+    default: return undefined;
+  }
+}
+
+const registryKey = await jose.importPKCS8(registry.key, 'RS256');
+const x5c = [registry.certificate.replace(/-----[A-Z ]+-----|\s/g, '')];
+async function registryToken(claims, seconds) {
+  const jwt = new jose.SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: 'JWT', x5c });
+  jwt.setIssuer('Azure Container Registry').setAudience(registry.host).setSubject(client).setJti(crypto.randomUUID());
+  return jwt.setIssuedAt().setNotBefore('0s').setExpirationTime(`${seconds}s`).sign(registryKey);
+}
+
+// The registry grants what the principal may do, and no error when that is less than asked.
+async function registryAnswer(pathname, form) {
+  if (form.service !== registry.host) return undefined;
+  if (pathname === '/oauth2/exchange' && form.grant_type === 'access_token' && form.tenant === tenant) {
+    const known = await tokenFor(form.access_token, [REGISTRIES, MANAGEMENT]);
+    return known && { refresh_token: await registryToken({ use: 'refresh' }, 3 * 3600) };
+  }
+  if (pathname !== '/oauth2/token' || form.grant_type !== 'refresh_token') return undefined;
+  try {
+    const checked = { algorithms: ['RS256'], audience: registry.host, issuer: 'Azure Container Registry' };
+    const key = await jose.importX509(registry.certificate, 'RS256');
+    const { payload } = await jose.jwtVerify(form.refresh_token, key, checked);
+    if (payload.use !== 'refresh') return undefined;
+  } catch {
+    return undefined;
+  }
+  const [kind, name, actions] = form.scope.split(':');
+  const rights = registry.rights[name] ?? [];
+  const granted = actions.split(',').filter((action) => rights.includes(action));
+  return { access_token: await registryToken({ access: [{ type: kind, name, actions: granted }] }, 4500) };
+}
+
+async function answer(request, response) {
+  const url = new URL(request.url, home);
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  const form = Object.fromEntries(new URLSearchParams(text));
+  if (request.method === 'POST' && url.pathname === `/${tenant}/oauth2/v2.0/token`) return token(request, response, form);
+  if (url.pathname === `/${tenant}/v2.0/.well-known/openid-configuration`) {
+    return send(response, 200, {
+      issuer: `${home}/${tenant}/v2.0`, token_endpoint: tokenEndpoint,
+      authorization_endpoint: `${home}/${tenant}/oauth2/v2.0/authorize`,
+    });
+  }
+  if (url.pathname.startsWith('/subscriptions')) {
+    if (!(await claimsFor(request, MANAGEMENT))) return send(response, 401, { error: { code: 'InvalidAuthenticationToken' } });
+    const body = managed(request.method, url);
+    return body ? send(response, 200, body) : send(response, 403, { error: { code: 'AuthorizationFailed' } });
+  }
+  if (url.pathname.startsWith('/oauth2/') && request.method === 'POST') {
+    const body = await registryAnswer(url.pathname, form);
+    return body ? send(response, 200, body) : send(response, 401, { errors: [{ code: 'UNAUTHORIZED' }] });
+  }
+  return send(response, 404, {});
+}
+
+function send(response, status, body) {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+const files = { cert: fs.readFileSync(certificate), key: fs.readFileSync(key) };
+https.createServer(files, (request, response) => {
+  answer(request, response).catch((error) => {
+    console.error(error);
+    response.writeHead(500).end();
+  });
+}).listen(Number(port), '127.0.0.1');

@@ -1,0 +1,155 @@
+//! Registries through the real daemon and command line, against Debian's own registry and stock skopeo: a token of one
+//! repository does what it was minted for and nothing beside it, and the password goes where it was agreed to.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::rig::registry::{HTPASSWD, IDENTITY, ROBOT, Registry};
+use crate::rig::vault::{Outcome, Setup, Vault};
+
+fn vault(registry: &Registry) -> Vault {
+    let roots = format!("extra_roots = {:?}", registry.authority.ca.display().to_string());
+    let mut endpoints = vec![registry.url()];
+    if registry.token_url.is_some() {
+        endpoints.push(registry.token_service().to_owned());
+    }
+    let endpoints: Vec<&str> = endpoints.iter().map(String::as_str).collect();
+    Setup::new().reaching(&endpoints).with("outbound", roots).start()
+}
+
+fn login((name, password): (&str, &str)) -> Value {
+    json!({ "username": name, "password": password })
+}
+
+/// Registers a connector of this registry as alice.
+fn register(vault: &Vault, registry: &Registry, name: &str, secrets: &Value, more: &[&str]) -> Outcome {
+    let host = format!("registry={}", registry.host);
+    let mut arguments = vec!["connector", "register", name, "--type", "docker", "--method", "password"];
+    arguments.extend_from_slice(&["--secrets", "-", "--set", &host, "--access-max", "admin", "-o", "json"]);
+    arguments.extend_from_slice(more);
+    vault.cli_with("alice", &arguments, &secrets.to_string())
+}
+
+fn mint(vault: &Vault, registry: &Registry, connector: &str, repository: &str, access: &str) -> Outcome {
+    let resource = format!("{}/{repository}", registry.host);
+    let arguments = ["mint", "--connector", connector, "--resource", &resource, "--access", access, "-o", "json"];
+    vault.cli("bob", &arguments)
+}
+
+fn token_of(outcome: &Outcome) -> String {
+    let said = outcome.json();
+    said["bearer_token"]["token"].as_str().unwrap_or_else(|| panic!("no token in {said}")).to_owned()
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome) {
+    assert_ne!(outcome.code, 0, "{outcome}");
+    let said = outcome.stderr.to_lowercase();
+    assert!(
+        said.contains("unauthorized") || said.contains("authentication required") || said.contains("denied"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_token_of_one_repository_does_what_it_was_minted_for_and_no_more() {
+    let registry = Registry::with_tokens();
+    let vault = vault(&registry);
+    let token_url = format!("token_url={}", registry.token_url.as_deref().unwrap());
+    let made = register(&vault, &registry, "images", &login(ROBOT), &["--set", &token_url]).json();
+    assert_eq!(made["verification"]["state"], "verified", "{made}");
+    let write = mint(&vault, &registry, "images", "team/model", "write");
+    assert_eq!(write.json()["downscope"], "resource", "{write}");
+    let writes = token_of(&write);
+    registry.push("team/model", &writes).ok();
+    registry.pull("team/model", &writes).ok();
+    refused(&registry.push("team/other", &writes));
+    refused(&registry.delete("team/model", &writes));
+    let reads = token_of(&mint(&vault, &registry, "images", "team/model", "read"));
+    registry.pull("team/model", &reads).ok();
+    refused(&registry.push("team/model", &reads));
+    refused(&registry.pull("team/other", &reads));
+    // One letter of the signature, and one that has ended.
+    let flipped: String =
+        reads.char_indices().map(|(at, c)| if at + 9 == reads.len() { swapped(c) } else { c }).collect();
+    refused(&registry.pull("team/model", &flipped));
+    refused(&registry.pull("team/model", &registry.expired("repository:team/model:pull")));
+    // The reply's end is the token's own.
+    let said = mint(&vault, &registry, "images", "team/model", "read").json();
+    let ends: jiff::Timestamp = said["expires_at"].as_str().unwrap().parse().unwrap();
+    assert!((0..=121).contains(&(ends.as_second() - jiff::Timestamp::now().as_second())), "{said}");
+    // Docker's configuration has the token where Docker looks for it.
+    let resource = format!("{}/team/model", registry.host);
+    let config = ["mint", "--connector", "images", "--resource", &resource, "--format", "docker-config"];
+    let config = vault.cli("bob", &config).json();
+    assert_eq!(config["auths"][&registry.host]["registrytoken"].as_str().unwrap().split('.').count(), 3, "{config}");
+    // The catalog, page by page, and what the login may not do.
+    registry.push("team/other", &token_of(&mint(&vault, &registry, "images", "team/other", "write"))).ok();
+    let list = ["connector", "list-resources", "images", "-o", "json"];
+    let ids = vault.cli("alice", &list).json()[0]["resource_ids"].clone();
+    assert_eq!(ids, json!([format!("{}/team/model", registry.host), format!("{}/team/other", registry.host)]));
+    mint(&vault, &registry, "images", "team/open", "read").ok();
+    let half = mint(&vault, &registry, "images", "team/open", "write").fails(1, "UPSTREAM_DENIED");
+    assert!(half.stderr.contains("push on "), "{half}");
+    mint(&vault, &registry, "images", "team/secret", "read").fails(1, "UPSTREAM_DENIED");
+    let whole = ["mint", "--connector", "images", "--resource", &registry.host, "-o", "json"];
+    vault.cli("bob", &whole).fails(1, "name a repository");
+    registry.delete("team/model", &token_of(&mint(&vault, &registry, "images", "team/model", "admin"))).ok();
+    // A wrong password is refused before anything is stored; nothing of it is logged.
+    let wrong = login((ROBOT.0, "wr0ng-password"));
+    register(&vault, &registry, "wrong", &wrong, &["--set", &token_url]).fails(1, "SOURCE_CREDENTIAL_REFUSED");
+    assert!(!vault.logs().contains("wr0ng-password") && !vault.logs().contains(ROBOT.1));
+    // What docker login keeps in place of a password mints the same.
+    let identity = json!({ "username": "<token>", "identity_token": IDENTITY });
+    register(&vault, &registry, "identity", &identity, &["--set", &token_url]).ok();
+    let token = token_of(&mint(&vault, &registry, "identity", "team/other", "read"));
+    registry.pull("team/other", &token).ok();
+}
+
+fn swapped(letter: char) -> char {
+    if letter == 'A' { 'B' } else { 'A' }
+}
+
+#[test]
+fn a_registry_cannot_have_the_password_sent_to_another_host() {
+    let registry = Registry::with_tokens();
+    // The token service is reachable, and still nobody agreed to it for this connector.
+    let vault = vault(&registry);
+    let said = register(&vault, &registry, "images", &login(ROBOT), &[]).fails(1, "foreign_realm");
+    assert!(said.stderr.contains("set token_url"), "{said}");
+    assert_eq!(registry.asked(), 0, "the password was sent");
+    // Agreed to, it cannot be moved without the password.
+    let token_url = format!("token_url={}", registry.token_url.as_deref().unwrap());
+    register(&vault, &registry, "images", &login(ROBOT), &["--set", &token_url]).ok();
+    let other = format!("token_url={}/token", registry.url());
+    let update = ["connector", "update", "images", "--set", &other, "--skip-verify"];
+    vault.cli("alice", &update).fails(1, "SECRET_NEEDED_AGAIN");
+    // What the config does not name is not asked at all.
+    let closed = Setup::new().start();
+    register(&closed, &registry, "images", &login(ROBOT), &["--set", &token_url]).fails(1, "ADDRESS_REFUSED");
+}
+
+#[test]
+fn a_registry_with_passwords_alone_is_served_by_passthrough_or_not_at_all() {
+    let registry = Registry::with_htpasswd();
+    let vault = vault(&registry);
+    register(&vault, &registry, "tokens", &login(HTPASSWD), &[]).fails(1, "basic_only");
+    let basic = ["--set", "login=basic", "--secret-expires-in", "50m"];
+    let wrong = login((HTPASSWD.0, "wr0ng-password"));
+    register(&vault, &registry, "wrong", &wrong, &basic).fails(1, "SOURCE_CREDENTIAL_REFUSED");
+    register(&vault, &registry, "closed", &login(HTPASSWD), &basic).ok();
+    mint(&vault, &registry, "closed", "team/model", "write").fails(1, "PASSTHROUGH_OFF");
+    let open = [&basic[..], &["--allow-passthrough"]].concat();
+    register(&vault, &registry, "open", &login(HTPASSWD), &open).ok();
+    let said = mint(&vault, &registry, "open", "team/model", "write").json();
+    assert_eq!((&said["passthrough"], &said["downscope"]), (&json!(true), &json!("none")), "{said}");
+    let resource = format!("{}/team/model", registry.host);
+    let arguments = ["mint", "--connector", "open", "--resource", &resource, "--access", "write"];
+    let config = vault.cli("bob", &[&arguments[..], &["--format", "docker-config"]].concat()).ok();
+    let (file, empty) = (registry.file("auth.json"), registry.file("empty.json"));
+    fs::write(&file, &config.stdout).unwrap();
+    fs::write(&empty, "{}").unwrap();
+    registry.push_by("team/model", &file).ok();
+    refused(&registry.push_by("team/model", &empty));
+}
