@@ -20,6 +20,8 @@ mod matrix;
 pub mod oauth2;
 #[cfg(test)]
 pub(crate) mod paper;
+#[cfg(test)]
+mod promised;
 pub mod ssh;
 pub mod token_endpoint;
 pub mod typed;

@@ -132,7 +132,6 @@ impl Broker {
     /// Intent, key, cloud, result: in this order.
     async fn fly(&self, call: &Call, plan: &Plan, seat: Option<Seat>) -> Landing {
         if stored_settings(&plan.route.connector)?.exclusive {
-            // Its hand-out is a line by itself: the seat is left empty.
             return Box::pin(self.fly_alone(call, plan)).await;
         }
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
@@ -223,8 +222,8 @@ impl Broker {
         seat: Option<Seat>,
     ) -> Result<(), BrokerError> {
         let seat = seat.filter(|seat| !seat.is_closed());
-        let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
         let hand_out = seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at));
+        let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
         tx.lines.extend(hand_out.map(|line| self.ledger.stamp(line)));
         match self.store.commit(tx).await {
             Ok(_) => {

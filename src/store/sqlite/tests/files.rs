@@ -86,8 +86,8 @@ fn a_database_of_something_else_a_newer_and_an_altered_one_are_refused() {
     alter(&folder.path(), "PRAGMA application_id = 7");
     assert!(matches!(refusal(&folder), OpenError::Foreign { .. }));
     let folder = closed();
-    alter(&folder.path(), "PRAGMA user_version = 2");
-    assert!(matches!(refusal(&folder), OpenError::NewerSchema { found: 2, known: 1 }));
+    alter(&folder.path(), "PRAGMA user_version = 9");
+    assert!(matches!(refusal(&folder), OpenError::NewerSchema { found: 9, known: 2 }));
     for altered in [
         "DROP TRIGGER ledger_is_never_updated",
         "CREATE TABLE more (x)",
