@@ -17,11 +17,22 @@ say() { printf '== %s\n' "$*" >&2; }
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -- "$@"; fi; }
 
+# Where this machine gets Debian's own packages from, whatever form its lists have.
+debian_mirror() {
+    # shellcheck disable=SC2016 # apt fills these in, not the shell.
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $1" 'Component: main' \
+        | head -n 1
+}
+
 # apt with one source list of our own, which the machine's lists do not have: sources.
 apt_sources() {
+    local release mirror
+    release="$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")"
+    mirror="$(debian_mirror "$release")"
+    [ -n "$mirror" ] || { say "apt knows no mirror of Debian $release; run apt-get update"; return 1; }
     mkdir -p "$work/apt/lists/partial"
-    printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian %s main\n' \
-        "$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")" >"$work/apt/sources.list"
+    printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$release" \
+        >"$work/apt/sources.list"
     apt-get -q -o "Dir::Etc::SourceList=$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o "Dir::State::Lists=$work/apt/lists" "$@" >&2
 }

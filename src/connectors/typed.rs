@@ -316,8 +316,8 @@ pub trait ConnectorType: Send + Sync + 'static {
         key_id: &str,
     ) -> Result<(), UpstreamError>;
 
-    /// Ends issued credentials at the cloud. True only when the cloud will
-    /// refuse them from now on.
+    /// Ends issued credentials at the cloud. True only when the cloud has ended
+    /// them: what it remembers of its own answers may last some seconds more.
     async fn revoke(
         &self,
         upstream: &Upstream,

@@ -1,5 +1,5 @@
 //! Revoke issuances, and say what is really so: `withdrawn` when the cloud
-//! still honours the credential, `revoked` only when it refuses it.
+//! still honours the credential, `revoked` only when it has ended it.
 
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +127,11 @@ impl Broker {
             Revocable::Single => {}
         }
         match self.ask_cloud_to_revoke(call, entry, issuance).await {
-            Ok(Ok(true)) => (IssuanceState::Revoked, "the cloud refuses it from now on".to_owned()),
+            // Nothing shorter is true: an API server of Kubernetes, for one, remembers its last answers for 10 s.
+            Ok(Ok(true)) => {
+                let note = "ended at the cloud; a server that let it in a moment ago may do so for some seconds more";
+                (IssuanceState::Revoked, note.to_owned())
+            }
             Ok(Ok(false)) => withdrawn(""),
             Ok(Err(error)) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
             Err(error) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),

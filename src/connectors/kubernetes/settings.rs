@@ -65,8 +65,9 @@ pub struct Cluster {
     #[schemars(title = "Audiences", length(max = 32), example = ["https://vault.example.com"])]
     pub audiences: Vec<String>,
     /// Bind each token to a Secret made for it, so that a revoke ends it: the
-    /// API server refuses a token whose Secret is gone. Needs create and
-    /// delete on secrets in the accounts' namespaces.
+    /// API server refuses a token whose Secret is gone, 10 seconds after it
+    /// last took it at the latest (its token cache). Needs create and delete
+    /// on secrets in the accounts' namespaces.
     #[serde(default, skip_serializing_if = "is_false")]
     #[schemars(title = "Bind to a Secret", example = false)]
     pub bind_to_secret: bool,
