@@ -3,6 +3,8 @@
     azure_client.py CA seed ENTRA TENANT CLIENT BLOBS        secret on stdin; makes containers, each with a blob
     azure_client.py CA assertion ENTRA TENANT CLIENT PEM     a token by certificate, as MSAL asks
     azure_client.py CA wrong ENTRA TENANT CLIENT             a secret on stdin that is none
+    azure_client.py CA federated ENTRA TENANT CLIENT         a federated assertion on stdin, as azure-identity sends it
+    azure_client.py CA door URL                              the test's own door of the stand-in; JSON on stdin
     azure_client.py CA sas ACTION                            a signed URL on stdin; list, read, write, account
     azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
     azure_client.py CA blobs BLOBS                           a bearer token on stdin; lists containers
@@ -11,6 +13,7 @@
 
 import json
 import os
+import re
 import ssl
 import sys
 import time
@@ -19,7 +22,7 @@ import urllib.request
 
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
-from azure.identity import CertificateCredential, ClientSecretCredential
+from azure.identity import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 CONTAINERS = ("datasets", "models")
@@ -46,6 +49,21 @@ def assertion(ca, authority, tenant, client, pem):
 def wrong(ca, authority, tenant, client):
     credential = ClientSecretCredential(tenant, client, sys.stdin.read(), **entra(ca, authority))
     return credential.get_token("https://vault.azure.net/.default").token
+
+
+def federated(ca, authority, tenant, client):
+    text = sys.stdin.read()
+    credential = ClientAssertionCredential(tenant, client, lambda: text, **entra(ca, authority))
+    try:
+        return credential.get_token("https://vault.azure.net/.default").token
+    except ClientAuthenticationError as error:
+        # The library keeps Entra's number in its message only.
+        return {"refused": re.search(r"AADSTS\d+", error.message).group()}
+
+
+def door(ca, url):
+    with urllib.request.urlopen(url, sys.stdin.read().encode(), context=ssl.create_default_context(cafile=ca)) as answer:
+        return json.load(answer)
 
 
 def act(container, action):
@@ -93,7 +111,10 @@ def http(ca, method, url):
         return error.code
 
 
-COMMANDS = {"seed": seed, "assertion": assertion, "wrong": wrong, "sas": sas, "sas-env": sas_env, "blobs": blobs, "http": http}
+COMMANDS = {
+    "seed": seed, "assertion": assertion, "wrong": wrong, "federated": federated, "door": door, "sas": sas,
+    "sas-env": sas_env, "blobs": blobs, "http": http,
+}
 
 
 def main():

@@ -6,7 +6,10 @@
 // {host, service, key, certificate, rights}. Entra is oidc-provider, which checks secrets and makes the tokens; what it
 // does not know is checked before it: the assertion of a certificate must be RS256 by the registered certificate and
 // name it by its thumbprint, be for the token endpoint, by and about the application, live for ten minutes at most,
-// and be used once (MSAL pads the thumbprint, RFC 7515 does not: both are taken). The others take a token for themselves alone: signature, issuer, audience and end are checked.
+// and be used once. An assertion of somebody else's issuer needs a federated credential, set by POST /fake/federated
+// {issuer, subject, audience, ca, ahead}: found by discovery over https that `ca` vouches for, RS256 by a published key,
+// for that audience and of that subject to the letter, not ended `ahead` seconds from now. /fake/heard gives the last one
+// of an issuer. (MSAL pads the thumbprint, RFC 7515 does not: both are taken). The others take a token for themselves alone: signature, issuer, audience and end are checked.
 
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -78,6 +81,43 @@ async function assertionHolds(text) {
   }
 }
 
+const federated = new Map();
+const heard = new Map();
+
+function fetchJson(url, ca) {
+  return new Promise((resolve, reject) => {
+    https.get(url, { ca, timeout: 10_000 }, async (answer) => {
+      let text = '';
+      for await (const chunk of answer) text += chunk;
+      try { resolve(JSON.parse(text)); } catch (error) { reject(error); }
+    }).on('error', reject);
+  });
+}
+
+// Entra's number for what is wrong with a federated assertion; nothing when it holds.
+async function federatedProblem(text, from) {
+  const trust = federated.get(from);
+  if (trust === undefined) return 700211;
+  heard.set(from, text);
+  let payload;
+  try {
+    const found = await fetchJson(`${from}/.well-known/openid-configuration`, trust.ca);
+    const keys = jose.createLocalJWKSet(await fetchJson(found.jwks_uri, trust.ca));
+    const currentDate = new Date(Date.now() + (trust.ahead ?? 0) * 1000);
+    const requiredClaims = ['exp', 'iat', 'sub', 'aud'];
+    ({ payload } = await jose.jwtVerify(text, keys, { algorithms: ['RS256'], issuer: found.issuer, currentDate, requiredClaims }));
+  } catch (error) {
+    return error.code === 'ERR_JWT_EXPIRED' ? 700024 : 700027;
+  }
+  if (payload.iss !== from) return 700211;
+  if (payload.aud !== trust.audience) return 700212;
+  return payload.sub === trust.subject ? undefined : 700213;
+}
+
+function issuerOf(text) {
+  try { return jose.decodeJwt(text).iss; } catch { return undefined; }
+}
+
 async function claimsFor(request, audience) {
   const text = (request.headers.authorization ?? '').replace(/^Bearer /, '');
   return tokenFor(text, audience);
@@ -100,7 +140,12 @@ function entraError(response, code, error) {
 async function token(request, response, form) {
   if (form.client_assertion !== undefined) {
     const kind = form.client_assertion_type === 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-    if (!kind || form.client_secret !== undefined || !(await assertionHolds(form.client_assertion))) {
+    if (!kind || form.client_secret !== undefined) return entraError(response, 700027, 'invalid_client');
+    const from = issuerOf(form.client_assertion);
+    if (from !== undefined && from !== client) {
+      const problem = await federatedProblem(form.client_assertion, from);
+      if (problem !== undefined) return entraError(response, problem, 'invalid_client');
+    } else if (!(await assertionHolds(form.client_assertion))) {
       return entraError(response, 700027, 'invalid_client');
     }
     form.client_secret = secret;
@@ -192,6 +237,12 @@ async function answer(request, response) {
       authorization_endpoint: `${home}/${tenant}/oauth2/v2.0/authorize`,
     });
   }
+  if (url.pathname === '/fake/federated') {
+    const ask = JSON.parse(text);
+    federated.set(ask.issuer, ask);
+    return send(response, 200, {});
+  }
+  if (url.pathname === '/fake/heard') return send(response, 200, { assertion: heard.get(JSON.parse(text).issuer) });
   if (url.pathname.startsWith('/subscriptions')) {
     if (!(await claimsFor(request, MANAGEMENT))) return send(response, 401, { error: { code: 'InvalidAuthenticationToken' } });
     const body = managed(request.method, url);

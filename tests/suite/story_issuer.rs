@@ -65,12 +65,15 @@ impl World {
 }
 
 fn issuing(setup: Setup, cloud: &str) -> (Vault, String) {
+    vouching(setup.reaching(&[cloud]))
+}
+
+/// A vault that is an issuer, and its URL.
+pub fn vouching(setup: Setup) -> (Vault, String) {
     let [port] = ports::free::<1>();
     let issuer = format!("https://127.0.0.1:{port}");
-    let setup = setup
-        .with("issuer", format!("url = \"{issuer}\""))
-        .with("issuer", format!("listen = \"127.0.0.1:{port}\""))
-        .reaching(&[cloud]);
+    let setup =
+        setup.with("issuer", format!("url = \"{issuer}\"")).with("issuer", format!("listen = \"127.0.0.1:{port}\""));
     (setup.start(), issuer)
 }
 
@@ -91,7 +94,8 @@ fn oidc(arguments: &[&str], token: &str) -> Result<Value, String> {
     if answer["ok"] == true { Ok(answer["value"].clone()) } else { Err(answer["code"].to_string()) }
 }
 
-fn forged(token: &str, how: &[&str]) -> String {
+/// The token with one thing wrong.
+pub fn forged(token: &str, how: &[&str]) -> String {
     oidc(&[&["forge"], how].concat(), token).unwrap().as_str().unwrap().to_owned()
 }
 

@@ -24,7 +24,7 @@ use super::upstream_source::Sourcing;
 const MAKING: Doing = Doing {
     permissions: &["iam.serviceAccountKeys.create"],
     remedy: "grant iam.serviceAccountKeys.create on the service account to itself, and let the organisation policy \
-             allow keys",
+             allow keys; an account has ten at most",
 };
 const DELETING: Doing = Doing {
     permissions: &["iam.serviceAccountKeys.delete"],

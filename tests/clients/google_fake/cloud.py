@@ -112,6 +112,12 @@ class Cloud:
         }
         self.locations = ["asia", "europe", "europe-west4", "us", "us-central1"]
 
+    def account(self, name, without):
+        """An account of one test alone, or what it may do from now on: all but these."""
+        account = self.accounts.setdefault(f"{name}@{DOMAIN}", Account(name))
+        account.may = (EVERYTHING | KEY_ADMIN) - set(without)
+        return {"email": account.email}
+
     def new_key(self, email):
         """A new key of this account, as Google's file."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

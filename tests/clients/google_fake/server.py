@@ -89,7 +89,10 @@ def fake(cloud, what, body):
     if what == "bucket":
         cloud.buckets[ask["name"]] = {name: name.encode() for name in ask["objects"]}
         return {}
+    if what == "account":
+        return cloud.account(ask["name"], ask.get("without", []))
     if what == "provider":
+        # `ca` is PEM of whom to trust at `jwks_uri`; `subjects` is the attribute condition: how a `sub` must begin.
         cloud.providers[ask["name"]] = {"key": None, **ask}
         return {}
     if what == "subject":

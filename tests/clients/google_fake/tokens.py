@@ -5,6 +5,7 @@ Each refuses what the real one documents as refused: signature, audience, issuer
 
 import base64
 import json
+import ssl
 import time
 import urllib.parse
 
@@ -18,6 +19,8 @@ from cloud import (
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 TYPE = "urn:ietf:params:oauth:token-type:"
+SUBJECT_BYTES_MAX = 127
+KEYS_MAX = 10
 # Google's clocks and its clients' differ by this much at most.
 SKEW = 60
 
@@ -117,7 +120,9 @@ def federated(cloud, fields):
     try:
         key = provider["key"]
         if provider["jwks_uri"]:
-            key = jwt.PyJWKClient(provider["jwks_uri"], cache_keys=False).get_signing_key_from_jwt(text).key
+            trusted = ssl.create_default_context(cadata=provider.get("ca"))
+            keys = jwt.PyJWKClient(provider["jwks_uri"], cache_keys=False, timeout=10, ssl_context=trusted)
+            key = keys.get_signing_key_from_jwt(text).key
         claims = jwt.decode(
             text, key, ["RS256", "ES256"], audience=provider["audiences"], issuer=provider["issuer"],
             options={"require": ["exp", "iat", "sub", "aud", "iss"]},
@@ -126,6 +131,12 @@ def federated(cloud, fields):
         raise oauth_no("invalid_grant", f"ID Token is not acceptable: {type(error).__name__}") from None
     if claims["exp"] - claims["iat"] > 86400:
         raise oauth_no("invalid_grant", "The lifetime of the ID token is over 24 hours.")
+    if claims["exp"] <= time.time() + provider.get("ahead", 0):
+        raise oauth_no("invalid_grant", "The ID token has ended by the provider's clock.")
+    if not claims["sub"].startswith(provider.get("subjects", "")):
+        raise oauth_no("unauthorized_client", "The given credential is rejected by the attribute condition.")
+    if len(claims["sub"].encode()) > SUBJECT_BYTES_MAX:
+        raise oauth_no("invalid_request", "The mapped attribute google.subject exceeds 127 bytes.")
     pool = fields["audience"].split("/providers/")[0]
     return Token(f"principal:{pool}/subject/{claims['sub']}", scopes_of(fields.get("scope")), 3599)
 
@@ -159,6 +170,8 @@ def make_key(cloud, email, headers, body):
     if any(ask.get(name) != value for name, value in known.items()):
         raise api_no(400, "INVALID_ARGUMENT", "Unknown key type.")
     own_key(cloud, caller, email, "iam.serviceAccountKeys.create")
+    if len(cloud.accounts[email].keys) >= KEYS_MAX:
+        raise api_no(400, "FAILED_PRECONDITION", "Precondition check failed.")
     file = cloud.new_key(email)
     name = f"projects/{PROJECT}/serviceAccounts/{email}/keys/{file['private_key_id']}"
     return {"name": name, "privateKeyType": ask["privateKeyType"],

@@ -75,13 +75,20 @@ impl Cloud {
 
     /// A vault that reaches it.
     pub fn vault(&self) -> Vault {
-        Setup::new()
-            .reaching(&[self.cloud(), self.blobs()])
-            .with("outbound", format!("extra_roots = {:?}", self.ca()))
-            .start()
+        self.reached_by(Setup::new()).start()
     }
 
-    /// Registers a connector of the application, as alice.
+    /// The same, of a setup.
+    pub fn reached_by(&self, setup: Setup) -> Setup {
+        setup.reaching(&[self.cloud(), self.blobs()]).with("outbound", format!("extra_roots = {:?}", self.ca()))
+    }
+
+    /// Asks the test's own door of the stand-in.
+    pub fn ask(&self, what: &str, ask: &Value) -> Value {
+        self.client(&["door", &format!("{}/fake/{what}", self.cloud())], &ask.to_string())["ok"].clone()
+    }
+
+    /// Registers a connector of the application, as alice; with no secrets when they are empty.
     pub fn register(&self, vault: &Vault, name: &str, secrets: &str, more: &[&str]) -> Outcome {
         let (cloud, blobs) = (self.cloud(), self.blobs());
         let settings = [
@@ -95,7 +102,10 @@ impl Cloud {
             format!("blob_url={blobs}"),
         ];
         let mut arguments = vec!["connector", "register", name, "--type", "azure", "--method", "service-principal"];
-        arguments.extend(["--secrets", "-", "-o", "json"]);
+        arguments.extend(["-o", "json"]);
+        if !secrets.is_empty() {
+            arguments.extend(["--secrets", "-"]);
+        }
         arguments.extend(settings.iter().flat_map(|setting| ["--set", setting.as_str()]));
         arguments.extend_from_slice(more);
         vault.cli_with("alice", &arguments, secrets)

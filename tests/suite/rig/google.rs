@@ -57,6 +57,18 @@ impl Google {
         self.ask("key", &json!({"email": Self::email(name)}))
     }
 
+    /// An account of one test alone, which may do all but this; asked again, what it may do from then on.
+    pub fn account(&self, name: &str, without: &[&str]) -> String {
+        let email = self.ask("account", &json!({"name": name, "without": without}))["email"].clone();
+        email.as_str().expect("an e-mail is text").to_owned()
+    }
+
+    /// The ids of an account's keys.
+    pub fn keys(&self, name: &str) -> Vec<String> {
+        let keys = self.ask("keys", &json!({"email": Self::email(name)}))["keys"].clone();
+        serde_json::from_value(keys).expect("ids are text")
+    }
+
     /// A new bucket with these objects; the content of an object is its name.
     pub fn new_bucket(&self, objects: &[&str]) -> String {
         static MADE: AtomicU32 = AtomicU32::new(0);
@@ -72,13 +84,31 @@ impl Google {
 
     /// A token of this account, by its key and by Google's own flow.
     pub fn access_token(&self, name: &str) -> String {
+        self.token_by(&self.key(name)).ok().stdout.trim().to_owned()
+    }
+
+    /// What stock google-auth gets by this key file.
+    pub fn token_by(&self, key: &Value) -> Outcome {
         let program = "import sys, json\nfrom google.oauth2 import service_account as s\n\
                        from google.auth.transport.requests import Request\nfile = json.load(sys.stdin)\n\
                        file['token_uri'] = sys.argv[1] + '/token'\nscope = 'https://www.googleapis.com/auth/cloud-platform'\n\
                        c = s.Credentials.from_service_account_info(file, scopes=[scope])\nc.refresh(Request())\nprint(c.token)";
         let mut command = Command::new(cache::command("python"));
         command.args(["-c", program, &self.endpoint]);
-        outcome(&mut command, &self.key(name).to_string()).ok().stdout.trim().to_owned()
+        outcome(&mut command, &key.to_string())
+    }
+
+    /// What stock google-auth gets for this subject token at this provider.
+    pub fn exchange(&self, provider: &str, subject: &str) -> Outcome {
+        let program = "import sys\nfrom google.auth import identity_pool as i\nfrom google.auth.transport.requests import Request\n\
+                       class S(i.SubjectTokenSupplier):\n    def get_subject_token(self, context, request):\n        return sys.stdin.read()\n\
+                       class Here(Request):\n    def __call__(self, url, *a, **k):\n        \
+                       return super().__call__(url.replace('https://sts.googleapis.com', sys.argv[1]), *a, **k)\n\
+                       c = i.Credentials(audience=sys.argv[2], subject_token_type='urn:ietf:params:oauth:token-type:jwt', \
+                       token_url='https://sts.googleapis.com/v1/token', subject_token_supplier=S(), \
+                       scopes=['https://www.googleapis.com/auth/cloud-platform'])\nc.refresh(Here())\nprint(c.token)";
+        let mut command = Command::new(cache::command("python"));
+        outcome(command.args(["-c", program, &self.endpoint, provider]), subject)
     }
 
     /// A person's file, as gcloud writes it.
@@ -136,7 +166,19 @@ impl Google {
         secret: Option<(&str, &str)>,
         more: &[&str],
     ) -> Outcome {
-        let (endpoint, project) = (format!("endpoint_url={}", self.endpoint), format!("project_id={PROJECT}"));
+        Self::register_at(&self.endpoint, vault, name, method, secret, more)
+    }
+
+    /// The same with something between it and Google.
+    pub fn register_at(
+        endpoint: &str,
+        vault: &Vault,
+        name: &str,
+        method: &str,
+        secret: Option<(&str, &str)>,
+        more: &[&str],
+    ) -> Outcome {
+        let (endpoint, project) = (format!("endpoint_url={endpoint}"), format!("project_id={PROJECT}"));
         let mut arguments = vec!["connector", "register", name, "--type", "gcp", "--method", method, "-o", "json"];
         arguments.extend_from_slice(&["--set", &project, "--set", &endpoint]);
         let field = secret.map(|(field, _)| format!("{field}=-"));
