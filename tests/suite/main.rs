@@ -44,7 +44,6 @@ mod story_methods;
 mod story_oauth2;
 mod story_register;
 mod story_rotate;
-mod story_rotate_gcp;
 mod story_ssh;
 mod story_watch;
 mod thundering;
