@@ -3,7 +3,8 @@
     azure_client.py CA seed ENTRA TENANT CLIENT BLOBS        secret on stdin; makes containers, each with a blob
     azure_client.py CA assertion ENTRA TENANT CLIENT PEM     a token by certificate, as MSAL asks
     azure_client.py CA wrong ENTRA TENANT CLIENT             a secret on stdin that is none
-    azure_client.py CA federated ENTRA TENANT CLIENT         a federated assertion on stdin, as azure-identity sends it
+    azure_client.py CA federated ENTRA TENANT CLIENT         JSON [[TRUST, ASSERTION], ...] on stdin: for each, the
+                                                             federated credential is set, and azure-identity asks
     azure_client.py CA door URL                              the test's own door of the stand-in; JSON on stdin
     azure_client.py CA sas ACTION                            a signed URL on stdin; list, read, write, account
     azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
@@ -52,17 +53,26 @@ def wrong(ca, authority, tenant, client):
 
 
 def federated(ca, authority, tenant, client):
-    text = sys.stdin.read()
+    return [one_federated(ca, authority, tenant, client, *one) for one in json.load(sys.stdin)]
+
+
+def one_federated(ca, authority, tenant, client, trust, text):
+    knock(ca, authority + "/fake/federated", json.dumps(trust).encode())
     credential = ClientAssertionCredential(tenant, client, lambda: text, **entra(ca, authority))
     try:
-        return credential.get_token("https://vault.azure.net/.default").token
+        credential.get_token("https://vault.azure.net/.default")
+        return "taken"
     except ClientAuthenticationError as error:
         # The library keeps Entra's number in its message only.
-        return {"refused": re.search(r"AADSTS\d+", error.message).group()}
+        return re.search(r"AADSTS\d+", error.message).group()
 
 
 def door(ca, url):
-    with urllib.request.urlopen(url, sys.stdin.read().encode(), context=ssl.create_default_context(cafile=ca)) as answer:
+    return knock(ca, url, sys.stdin.read().encode())
+
+
+def knock(ca, url, body):
+    with urllib.request.urlopen(url, body, context=ssl.create_default_context(cafile=ca)) as answer:
         return json.load(answer)
 
 

@@ -98,17 +98,12 @@ impl Google {
         outcome(&mut command, &key.to_string())
     }
 
-    /// What stock google-auth gets for this subject token at this provider.
-    pub fn exchange(&self, provider: &str, subject: &str) -> Outcome {
-        let program = "import sys\nfrom google.auth import identity_pool as i\nfrom google.auth.transport.requests import Request\n\
-                       class S(i.SubjectTokenSupplier):\n    def get_subject_token(self, context, request):\n        return sys.stdin.read()\n\
-                       class Here(Request):\n    def __call__(self, url, *a, **k):\n        \
-                       return super().__call__(url.replace('https://sts.googleapis.com', sys.argv[1]), *a, **k)\n\
-                       c = i.Credentials(audience=sys.argv[2], subject_token_type='urn:ietf:params:oauth:token-type:jwt', \
-                       token_url='https://sts.googleapis.com/v1/token', subject_token_supplier=S(), \
-                       scopes=['https://www.googleapis.com/auth/cloud-platform'])\nc.refresh(Here())\nprint(c.token)";
+    /// What stock google-auth hears for each of these `[PROVIDER, SUBJECT_TOKEN]`: `taken`, or the code. The provider is
+    /// set before each.
+    pub fn exchanges(&self, asks: &Value) -> Value {
         let mut command = Command::new(cache::command("python"));
-        outcome(command.args(["-c", program, &self.endpoint, provider]), subject)
+        command.arg(cache::client_program("google_fake/exchange.py")).arg(&self.endpoint);
+        outcome(&mut command, &asks.to_string()).json()
     }
 
     /// A person's file, as gcloud writes it.
