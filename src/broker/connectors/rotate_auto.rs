@@ -26,16 +26,12 @@ use super::turns::Turn;
 /// For one call about a key, the look at who asks included.
 const KEY_DEADLINE: Duration = Duration::from_secs(20);
 /// For all tries to verify a new key.
-const VERIFY_DEADLINE: Duration = Duration::from_secs(40);
-/// Pauses between tries: a cloud needs seconds until all of it knows a key.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
+const VERIFY_DEADLINE: Duration = Duration::from_secs(100);
+/// Pauses between tries: a cloud needs seconds until all of it knows a key, and
+/// Google speaks of a minute and more.
+const PAUSES_MS: [u64; 9] = [250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 20_000, 30_000];
+/// Pauses between tries to delete: the key that asks was accepted already.
+const DELETE_PAUSES: usize = 6;
 /// How often a step is written anew because the record changed meanwhile.
 const STEP_TRIES_MAX: u32 = 4;
 /// A rotation that switched less than this ago is finished and no more; one
@@ -247,11 +243,11 @@ impl Rotation {
     /// Until the cloud knows the new key, within a deadline.
     async fn verify(&self, made: &MadeKey) -> Result<Verification, UpstreamError> {
         let tries = async {
-            let mut pauses = PAUSES.iter();
+            let mut pauses = PAUSES_MS.iter().map(|ms| Duration::from_millis(*ms));
             loop {
                 match self.broker.verify_handed_in(&self.call, &self.connector, &made.secret, &self.entry).await {
                     Err(error) if may_settle(&error) => match pauses.next() {
-                        Some(pause) => tokio::time::sleep(*pause).await,
+                        Some(pause) => tokio::time::sleep(pause).await,
                         None => return Err(error),
                     },
                     verified => return verified,
@@ -310,13 +306,13 @@ impl Rotation {
     /// Deletes the old key with the new one.
     async fn retire(&mut self, made: &MadeKey) -> Result<(), BrokerError> {
         let upstream = self.broker.upstream_for(&self.call, &self.connector, None, &self.entry);
-        let mut pauses = PAUSES.iter();
+        let mut pauses = PAUSES_MS.iter().take(DELETE_PAUSES).map(|ms| Duration::from_millis(*ms));
         loop {
             let asked = self.kind.delete_key(&upstream, &self.connector.settings, &made.secret, &made.old_key_id);
             match within(asked).await {
                 Ok(()) => break,
                 Err(error) if may_settle(&error) && pauses.len() > 0 => {
-                    tokio::time::sleep(pauses.next().copied().unwrap_or_default()).await;
+                    tokio::time::sleep(pauses.next().unwrap_or_default()).await;
                 }
                 Err(error) => {
                     let words = format!(

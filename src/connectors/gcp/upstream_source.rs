@@ -122,7 +122,13 @@ impl Sourcing<'_> {
             subject_type: &subject.kind,
             scopes: if asked.is_empty() { &[CLOUD_PLATFORM] } else { asked },
         };
-        let access = upstream_tokens::exchanged(self.upstream, &place, exchange).await?;
+        let access = match upstream_tokens::exchanged(self.upstream, &place, exchange).await {
+            // Our own issuer's token is no source credential that anybody could rotate.
+            Err(UpstreamError::CredentialRefused { code }) if own.audience.is_some() => {
+                return Err(UpstreamError::Rejected { code, remedy: upstream_tokens::EXCHANGING.remedy.to_owned() });
+            }
+            access => access?,
+        };
         let source = Source { access, shown_as: subject.shown_as };
         match target {
             Some(target) => self.impersonated(source, target, scopes, ttl).await,

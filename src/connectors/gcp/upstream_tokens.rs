@@ -38,7 +38,8 @@ const ASSERTING: Doing = Doing {
 };
 const REFRESHING: Doing =
     Doing { permissions: &[], remedy: "log in again with gcloud auth application-default login, and hand in the file" };
-const EXCHANGING: Doing = Doing {
+/// What an exchange is refused for.
+pub const EXCHANGING: Doing = Doing {
     permissions: &[],
     remedy: "check the provider's issuer, allowed audiences and attribute mapping, and its conditions",
 };
