@@ -60,11 +60,12 @@ KUBE_GIT_VERSION='v$kubernetes'
 KUBE_GIT_MAJOR='1'
 KUBE_GIT_MINOR='20'
 END
-    PATH="$go:$PATH" GOPROXY=off GOFLAGS=-mod=vendor GOCACHE="$work/go" KUBE_GIT_VERSION_FILE="$work/version" \
+    PATH="$go:$PATH" GOPROXY=off GOFLAGS=-mod=vendor KUBE_GIT_VERSION_FILE="$work/version" \
         make -C "$work/source" all WHAT=cmd/kube-apiserver >&2
     cp "$(find "$work/source/_output" -type f -name kube-apiserver | head -n 1)" "$apiserver"
-    chmod -R u+w "$work/source" "$work/go"
-    rm -rf "$work/source" "$work/go"
+    # Go's caches are in there too (the build puts them there itself), and some of them are read-only.
+    chmod -R u+w "$work/source"
+    rm -rf "$work/source"
 }
 
 # The binary alone: the package would start a service.
@@ -142,7 +143,9 @@ run_stories() {
 end() {
     local process
     for process in "${started[@]}"; do
-        kill "$process" 2>/dev/null && wait "$process" 2>/dev/null
+        kill "$process" 2>/dev/null || true
+        # A killed one's status is no failure of ours, and must not stop the rest.
+        wait "$process" 2>/dev/null || true
     done
     rm -rf "$work"
 }

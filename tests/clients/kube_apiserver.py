@@ -253,7 +253,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return 201, self.review(user, match[1], match[3], body)
         pattern = r"/api/v1(?:/namespaces/([^/]+))?/(pods|secrets|serviceaccounts)(?:/([^/]+)(/token)?)?"
         if not (match := re.fullmatch(pattern, url.path)):
-            raise Refusal(404, "NotFound")
+            hidden = verb == "create" and user != "admin"
+            raise Refusal(403, "Forbidden") if hidden else Refusal(404, "NotFound")
         namespace, resource, name, sub = match[1], match[2], match[3], match[4] or ""
         verb = "list" if verb == "get" and not name else verb
         if not self.cluster.allows(user, verb, resource + sub, namespace, name):
@@ -313,7 +314,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def review(self, user, group, resource, body):
         if (group, resource) not in self.reviews():
-            raise Refusal(404, "NotFound")
+            # RBAC comes before what there is: only who may do anything hears of nothing.
+            raise Refusal(404, "NotFound") if user == "admin" else Refusal(403, "Forbidden")
         if resource == "selfsubjectreviews":
             return {**body, "status": {"userInfo": {"username": user, "groups": ["system:authenticated"]}}}
         if resource == "selfsubjectaccessreviews":

@@ -71,14 +71,15 @@ struct User {
 }
 
 /// The name that the API server knows the source credential by. An older
-/// server says no name; that it takes the credential shows in its answer about
-/// a right, which it gives to nobody whom it does not know.
+/// server says no name, and refuses whoever may not ask before it says that
+/// there is nothing to ask. That it takes the credential shows in its answer
+/// about a right, which it gives to nobody whom it does not know.
 async fn who(api: &Api<'_>) -> Result<String, UpstreamError> {
     for version in REVIEWS {
         let group = format!("authentication.k8s.io/{version}");
         let body = json!({ "apiVersion": group, "kind": "SelfSubjectReview" });
         let answer = api.ask("POST", &format!("/apis/{group}/selfsubjectreviews"), Some(&body)).await?;
-        if answer.status == 404 {
+        if matches!(answer.status, 403 | 404) {
             continue;
         }
         let review: Review = answer::json(&on_reviews("selfsubjectreviews").done(answer)?)?;
@@ -86,7 +87,7 @@ async fn who(api: &Api<'_>) -> Result<String, UpstreamError> {
     }
     let anyone = Right { verb: "get", resource: "namespaces", subresource: "", namespace: "", name: "" };
     anyone.held(api).await?;
-    Ok("a user that this API server is too old to name".to_owned())
+    Ok("a user that this API server does not name".to_owned())
 }
 
 fn known(name: String) -> Result<String, UpstreamError> {

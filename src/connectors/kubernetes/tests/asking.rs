@@ -61,11 +61,13 @@ async fn older_servers_answer_by_their_older_names() {
     };
     let fake = Fake::start(beta).await;
     assert!(verified(&fake, json!({}), None).await.unwrap().identity.starts_with("valetkey at"));
-    let none = |asked: &Asked| {
-        if asked.line.contains("/selfsubjectreviews") { refusal(404, "NotFound") } else { honest(asked) }
-    };
-    let fake = Fake::start(none).await;
-    assert!(verified(&fake, json!({}), None).await.unwrap().identity.contains("too old to name"));
+    for (status, reason) in [(404, "NotFound"), (403, "Forbidden")] {
+        let none = move |asked: &Asked| {
+            if asked.line.contains("/selfsubjectreviews") { refusal(status, reason) } else { honest(asked) }
+        };
+        let fake = Fake::start(none).await;
+        assert!(verified(&fake, json!({}), None).await.unwrap().identity.contains("does not name"));
+    }
     let fake = Fake::start(|asked| {
         if asked.line.contains("/selfsubjectreviews") { refusal(404, "NotFound") } else { refusal(401, "Unauthorized") }
     })
