@@ -67,10 +67,13 @@ impl Terminal for OwnTerminal {
     }
 
     fn ask_hidden(&self, label: &str) -> io::Result<Zeroizing<String>> {
-        let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-        write!(terminal, "{label}: ")?;
-        let line = Hidden::on(&terminal)?.line();
-        writeln!(terminal)?;
+        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        // Hidden before it is asked for: whoever answers at once, as a program
+        // or a paste does, would be echoed else.
+        let hidden = Hidden::on(&terminal)?;
+        write!(&terminal, "{label}: ")?;
+        let line = hidden.line();
+        writeln!(&terminal)?;
         line
     }
 
