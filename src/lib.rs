@@ -58,6 +58,8 @@
 //! - A change and its ledger line commit in one transaction.
 //! - A credential leaves only after the line of that hand-out is durable, and
 //!   only if what allowed it is still so then.
+//! - A run is allowed nothing that its starter is not at that moment, nothing
+//!   outside of its stack, and nothing after its end.
 //! - Every record, query and ledger line belongs to one project.
 //!
 //! Longer reading is in [`manual`].

@@ -14,6 +14,7 @@ pub mod convert;
 pub mod credentials;
 pub mod layers;
 pub mod operator;
+pub mod runs;
 pub mod stacks;
 pub mod status;
 
@@ -29,6 +30,7 @@ use crate::proto::connector_service_server::ConnectorServiceServer;
 use crate::proto::connector_type_service_server::ConnectorTypeServiceServer;
 use crate::proto::credential_service_server::CredentialServiceServer;
 use crate::proto::operator_service_server::OperatorServiceServer;
+use crate::proto::run_service_server::RunServiceServer;
 use crate::proto::stack_service_server::StackServiceServer;
 
 /// The handlers of every service of ours, behind no gate: they are for
@@ -41,6 +43,7 @@ pub fn routes(broker: &Arc<Broker>) -> Routes {
         .add_service(ConnectorServiceServer::new(connectors::ConnectorHandlers::new(broker())))
         .add_service(ComponentServiceServer::new(components::ComponentHandlers::new(broker())))
         .add_service(StackServiceServer::new(stacks::StackHandlers::new(broker())))
+        .add_service(RunServiceServer::new(runs::RunHandlers::new(broker())))
         .add_service(CredentialServiceServer::new(credentials::CredentialHandlers::new(broker())))
         .add_service(AccessServiceServer::new(access::AccessHandlers::new(broker())))
         .add_service(AuditServiceServer::new(audit::AuditHandlers::new(broker())))

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccessLevel, BindingId, ComponentId, ConnectorId, IssuanceId, Name, PrincipalId, ProjectId, ResourceId, StackId,
-    Timestamp, TokenId,
+    AccessLevel, BindingId, ComponentId, ConnectorId, IssuanceId, Name, PrincipalId, ProjectId, ResourceId, RunId,
+    StackId, Timestamp, TokenId,
 };
 
 /// The longest text of a detail, in characters, after escaping.
@@ -114,6 +114,8 @@ pub enum Subject {
     Binding(BindingId),
     /// A stack.
     Stack(StackId),
+    /// A run.
+    Run(RunId),
 }
 
 /// Text for people in a line: control characters escaped, cut to 256.
@@ -166,6 +168,10 @@ pub struct Line {
     /// Who, by name at that time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub principal_name: Option<Name>,
+    /// In which run of that principal's. Not in lines from before there were
+    /// runs, whose stored form is as it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<RunId>,
     /// In which project.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub project: Option<ProjectId>,
@@ -216,6 +222,7 @@ impl Line {
             method: method.into(),
             principal: None,
             principal_name: None,
+            run: None,
             project: None,
             connector: None,
             component: None,

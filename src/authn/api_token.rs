@@ -1,4 +1,4 @@
-//! Our own tokens: `vk1_KIND_` and 22 characters of id, 43 of secret, 6 of
+//! Our own tokens: `vk1_KIND_` (user, service account or run) and 22 characters of id, 43 of secret, 6 of
 //! CRC-32, all base 62.
 //!
 //! The CRC lets a scanner, and the server before any lookup, tell a token
@@ -14,7 +14,7 @@ use crate::domain::{Entropy, EntropyError, PrincipalKind, SecretText, TokenDiges
 use super::base62;
 
 /// Matches every token and nothing else of that length: for secret scanners.
-pub const TOKEN_REGEX: &str = r"\bvk1_[us]_[0-9A-Za-z]{71}\b";
+pub const TOKEN_REGEX: &str = r"\bvk1_[usr]_[0-9A-Za-z]{71}\b";
 /// Characters of a token.
 pub const TOKEN_LENGTH: usize = PREFIX_LENGTH + ID_WIDTH + SECRET_WIDTH + CRC_WIDTH;
 /// The longest bearer value that is looked at: tokens of other issuers are
@@ -23,12 +23,50 @@ pub const BEARER_LENGTH_MAX: usize = 8 * 1024;
 
 const USER_PREFIX: &str = "vk1_u_";
 const SERVICE_ACCOUNT_PREFIX: &str = "vk1_s_";
+const RUN_PREFIX: &str = "vk1_r_";
 const PREFIX_LENGTH: usize = USER_PREFIX.len();
 const ID_WIDTH: usize = 22;
 const SECRET_WIDTH: usize = 43;
 const CRC_WIDTH: usize = 6;
 const ID_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
+
+/// Whose token it is, as its first letters say. They are part of what is
+/// hashed, so a token is of one kind only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A person's.
+    User,
+    /// A program's.
+    ServiceAccount,
+    /// A run's.
+    Run,
+}
+
+impl TokenKind {
+    const ALL: [Self; 3] = [Self::User, Self::ServiceAccount, Self::Run];
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::User => USER_PREFIX,
+            Self::ServiceAccount => SERVICE_ACCOUNT_PREFIX,
+            Self::Run => RUN_PREFIX,
+        }
+    }
+
+    fn of(prefix: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.prefix() == prefix)
+    }
+}
+
+impl From<PrincipalKind> for TokenKind {
+    fn from(kind: PrincipalKind) -> Self {
+        match kind {
+            PrincipalKind::User => Self::User,
+            PrincipalKind::ServiceAccount => Self::ServiceAccount,
+        }
+    }
+}
 
 /// What was presented is no token. One shape for every cause: it must not
 /// teach how close a guess came.
@@ -40,7 +78,7 @@ pub struct TokenError;
 pub struct PresentedToken {
     whole: Zeroizing<String>,
     id: TokenId,
-    kind: PrincipalKind,
+    kind: TokenKind,
 }
 
 impl PresentedToken {
@@ -50,9 +88,9 @@ impl PresentedToken {
         &self.id
     }
 
-    /// The kind of principal that the token says it belongs to.
+    /// Whose it says that it is.
     #[must_use]
-    pub const fn kind(&self) -> PrincipalKind {
+    pub const fn kind(&self) -> TokenKind {
         self.kind
     }
 
@@ -91,7 +129,7 @@ pub fn parse(text: &str) -> Result<PresentedToken, TokenError> {
     }
     let (body, crc) = text.split_at_checked(TOKEN_LENGTH - CRC_WIDTH).ok_or(TokenError)?;
     let (prefix, rest) = body.split_at_checked(PREFIX_LENGTH).ok_or(TokenError)?;
-    let kind = kind_of(prefix).ok_or(TokenError)?;
+    let kind = TokenKind::of(prefix).ok_or(TokenError)?;
     if !base62::all_digits(rest.as_bytes()) || checksum(body) != crc {
         return Err(TokenError);
     }
@@ -103,7 +141,7 @@ pub fn parse(text: &str) -> Result<PresentedToken, TokenError> {
 ///
 /// # Errors
 /// When the random source fails or stands still.
-pub fn issue(kind: PrincipalKind, entropy: &dyn Entropy) -> Result<(IssuedToken, TokenId), EntropyError> {
+pub fn issue(kind: impl Into<TokenKind>, entropy: &dyn Entropy) -> Result<(IssuedToken, TokenId), EntropyError> {
     let mut id = [0; ID_BYTES];
     let mut secret = Zeroizing::new([0; SECRET_BYTES]);
     entropy.fill(&mut id)?;
@@ -114,7 +152,7 @@ pub fn issue(kind: PrincipalKind, entropy: &dyn Entropy) -> Result<(IssuedToken,
     }
     // Room for all of it: text that grows leaves copies behind.
     let mut text = String::with_capacity(TOKEN_LENGTH);
-    text.push_str(prefix_of(kind));
+    text.push_str(kind.into().prefix());
     base62::append(&id, ID_WIDTH, &mut text);
     let public = TokenId(text.chars().skip(PREFIX_LENGTH).collect());
     base62::append(secret.as_slice(), SECRET_WIDTH, &mut text);
@@ -148,17 +186,6 @@ fn checksum(body: &str) -> String {
     let mut text = String::with_capacity(CRC_WIDTH);
     base62::append(&crc32fast::hash(body.as_bytes()).to_be_bytes(), CRC_WIDTH, &mut text);
     text
-}
-
-const fn prefix_of(kind: PrincipalKind) -> &'static str {
-    match kind {
-        PrincipalKind::User => USER_PREFIX,
-        PrincipalKind::ServiceAccount => SERVICE_ACCOUNT_PREFIX,
-    }
-}
-
-fn kind_of(prefix: &str) -> Option<PrincipalKind> {
-    [PrincipalKind::User, PrincipalKind::ServiceAccount].into_iter().find(|kind| prefix_of(*kind) == prefix)
 }
 
 #[cfg(test)]

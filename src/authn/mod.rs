@@ -7,6 +7,6 @@ pub mod api_token;
 mod base62;
 
 pub use api_token::{
-    BEARER_LENGTH_MAX, IssuedToken, PresentedToken, TOKEN_LENGTH, TOKEN_REGEX, TokenError, bearer, digest_matches,
-    issue, parse,
+    BEARER_LENGTH_MAX, IssuedToken, PresentedToken, TOKEN_LENGTH, TOKEN_REGEX, TokenError, TokenKind, bearer,
+    digest_matches, issue, parse,
 };

@@ -9,6 +9,7 @@ pub mod permission;
 pub mod permit;
 pub mod policy;
 pub mod roles;
+pub mod run_scope;
 
 pub use grant::{GrantRefusal, may_grant, mints_through};
 pub use method_rule::{METHOD_RULES, MethodRule, check_rules, rule_of};
@@ -16,3 +17,4 @@ pub use permission::Permission;
 pub use permit::{Limits, Permit};
 pub use policy::{Decision, DenyReason, MintWish, Question, Subject, Target, Visible, decide, visible_scope};
 pub use roles::{permissions_of, summary_of, takes_effect};
+pub use run_scope::{RUN_PERMISSIONS, RunScope};

@@ -36,6 +36,7 @@ macro_rules! permissions {
 
 permissions! {
     Own = "self": "What every authenticated principal may do about itself.",
+    TokensOwn = "tokens.own": "Create, list and revoke tokens of one's own; not from within a run.",
     ConnectorTypesRead = "connectorTypes.read": "List and describe connector types.",
     ConnectorsRegister = "connectors.register": "Register a connector.",
     ConnectorsList = "connectors.list": "List connectors.",
@@ -54,6 +55,10 @@ permissions! {
     StacksList = "stacks.list": "List and describe stacks.",
     StacksUpdate = "stacks.update": "Change a stack.",
     StacksDelete = "stacks.delete": "Delete a stack.",
+    RunsStart = "runs.start": "Start a run on a stack.",
+    RunsList = "runs.list": "List and describe runs of one's own.",
+    RunsListAll = "runs.listAll": "List and describe every run of the project.",
+    RunsFinish = "runs.finish": "Finish runs of others.",
     CredentialsMint = "credentials.mint": "Mint a credential.",
     IssuancesList = "issuances.list": "List issuances of one's own.",
     IssuancesListAll = "issuances.listAll": "List every issuance of the project.",

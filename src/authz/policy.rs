@@ -15,6 +15,7 @@ use crate::domain::{
 use super::permission::Permission;
 use super::permit::{Limits, Permit};
 use super::roles::{Reach, permissions_of, reach_of, takes_effect};
+use super::run_scope::RunScope;
 
 /// Who asks, with every binding it holds in its project.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Subject {
     pub principal: Arc<Principal>,
     /// Its bindings, expired ones too.
     pub bindings: Arc<[Binding]>,
+    /// The run that it acts in, which confines it.
+    pub run: Option<RunScope>,
 }
 
 /// About what is asked.
@@ -80,6 +83,10 @@ pub enum DenyReason {
     AccessAboveGrant,
     /// A mint was asked for without a scope.
     ScopeMissing,
+    /// A run asks for what is not its stack's, or for what no run does.
+    OutsideRun,
+    /// The run is over.
+    RunEnded,
 }
 
 impl DenyReason {
@@ -93,6 +100,8 @@ impl DenyReason {
             Self::ResourceOutsideGrant => "RESOURCE_OUTSIDE_GRANT",
             Self::AccessAboveGrant => "ACCESS_ABOVE_GRANT",
             Self::ScopeMissing => "SCOPE_MISSING",
+            Self::OutsideRun => "OUTSIDE_RUN",
+            Self::RunEnded => "RUN_ENDED",
         }
     }
 
@@ -104,7 +113,8 @@ impl DenyReason {
 
     const fn closeness(self) -> u8 {
         match self {
-            Self::ForeignProject => 0,
+            // These end the decision before any binding is looked at.
+            Self::ForeignProject | Self::OutsideRun | Self::RunEnded => 0,
             Self::ScopeMissing => 1,
             Self::GrantMissing => 2,
             Self::GrantExpired => 3,
@@ -117,14 +127,18 @@ impl DenyReason {
 /// May `subject` do what `question` asks at `now`?
 ///
 /// Total and pure. A mint is allowed by one binding alone, the one that leaves
-/// the longest room: two bindings are never combined.
+/// the longest room: two bindings are never combined. A run is allowed what
+/// its starter is, within the run, and nothing longer than it.
 #[must_use]
 pub fn decide(subject: &Subject, question: &Question<'_>, now: Timestamp) -> Decision {
     let target = question.target;
     if subject.principal.project != target.project {
         return Decision::Deny(DenyReason::ForeignProject);
     }
-    if question.permission == Permission::Own {
+    if let Some(reason) = subject.run.as_ref().and_then(|run| run.refusal(question, now)) {
+        return Decision::Deny(reason);
+    }
+    if matches!(question.permission, Permission::Own | Permission::TokensOwn) {
         return Decision::Allow(permit(subject, question, None, NOTHING));
     }
     if question.permission == Permission::CredentialsMint && question.wish.is_none() {
@@ -140,7 +154,7 @@ pub fn decide(subject: &Subject, question: &Question<'_>, now: Timestamp) -> Dec
         }
     }
     best.map_or(Decision::Deny(reason), |binding| {
-        Decision::Allow(permit(subject, question, Some(binding.role), limits(binding)))
+        Decision::Allow(permit(subject, question, Some(binding.role), cut_by_run(subject, limits(binding))))
     })
 }
 
@@ -155,13 +169,52 @@ pub enum Visible {
         connectors: BTreeSet<ConnectorId>,
         /// The components of the bindings.
         components: BTreeSet<ComponentId>,
+        /// Of both, no more than these components: the stack of a run.
+        within: Option<Arc<BTreeSet<ComponentId>>>,
     },
+}
+
+impl Visible {
+    /// Whether something is shown that is this component, or is linked to or
+    /// is this connector.
+    #[must_use]
+    pub fn shows(&self, component: Option<ComponentId>, connector: Option<ConnectorId>) -> bool {
+        let Self::Only { connectors, components, within } = self else { return true };
+        let held = component.is_some_and(|id| components.contains(&id))
+            || connector.is_some_and(|id| connectors.contains(&id));
+        held && within.as_ref().is_none_or(|stack| component.is_some_and(|id| stack.contains(&id)))
+    }
+
+    /// Whether nothing is shown at all.
+    #[must_use]
+    pub fn nothing(&self) -> bool {
+        matches!(self, Self::Only { connectors, components, .. } if connectors.is_empty() && components.is_empty())
+    }
+
+    /// The same, seen from within a run.
+    fn within(self, run: &RunScope, permission: Permission) -> Self {
+        let (connectors, components) = match self {
+            _ if !RunScope::may(permission) => (BTreeSet::new(), BTreeSet::new()),
+            Self::All => (BTreeSet::new(), BTreeSet::clone(&run.components)),
+            Self::Only { connectors, components, .. } => (connectors, &components & &run.components),
+        };
+        Self::Only { connectors, components, within: Some(Arc::clone(&run.components)) }
+    }
 }
 
 /// What `subject` may see of a list that needs `permission`, at `now`. The
 /// caller filters: `decide` allows a list to every binding with it.
 #[must_use]
 pub fn visible_scope(subject: &Subject, permission: Permission, now: Timestamp) -> Visible {
+    let held = held_scope(subject, permission, now);
+    match &subject.run {
+        Some(run) => held.within(run, permission),
+        None => held,
+    }
+}
+
+/// What the bindings let a subject see, in a run or not.
+fn held_scope(subject: &Subject, permission: Permission, now: Timestamp) -> Visible {
     let (mut connectors, mut components) = (BTreeSet::new(), BTreeSet::new());
     for binding in held(subject, permission, now).filter(|binding| !expired(binding, now)) {
         match binding.target {
@@ -170,7 +223,7 @@ pub fn visible_scope(subject: &Subject, permission: Permission, now: Timestamp) 
             BindingTarget::Component(id) => _ = components.insert(id),
         }
     }
-    Visible::Only { connectors, components }
+    Visible::Only { connectors, components, within: None }
 }
 
 /// Room for nothing: what everyone may do about itself mints nothing.
@@ -244,6 +297,13 @@ fn limits(binding: &Binding) -> Limits {
     Limits { access_max: access_max.unwrap_or(AccessLevel::Admin), ttl_max, not_after: expires_at }
 }
 
+/// Nothing that a run mints outlives the run.
+fn cut_by_run(subject: &Subject, limits: Limits) -> Limits {
+    let Some(scope) = &subject.run else { return limits };
+    let end = limits.not_after.map_or(scope.run.ends_at, |end| end.min(scope.run.ends_at));
+    Limits { not_after: Some(end), ..limits }
+}
+
 /// How much a binding leaves room for: first how long a credential could
 /// live, then how long the binding lasts, then the access level; the id makes
 /// the order total.
@@ -259,3 +319,6 @@ mod tests;
 
 #[cfg(test)]
 mod matrix;
+
+#[cfg(test)]
+mod run_tests;

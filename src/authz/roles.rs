@@ -14,6 +14,9 @@ const OWNER: &[P] = &[
     P::ConnectorsDescribe,
     P::ComponentsList,
     P::StacksList,
+    P::RunsList,
+    P::RunsListAll,
+    P::RunsFinish,
     P::IssuancesList,
     P::IssuancesListAll,
     P::IssuancesRevoke,
@@ -51,6 +54,9 @@ const PLATFORM_ENGINEER: &[P] = &[
     P::StacksList,
     P::StacksUpdate,
     P::StacksDelete,
+    P::RunsList,
+    P::RunsListAll,
+    P::RunsFinish,
     P::IssuancesList,
     P::IssuancesListAll,
     P::IssuancesRevoke,
@@ -72,13 +78,16 @@ const DATA_SCIENTIST: &[P] = &[
     P::StacksList,
     P::StacksUpdate,
     P::StacksDelete,
+    P::RunsStart,
+    P::RunsList,
     P::CredentialsMint,
     P::IssuancesList,
     P::RolesList,
 ];
 
-/// Mints through the component it is bound to; see [`takes_effect`].
-const RUNNER: &[P] = &[P::CredentialsMint, P::IssuancesList];
+/// Mints through the component it is bound to, and starts runs on stacks of
+/// nothing but such components; see [`takes_effect`].
+const RUNNER: &[P] = &[P::RunsStart, P::RunsList, P::CredentialsMint, P::IssuancesList];
 
 /// Reads; changes nothing.
 const AUDITOR: &[P] = &[
@@ -86,6 +95,8 @@ const AUDITOR: &[P] = &[
     P::ConnectorsDescribe,
     P::ComponentsList,
     P::StacksList,
+    P::RunsList,
+    P::RunsListAll,
     P::IssuancesList,
     P::IssuancesListAll,
     P::PrincipalsList,
@@ -115,8 +126,8 @@ pub const fn summary_of(role: Role) -> &'static str {
         Role::PlatformEngineer => {
             "writes connectors; mints nothing for own use without a grant on one connector or component"
         }
-        Role::DataScientist => "links components to connectors and mints through them; sees no secret",
-        Role::Runner => "mints through the component it is bound to, and does nothing else",
+        Role::DataScientist => "links components to connectors, mints through them and starts runs; sees no secret",
+        Role::Runner => "mints through the component it is bound to, starts runs there, and does nothing else",
         Role::Auditor => "reads the ledger and who may do what; changes nothing",
     }
 }
@@ -156,11 +167,16 @@ pub(super) enum Reach {
 /// holds it could point the component at any connector and mint through it.
 pub(super) const fn reach_of(permission: P) -> Reach {
     match permission {
-        P::Own => Reach::Everyone,
+        P::Own | P::TokensOwn => Reach::Everyone,
         P::ConnectorTypesRead | P::RolesList => Reach::Catalogue,
-        P::ConnectorsList | P::ComponentsList | P::StacksList | P::IssuancesList | P::IssuancesListAll => {
-            Reach::Listing
-        }
+        P::ConnectorsList
+        | P::ComponentsList
+        | P::StacksList
+        // On which stack is narrowed as a listing is: one that is seen whole.
+        | P::RunsStart
+        | P::RunsList
+        | P::IssuancesList
+        | P::IssuancesListAll => Reach::Listing,
         P::ConnectorsDescribe
         | P::ConnectorsReadSettings
         | P::ConnectorsUpdate
@@ -176,6 +192,8 @@ pub(super) const fn reach_of(permission: P) -> Reach {
         | P::StacksRegister
         | P::StacksUpdate
         | P::StacksDelete
+        | P::RunsListAll
+        | P::RunsFinish
         | P::PrincipalsCreate
         | P::PrincipalsList
         | P::PrincipalsDelete

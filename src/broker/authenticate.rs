@@ -1,12 +1,13 @@
 //! Who is calling: a token in, a principal with its bindings out.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::audit::{Line, LineKind, Outcome, Reason};
 use crate::authn::api_token;
-use crate::authz::Subject;
-use crate::domain::{Project, Timestamp, TokenDigest, TokenId};
+use crate::authz::{RunScope, Subject};
+use crate::domain::{Project, RunId, Timestamp, TokenDigest, TokenId, TokenRecord};
 use crate::sealing::Purpose;
 use crate::store::{Revision, StoreError};
 
@@ -81,14 +82,35 @@ impl Broker {
         let bindings = self.store.bindings_of(record.project, record.principal).await?;
         let projects = self.store.projects().await?;
         let project = projects.into_iter().find(|p| p.id == record.project).ok_or(StoreError::NotFound)?;
+        let run = match record.run {
+            Some(run) => Some(self.run_scope(&record, run).await?),
+            None => None,
+        };
+        // Invariant: the token of a run is nobody's once the run is over.
+        let ends = run.as_ref().map_or(record.expires_at, |scope| scope.run.ends_at.min(record.expires_at));
         let facts = CallerFacts {
-            subject: Subject { principal: Arc::new(principal), bindings: bindings.into() },
+            subject: Subject { principal: Arc::new(principal), bindings: bindings.into(), run },
             project: Arc::new(project),
             token: record.id,
-            token_expires_at: record.expires_at,
+            token_expires_at: ends,
             as_of,
         };
         Ok(Known { facts: Arc::new(facts), digest: record.digest })
+    }
+
+    /// What confines the token of a run: its stack as it is now. A stack that
+    /// is gone leaves nothing.
+    async fn run_scope(&self, record: &TokenRecord, id: RunId) -> Result<RunScope, StoreError> {
+        let run = self.store.run(record.project, id).await?;
+        if run.finished_at.is_some() || run.principal != record.principal {
+            return Err(StoreError::NotFound);
+        }
+        let components = match self.store.stack(record.project, run.stack).await {
+            Ok(stack) => stack.components.into_iter().collect(),
+            Err(StoreError::NotFound) => BTreeSet::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(RunScope { run: Arc::new(run), components: Arc::new(components) })
     }
 
     /// Keyed digest of a peer's address, in hex: equal for equal addresses of

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::audit::{Line, LineKind, Outcome, Reason};
-use crate::domain::{Principal, ProjectId};
+use crate::domain::{Attribution, IssuanceId, Principal, ProjectId, RunId};
 
 use super::authenticate::CallerFacts;
 
@@ -74,6 +74,18 @@ impl Call {
         self.caller.project.id
     }
 
+    /// The run that the caller acts in.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        self.caller.subject.run.as_ref().map(|scope| scope.run.id)
+    }
+
+    /// Whom clouds are told that an issuance is for.
+    #[must_use]
+    pub fn attribution(&self, issuance: IssuanceId) -> Attribution {
+        Attribution { principal: self.principal().clone(), project: self.project(), run: self.run(), issuance }
+    }
+
     /// A line about this call.
     #[must_use]
     pub fn line(&self, outcome: Outcome, reason: &str) -> Line {
@@ -81,6 +93,7 @@ impl Call {
         Line {
             principal: Some(principal.id),
             principal_name: Some(principal.name.clone()),
+            run: self.run(),
             project: Some(self.project()),
             source: self.record.source.clone(),
             reason: Reason::new(reason),

@@ -219,6 +219,7 @@ impl Maker {
             created_at: now,
             expires_at: now.plus(Duration::from_secs(30 * 24 * 3600)),
             created_by: None,
+            run: None,
         };
         let person = Person {
             id: principal.id,

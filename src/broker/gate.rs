@@ -83,7 +83,7 @@ impl Broker {
             Visible::All => BrokerError::of(noun, error),
             // A list is allowed to whoever sees any of it, but what is not
             // there must look like what is not to be seen.
-            Visible::Only { .. } => match self.deny(call, DenyReason::GrantMissing, permission).await {
+            Visible::Only { .. } => match self.deny(call, unseen(call), permission).await {
                 Ok(denied) | Err(denied) => denied,
             },
         }
@@ -118,6 +118,12 @@ impl Broker {
     }
 }
 
+/// What is said of something that is not to be seen: the same as of something
+/// that is there and not to be had.
+pub(super) fn unseen(call: &Call) -> DenyReason {
+    if call.run().is_some() { DenyReason::OutsideRun } else { DenyReason::GrantMissing }
+}
+
 /// A refusal by a rule that is no role's.
 pub(super) fn denied_by(code: &'static str, permission: Permission, hint: &str) -> BrokerError {
     BrokerError::Denied { code, permission: permission.as_str(), hint: hint.to_owned() }
@@ -131,6 +137,11 @@ fn denied(reason: DenyReason, permission: Permission) -> BrokerError {
         DenyReason::ResourceOutsideGrant => "ask for a resource within the grant; see `valetkey access can`".to_owned(),
         DenyReason::AccessAboveGrant => "ask for a lower access level; see `valetkey access can`".to_owned(),
         DenyReason::ScopeMissing => "name a resource and an access level".to_owned(),
+        DenyReason::OutsideRun if permission == Permission::CredentialsMint => {
+            "a run mints through the components of its own stack: name one with --component".to_owned()
+        }
+        DenyReason::OutsideRun => "a run's token is for its run alone: use your own token for this".to_owned(),
+        DenyReason::RunEnded => "start another run".to_owned(),
     };
     BrokerError::Denied { code: reason.code(), permission: permission.as_str(), hint }
 }

@@ -22,6 +22,7 @@ mod lookup;
 mod once;
 mod operator;
 mod page_token;
+mod runs;
 mod stacks;
 mod vouching;
 
@@ -47,6 +48,7 @@ pub use error::BrokerError;
 pub use once::Once;
 pub use operator::{DaemonStatus, IssuerReport, KeyReport, ProjectKey};
 pub use page_token::PageTokens;
+pub use runs::{FinishRun, Finished, NewRun, RunAsk, Started};
 pub use stacks::NewStack;
 
 use std::sync::Arc;
@@ -158,6 +160,7 @@ impl Broker {
             project: call.caller.project.name.clone(),
             connector: connector.name.clone(),
             principal: (principal.kind, principal.name.clone()),
+            run: call.caller.subject.run.as_ref().map(|scope| (scope.run.id, scope.run.name.clone())),
             issuance,
             form: SubjectForm::default(),
         };

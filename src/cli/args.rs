@@ -15,7 +15,7 @@ use super::moment::parse_length;
 use super::output::Form;
 use super::{
     access, audit, binding, completion, component, connector, connector_type, issuance, key, mint, principal, role,
-    ssh_agent, stack, token,
+    run, ssh_agent, stack, token,
 };
 
 /// A credential broker for machine-learning platforms: short-lived, narrowed,
@@ -150,6 +150,9 @@ Example:
     /// Named lists of components
     #[command(subcommand)]
     Stack(stack::Verb),
+    /// Executions of pipelines on stacks, each with a token for that alone
+    #[command(subcommand)]
+    Run(run::Verb),
     /// Mint a short-lived, narrowed credential
     Mint(mint::MintArgs),
     /// Lend SSH sign-ins to ssh, scp, rsync and git

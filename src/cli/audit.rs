@@ -97,6 +97,8 @@ pub(super) struct AuditLineView {
     principal_id: Option<String>,
     /// The principal's name.
     principal_name: Option<String>,
+    /// The run that the principal acted in.
+    run_id: Option<String>,
     /// The project's name.
     project: Option<String>,
     /// The connector's id.
@@ -138,6 +140,7 @@ impl From<proto::AuditLine> for AuditLineView {
             method: line.method,
             principal_id: given(line.principal_id),
             principal_name: given(line.principal_name),
+            run_id: given(line.run_id),
             project: given(line.project),
             connector_id: given(line.connector_id),
             component_id: given(line.component_id),
@@ -160,6 +163,7 @@ impl AuditLineView {
     /// What it was about, in few words.
     fn about(&self) -> String {
         let mut words: Vec<String> = Vec::new();
+        words.extend(self.run_id.iter().map(|id| format!("in run {id}")));
         words.extend(self.connector_id.iter().map(|id| format!("connector {id}")));
         words.extend(self.component_id.iter().map(|id| format!("component {id}")));
         words.extend(self.subject.iter().cloned());

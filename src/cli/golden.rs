@@ -101,6 +101,22 @@ fn examples_of_the_help_parse() {
     look(&CommandLine::command());
 }
 
+fn run() -> proto::Run {
+    proto::Run {
+        id: s("5d1c0f8e-0000-4000-8000-000000000009"),
+        project: s("default"),
+        name: s("nightly"),
+        stack_id: s("5d1c0f8e-0000-4000-8000-000000000008"),
+        stack: s("prod"),
+        principal: s("bob"),
+        state: s("running"),
+        started_at: at(0),
+        ends_at: at(86_400),
+        token_expires_at: at(3600),
+        finished_at: None,
+    }
+}
+
 fn connector() -> proto::Connector {
     proto::Connector {
         id: s("5d1c0f8e-0000-4000-8000-000000000001"),
@@ -317,9 +333,14 @@ fn issuance() -> proto::Issuance {
 fn views_of_people_and_rights_are_stable() {
     check_view::<_, super::principal::PrincipalView>("principal", principal());
     check_view::<_, super::binding::BindingView>("binding", binding());
-    let whoami =
-        proto::WhoAmIResponse { principal: Some(principal()), bindings: vec![binding()], token_expires_at: at(86_400) };
+    let whoami = proto::WhoAmIResponse {
+        principal: Some(principal()),
+        bindings: vec![binding()],
+        token_expires_at: at(86_400),
+        run: None,
+    };
     check_view::<_, super::whoami::WhoAmIView>("whoami", whoami);
+    check_view::<_, super::run::RunView>("run", run());
     let token = proto::Token {
         id: s("t1"),
         principal: s("bob"),

@@ -23,7 +23,8 @@ pub(super) enum Verb {
     #[command(after_help = "\
 Examples:
   valetkey issuance list --active
-  valetkey issuance list --connector prod-s3 --principal bob")]
+  valetkey issuance list --connector prod-s3 --principal bob
+  valetkey issuance list --run nightly")]
     List(ListArgs),
     /// Stop handing out, and end at the cloud where the cloud can
     #[command(after_help = "\
@@ -42,6 +43,9 @@ pub(super) struct ListArgs {
     /// Only of this principal
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     principal: String,
+    /// Only minted in this run
+    #[arg(long, value_name = "RUN", default_value = "", hide_default_value = true)]
+    run: String,
     /// Only those that are alive now
     #[arg(long)]
     active: bool,
@@ -76,6 +80,8 @@ pub(super) struct IssuanceView {
     component_id: Option<String>,
     /// Who it was minted for.
     principal: String,
+    /// The run it was minted in.
+    run_id: Option<String>,
     /// The resource type.
     resource_type: String,
     /// Canonical.
@@ -113,6 +119,7 @@ impl From<proto::Issuance> for IssuanceView {
     fn from(issuance: proto::Issuance) -> Self {
         Self {
             component_id: given(issuance.component_id),
+            run_id: given(issuance.run_id),
             access: access_in_words(issuance.access),
             downscope: downscope(issuance.downscope),
             revocable: revocable(issuance.revocable),
@@ -189,6 +196,7 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
             page_token: page.token,
             connector: args.connector.clone(),
             principal: args.principal.clone(),
+            run: args.run.clone(),
             active_only: args.active,
         };
         let answer = session.call(ask, async |ask| session.credentials().list_issuances(ask).await).await?;

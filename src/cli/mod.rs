@@ -28,6 +28,7 @@ mod pairs;
 mod principal;
 mod questions;
 mod role;
+mod run;
 mod schema;
 mod secrets;
 mod session;
@@ -161,6 +162,7 @@ async fn dispatch(session: &Session, noun: RemoteNoun) -> Result<(), Failure> {
         RemoteNoun::Connector(verb) => connector::run(session, verb).await,
         RemoteNoun::Component(verb) => component::run(session, verb).await,
         RemoteNoun::Stack(verb) => stack::run(session, verb).await,
+        RemoteNoun::Run(verb) => run::run(session, verb).await,
         RemoteNoun::Mint(args) => mint::run(session, args).await,
         RemoteNoun::Issuance(verb) => issuance::run(session, verb).await,
         RemoteNoun::User(verb) => principal::run(session, PrincipalKind::User, verb).await,

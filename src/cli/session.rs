@@ -25,6 +25,7 @@ use crate::proto::connector_service_client::ConnectorServiceClient;
 use crate::proto::connector_type_service_client::ConnectorTypeServiceClient;
 use crate::proto::credential_service_client::CredentialServiceClient;
 use crate::proto::operator_service_client::OperatorServiceClient;
+use crate::proto::run_service_client::RunServiceClient;
 use crate::proto::stack_service_client::StackServiceClient;
 
 use super::args::Global;
@@ -179,6 +180,11 @@ impl Session {
     /// The service of stacks.
     pub(super) fn stacks(&self) -> StackServiceClient<Door> {
         StackServiceClient::new(self.door.clone())
+    }
+
+    /// The service of runs.
+    pub(super) fn runs(&self) -> RunServiceClient<Door> {
+        RunServiceClient::new(self.door.clone())
     }
 
     /// The service that mints.

@@ -101,7 +101,7 @@ pub(super) struct NewTokenView {
 }
 
 /// Text that is wiped when dropped.
-struct Zeroized(Zeroizing<String>);
+pub(super) struct Zeroized(pub(super) Zeroizing<String>);
 
 impl Serialize for Zeroized {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -177,7 +177,11 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     session.output.record(&NewTokenView { token, secret: None })
 }
 
-fn new_private_file(path: &Path) -> Result<std::fs::File, Failure> {
+/// A file that is new and nobody else's to read.
+///
+/// # Errors
+/// When there is one already, or it cannot be made.
+pub(super) fn new_private_file(path: &Path) -> Result<std::fs::File, Failure> {
     let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     open.map_err(|error| Failure::usage(format!("cannot make {}: {error}", path.display())))
 }

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record};
 use super::principal::PrincipalView;
+use super::run::RunView;
 use super::session::Session;
 
 /// Who the caller is.
@@ -20,6 +21,8 @@ pub(super) struct WhoAmIView {
     principal: Option<PrincipalView>,
     /// When the token in use ends.
     token_expires_at: Option<Moment>,
+    /// The run that the caller acts in: what it holds counts within it only.
+    run: Option<RunView>,
     /// What the caller holds.
     bindings: Vec<BindingView>,
 }
@@ -29,6 +32,7 @@ impl From<proto::WhoAmIResponse> for WhoAmIView {
         Self {
             principal: answer.principal.map(PrincipalView::from),
             token_expires_at: Moment::from_proto(answer.token_expires_at.as_ref()),
+            run: answer.run.map(RunView::from),
             bindings: answer.bindings.into_iter().map(BindingView::from).collect(),
         }
     }
@@ -37,6 +41,7 @@ impl From<proto::WhoAmIResponse> for WhoAmIView {
 impl Record for WhoAmIView {
     fn facts(&self, now: Moment) -> Facts {
         let mut facts = self.principal.as_ref().map(|p| p.facts(now)).unwrap_or_default();
+        facts.push(("run", self.run.as_ref().map(RunView::in_words).unwrap_or_default()));
         facts.push(("token expires", moment::words(self.token_expires_at, now)));
         facts
     }

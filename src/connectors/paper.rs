@@ -271,7 +271,7 @@ impl ConnectorType for Paper {
             },
             expires_at: upstream.clock.now().plus(Duration::from_secs(ttl.as_seconds().into())),
             enforced: self.enforced(settings, scope),
-            revocable: Revocable::No,
+            revocable: if ends(settings) { Revocable::Single } else { Revocable::No },
             attribution: attribution.session_name(),
             passthrough: false,
         };
@@ -338,14 +338,19 @@ impl ConnectorType for Paper {
     async fn revoke(
         &self,
         _: &Upstream,
-        _: &PaperSettings,
+        settings: &PaperSettings,
         _: &SourceCredential,
         _: &Issuance,
     ) -> Result<bool, UpstreamError> {
-        Ok(false)
+        Ok(ends(settings))
     }
 
     fn auth_method(&self, _: &PaperSettings) -> AuthMethodName {
         AuthMethodName::parse("stamp").unwrap()
     }
+}
+
+/// A cloud whose name starts with `ends` ends single credentials.
+fn ends(settings: &PaperSettings) -> bool {
+    settings.endpoint.starts_with("ends")
 }

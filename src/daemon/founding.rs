@@ -97,6 +97,7 @@ impl Founding {
             created_at: now,
             expires_at: now.plus(TOKEN_LIFETIME),
             created_by: None,
+            run: None,
         };
         let writes = vec![Write::InsertPrincipal(principal), Write::InsertBinding(binding), Write::InsertToken(record)];
         Ok((writes, token.into_secret()))

@@ -4,7 +4,7 @@
 //! Clouds that trust the issuer take such a token instead of a stored secret.
 //! The nouns and the port are here; the keys are in the strongroom.
 
-use super::ids::IssuanceId;
+use super::ids::{IssuanceId, RunId};
 use super::name::Name;
 use super::principal::PrincipalKind;
 use super::secret_text::SecretText;
@@ -14,8 +14,8 @@ use super::ttl::Ttl;
 /// the claims of the token say the rest in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SubjectForm {
-    /// `project:P:connector:C:principal:KIND/NAME`, for clouds that match by
-    /// patterns or by claims: AWS and Google.
+    /// `project:P:connector:C:principal:KIND/NAME[:run:ID]`, for clouds that
+    /// match by patterns or by claims: AWS and Google.
     #[default]
     Principal,
     /// `project:P:connector:C`, for clouds that compare the whole `sub` with a
@@ -32,14 +32,16 @@ pub struct Subject {
     pub connector: Name,
     /// Who asked, and what kind of principal that is.
     pub principal: (PrincipalKind, Name),
+    /// In which run of that principal's, by id and name; none outside of runs.
+    pub run: Option<(RunId, Name)>,
     /// What it is minted for; none while a connector is verified.
     pub issuance: Option<IssuanceId>,
     /// How much of it is in `sub`.
     pub form: SubjectForm,
 }
 
-/// `project:P:connector:C[:principal:KIND/NAME]`. Injective: neither a name
-/// nor a kind has a colon or a slash in it.
+/// `project:P:connector:C[:principal:KIND/NAME[:run:ID]]`. Injective: neither
+/// a name, a kind nor an id has a colon or a slash in it.
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "project:{}:connector:{}", self.project, self.connector)?;
@@ -47,7 +49,8 @@ impl std::fmt::Display for Subject {
             SubjectForm::Connector => Ok(()),
             SubjectForm::Principal => {
                 let (kind, name) = &self.principal;
-                write!(f, ":principal:{}/{name}", kind.as_str())
+                write!(f, ":principal:{}/{name}", kind.as_str())?;
+                self.run.as_ref().map_or(Ok(()), |(run, _)| write!(f, ":run:{run}"))
             }
         }
     }
@@ -96,10 +99,12 @@ mod tests {
     fn subject() -> impl Strategy<Value = Subject> {
         let kind = prop_oneof![Just(PrincipalKind::User), Just(PrincipalKind::ServiceAccount)];
         let form = prop_oneof![Just(SubjectForm::Principal), Just(SubjectForm::Connector)];
-        (name(), name(), kind, name(), form).prop_map(|(project, connector, kind, principal, form)| Subject {
+        let run = proptest::option::of((any::<u8>().prop_map(|byte| RunId::from_bytes([byte; 16])), name()));
+        (name(), name(), kind, name(), run, form).prop_map(|(project, connector, kind, principal, run, form)| Subject {
             project,
             connector,
             principal: (kind, principal),
+            run,
             issuance: None,
             form,
         })
@@ -108,9 +113,14 @@ mod tests {
     /// The parts again: what can be read back is injective.
     fn read(text: &str) -> Option<Subject> {
         let parts: Vec<&str> = text.split(':').collect();
-        let (project, connector, principal) = match parts.as_slice() {
-            ["project", project, "connector", connector] => (project, connector, None),
-            ["project", project, "connector", connector, "principal", who] => (project, connector, who.split_once('/')),
+        let (project, connector, principal, run) = match parts.as_slice() {
+            ["project", project, "connector", connector] => (project, connector, None, None),
+            ["project", project, "connector", connector, "principal", who] => {
+                (project, connector, who.split_once('/'), None)
+            }
+            ["project", project, "connector", connector, "principal", who, "run", run] => {
+                (project, connector, who.split_once('/'), Some(run.parse().ok()?))
+            }
             _ => return None,
         };
         let form = if principal.is_some() { SubjectForm::Principal } else { SubjectForm::Connector };
@@ -122,6 +132,7 @@ mod tests {
             project: project.parse().ok()?,
             connector: connector.parse().ok()?,
             principal,
+            run: run.map(|id| (id, "any".parse().unwrap())),
             issuance: None,
             form,
         })
@@ -135,6 +146,7 @@ mod tests {
             prop_assert_eq!((&back.project, &back.connector, back.form), (&one.project, &one.connector, one.form));
             if one.form == SubjectForm::Principal {
                 prop_assert_eq!(back.principal, one.principal);
+                prop_assert_eq!(back.run.map(|(id, _)| id), one.run.map(|(id, _)| id));
             }
         }
 

@@ -74,6 +74,8 @@ id!(/// Names a component.
     ComponentId);
 id!(/// Names a stack.
     StackId);
+id!(/// Names a run.
+    RunId);
 id!(/// Names a principal.
     PrincipalId);
 id!(/// Names a role binding.

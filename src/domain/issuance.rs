@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access_level::AccessLevel;
 use super::clock::Timestamp;
-use super::ids::{ComponentId, ConnectorId, IssuanceId, PrincipalId, ProjectId};
+use super::ids::{ComponentId, ConnectorId, IssuanceId, PrincipalId, ProjectId, RunId};
 use super::name::Name;
 use super::resource::{ResourceId, ResourceTypeName};
 use super::scope::{EnforcedScope, Revocable};
@@ -38,6 +38,9 @@ pub struct Issuance {
     pub principal: PrincipalId,
     /// The principal's name at that time.
     pub principal_name: Name,
+    /// In which run of that principal's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<RunId>,
     /// The resource type.
     pub resource_type: ResourceTypeName,
     /// Canonical.

@@ -6,9 +6,11 @@
 //!   policy, its ceiling.
 //! - *component*: a stack component, linked to one connector and resource.
 //! - *stack*: a named list of components.
+//! - *run*: one execution of a pipeline on a stack: its starter, confined to
+//!   that stack's components and to an end.
 //! - *minted credential*: what a caller gets: short-lived, narrowed, attributed.
 //! - *issuance*: the record of a mint, never the credential.
-//! - *principal*: a user, a service account, a run, or the daemon itself.
+//! - *principal*: a user, a service account, or the daemon itself.
 //! - *role*, *binding*: who may do what, where, and under which conditions.
 
 pub mod access_level;
@@ -33,6 +35,7 @@ pub mod pattern;
 pub mod principal;
 pub mod resource;
 pub mod role;
+pub mod run;
 pub mod scope;
 pub mod secret_text;
 pub mod stack;
@@ -51,7 +54,7 @@ pub use connector::{
 pub use field_error::{FieldError, FieldErrors};
 pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject, SubjectForm};
 pub use ids::{
-    BindingId, ComponentId, ConnectorId, IdError, IssuanceId, KekId, PrincipalId, ProjectId, RequestId, StackId,
+    BindingId, ComponentId, ConnectorId, IdError, IssuanceId, KekId, PrincipalId, ProjectId, RequestId, RunId, StackId,
 };
 pub use issuance::{Issuance, IssuanceState};
 pub use issuer_key::{IssuerKeyFacts, IssuerKeyId, IssuerKeyState};
@@ -64,6 +67,7 @@ pub use pattern::Pattern;
 pub use principal::{Principal, PrincipalKind, Project};
 pub use resource::{ResourceId, ResourceTypeName};
 pub use role::{Binding, BindingTarget, Conditions, Role};
+pub use run::{Run, RunState};
 pub use scope::{Downscope, EnforcedScope, Revocable};
 pub use secret_text::SecretText;
 pub use stack::Stack;

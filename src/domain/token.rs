@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use super::clock::Timestamp;
-use super::ids::{PrincipalId, ProjectId};
+use super::ids::{PrincipalId, ProjectId, RunId};
 
 /// The public part of a token: 22 base-62 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,4 +41,6 @@ pub struct TokenRecord {
     pub expires_at: Timestamp,
     /// Who made it; nobody for the first owner's.
     pub created_by: Option<PrincipalId>,
+    /// The run that it is the token of; it reaches nothing else.
+    pub run: Option<RunId>,
 }

@@ -16,7 +16,8 @@ const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 /// Below the issuer's path.
 const KEYS_PATH: &str = "/.well-known/jwks.json";
 /// What is in each token beside the registered claims.
-pub const OWN_CLAIMS: [&str; 5] = ["project", "connector", "principal", "principal_kind", "issuance"];
+pub const OWN_CLAIMS: [&str; 7] =
+    ["project", "connector", "principal", "principal_kind", "run", "run_name", "issuance"];
 /// The registered claims of each token.
 const CLAIMS: [&str; 7] = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti"];
 

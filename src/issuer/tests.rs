@@ -84,6 +84,7 @@ fn subject() -> Subject {
         project: "default".parse().unwrap(),
         connector: "prod".parse().unwrap(),
         principal: (PrincipalKind::User, "anna".parse().unwrap()),
+        run: None,
         issuance: None,
         form: SubjectForm::default(),
     }

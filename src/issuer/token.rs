@@ -1,7 +1,7 @@
 //! The token: who is vouched for, to whom, and for how long.
 //!
 //! Says of the caller only what the broker knows for certain. A claim that is
-//! not true is left out: there is no `run` before there are runs.
+//! not true is left out: there is a `run` in runs only.
 
 use std::time::Duration;
 
@@ -50,8 +50,13 @@ pub fn claims(subject: &Subject, facts: &Facts<'_>) -> Value {
         "principal": principal.as_str(),
         "principal_kind": kind.as_str(),
     });
-    if let (Some(issuance), Some(claims)) = (subject.issuance, claims.as_object_mut()) {
-        claims.insert("issuance".to_owned(), issuance.to_string().into());
+    let more = [
+        ("run", subject.run.as_ref().map(|(id, _)| id.to_string())),
+        ("run_name", subject.run.as_ref().map(|(_, name)| name.to_string())),
+        ("issuance", subject.issuance.map(|id| id.to_string())),
+    ];
+    if let Some(claims) = claims.as_object_mut() {
+        claims.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
     }
     claims
 }
@@ -64,13 +69,14 @@ fn millis(duration: Duration) -> i64 {
 mod tests {
     use super::super::documents::OWN_CLAIMS;
     use super::*;
-    use crate::domain::{IssuanceId, PrincipalKind, SubjectForm};
+    use crate::domain::{IssuanceId, PrincipalKind, RunId, SubjectForm};
 
     fn subject(form: SubjectForm, issuance: Option<IssuanceId>) -> Subject {
         Subject {
             project: "default".parse().unwrap(),
             connector: "prod-s3".parse().unwrap(),
             principal: (PrincipalKind::ServiceAccount, "trainer".parse().unwrap()),
+            run: None,
             issuance,
             form,
         }
@@ -102,7 +108,18 @@ mod tests {
             "issuance": id.to_string(),
         });
         assert_eq!(claims, expected);
-        assert!(OWN_CLAIMS.iter().all(|name| claims.get(*name).is_some()));
+        let run = RunId::from_bytes([5; 16]);
+        let subject =
+            Subject { run: Some((run, "nightly".parse().unwrap())), ..subject(SubjectForm::Principal, Some(id)) };
+        let in_run = of(&subject);
+        assert_eq!(
+            in_run["sub"],
+            format!("project:default:connector:prod-s3:principal:service-account/trainer:run:{run}")
+        );
+        assert_eq!((&in_run["run"], &in_run["run_name"]), (&json!(run.to_string()), &json!("nightly")));
+        assert!(OWN_CLAIMS.iter().all(|name| in_run.get(*name).is_some()));
+        let short = of(&Subject { form: SubjectForm::Connector, ..subject });
+        assert_eq!((&short["sub"], &short["run"]), (&json!("project:default:connector:prod-s3"), &in_run["run"]));
     }
 
     #[test]

@@ -4,5 +4,6 @@ pub mod adding_a_connector;
 pub mod adding_a_store;
 pub mod openid_issuer;
 pub mod operations;
+pub mod runs;
 pub mod ssh_hosts;
 pub mod threat_model;

@@ -25,17 +25,21 @@
 //! | claim | value |
 //! | --- | --- |
 //! | `iss` | `[issuer] url`, byte for byte |
-//! | `sub` | `project:P:connector:C:principal:KIND/NAME`; for Entra `project:P:connector:C` |
+//! | `sub` | `project:P:connector:C:principal:KIND/NAME`, in a run with `:run:ID` behind it; for Entra `project:P:connector:C` |
 //! | `aud` | the connector's audience |
 //! | `exp` | minutes after `iat`, at most `token_ttl_max` |
 //! | `project`, `connector`, `principal`, `principal_kind` | names; the kind is `user` or `service-account` |
+//! | `run`, `run_name` | the id and the name of the run that it is minted in; only there |
 //! | `issuance` | the issuance it is for; not there while a connector is verified |
 //!
 //! Names have no colon, slash, star or question mark, so no two subjects read
-//! alike and a pattern ends where a name does. They are names, not ids: whoever
-//! may register connectors in a project can make one of any free name there.
-//! Let trust policies name project and connector, and treat the platform
-//! engineers of a project as those whom its roles trust. Verifying a connector
+//! alike and a pattern ends where a name does: `...:principal:*` takes every
+//! principal in and outside of runs, `...:principal:service-account/trainer`
+//! takes it outside of runs only, and with `:run:*` behind it in runs only.
+//! They are names, not ids: whoever may register connectors in a project can
+//! make one of any free name there. Let trust policies name project and
+//! connector, and treat the platform engineers of a project as those whom its
+//! roles trust. Verifying a connector
 //! makes a token too, in the name of the engineer: a policy for one principal
 //! alone cannot be verified.
 //!
@@ -68,8 +72,8 @@
 //! ```
 //!
 //! Sessions are narrowed as those of `iam-role` are. They carry the session
-//! name and the subject into CloudTrail, but no tags and no source identity:
-//! this call of STS takes neither.
+//! name and the subject, and with both the run, into CloudTrail, but no tags
+//! and no source identity: this call of STS takes neither.
 //!
 //! ## Google
 //!
@@ -82,14 +86,16 @@
 //!
 //! Without `--allowed-audiences` the audience is
 //! `https://iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/valetkey`.
-//! Google takes a `google.subject` of at most 127 characters: with long names
-//! map it from fewer claims. Let the service account trust
+//! Google takes a `google.subject` of at most 127 characters, of which a run
+//! takes 41: with long names map it from fewer claims, or exchanges within runs
+//! are refused. Let the service account trust
 //! `principalSet://iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/attribute.connector/default/NAME`.
 //!
 //! ## Azure
 //!
 //! Entra compares the whole subject, and one application takes twenty of them:
-//! its tokens name the connector, not the principal, who is in the claims.
+//! its tokens name the connector, not principal and run, which are in the
+//! claims.
 //!
 //! ```sh
 //! az ad app federated-credential create --id APPLICATION --parameters '{

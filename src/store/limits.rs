@@ -3,6 +3,12 @@
 /// Live tokens of one principal: enough for a person's machines and a
 /// program's rolling replacement, few enough to review.
 pub const TOKENS_MAX: u32 = 16;
+/// Live runs of one principal: a large scheduler's, and few enough to end one
+/// by one.
+pub const RUNS_MAX: u32 = 1000;
+/// How long runs that are over stay, in milliseconds: 90 days. The ledger and
+/// the issuances name them for longer.
+pub const RUNS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// Bindings of one principal: what a decision reads at most.
 pub const BINDINGS_MAX: u32 = 1000;
 /// Records of one noun in one project: above any real platform, below what

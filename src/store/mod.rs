@@ -14,10 +14,10 @@ pub mod sqlite;
 pub mod tx;
 
 pub use error::StoreError;
-pub use limits::TOKENS_MAX;
+pub use limits::{ID_PREFIX_LENGTH_MIN, RUNS_MAX, TOKENS_MAX};
 pub use nouns::{
     AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, IssuerKeys, Keks,
-    Principals, Projects, Requests, Stacks, Store, StoreFacts, Tokens, Transactions,
+    Principals, Projects, Requests, RunFilter, Runs, Stacks, Store, StoreFacts, Tokens, Transactions,
 };
 pub use recovery::close_open_intents;
 pub use sqlite::{OpenError, SqliteOptions, SqliteStore};

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use crate::audit::{Journal, LineFilter, Seq, StoredLine};
 use crate::domain::{
     Binding, BindingId, Component, ComponentId, Connector, ConnectorId, ConnectorTypeName, Issuance, IssuanceId,
-    Labels, Name, Page, PageAsk, Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Stack, StackId,
-    Timestamp, TokenId, TokenRecord,
+    Labels, Name, Page, PageAsk, Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Run, RunId,
+    Stack, StackId, Timestamp, TokenId, TokenRecord,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
@@ -93,12 +93,37 @@ pub trait Principals: Send + Sync {
 /// Tokens.
 #[async_trait]
 pub trait Tokens: Send + Sync {
-    /// By its public part, in any project: authentication starts here.
+    /// By its public part, in any project: authentication starts here. Those
+    /// of runs too, which the other two leave out.
     async fn token(&self, id: &TokenId) -> Found<TokenRecord>;
     /// By its public part or a unique prefix of it.
     async fn resolve_token(&self, project: ProjectId, text: &str) -> Found<TokenRecord>;
     /// Of one principal, newest first.
     async fn tokens_of(&self, project: ProjectId, principal: PrincipalId) -> Found<Vec<TokenRecord>>;
+}
+
+/// Which runs are wished for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Started by this principal.
+    pub principal: Option<PrincipalId>,
+    /// On this stack.
+    pub stack: Option<StackId>,
+    /// Neither finished nor at their end at this time.
+    pub live_at: Option<Timestamp>,
+}
+
+/// Runs.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// By id.
+    async fn run(&self, project: ProjectId, id: RunId) -> Found<Run>;
+    /// By name, id or unique prefix of the id, of one principal when it is
+    /// given. A name is of the one run that goes on under it; when none does,
+    /// of the last one.
+    async fn resolve_run(&self, project: ProjectId, principal: Option<PrincipalId>, text: &str) -> Found<Run>;
+    /// Newest first.
+    async fn runs(&self, project: ProjectId, filter: &RunFilter, page: &PageAsk) -> Found<Page<Run>>;
 }
 
 /// Role bindings.
@@ -121,6 +146,8 @@ pub struct IssuanceFilter {
     pub connector: Option<ConnectorId>,
     /// Of this principal.
     pub principal: Option<PrincipalId>,
+    /// Minted in this run.
+    pub run: Option<RunId>,
     /// Alive at this time: neither expired nor ended.
     pub active_at: Option<Timestamp>,
 }
@@ -186,7 +213,8 @@ pub struct Change {
     pub revision: Revision,
     /// In which project.
     pub project: ProjectId,
-    /// `connector`, `component`, `stack`, `principal`, `token` or `binding`.
+    /// `connector`, `component`, `stack`, `principal`, `token`, `run` or
+    /// `binding`.
     pub noun: String,
     /// The record's id.
     pub id: String,
@@ -230,6 +258,7 @@ pub trait Store:
     + Stacks
     + Principals
     + Tokens
+    + Runs
     + Bindings
     + Issuances
     + Keks
@@ -249,6 +278,7 @@ impl<S> Store for S where
         + Stacks
         + Principals
         + Tokens
+        + Runs
         + Bindings
         + Issuances
         + Keks

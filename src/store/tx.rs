@@ -4,13 +4,13 @@
 use crate::audit::{Line, Seq};
 use crate::domain::{
     Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
-    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Stack, StackId, Timestamp, TokenId,
+    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId, Timestamp, TokenId,
     TokenRecord, Version,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
 /// Orders all changes of a store; grows by one with each transaction that
-/// changes a connector, component, stack, binding, principal or token.
+/// changes a connector, component, stack, binding, principal, token or run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 
@@ -70,6 +70,24 @@ pub enum Write {
     DeleteToken {
         project: ProjectId,
         id: TokenId,
+    },
+    /// With its token. Refused beyond `RUNS_MAX` live runs of one principal.
+    InsertRun {
+        run: Run,
+        token: TokenRecord,
+    },
+    /// Its token lives until then, or longer if it did; stale when the run is
+    /// finished.
+    RenewRun {
+        project: ProjectId,
+        id: RunId,
+        token_expires_at: Timestamp,
+    },
+    /// Its token is gone. What is finished stays as it was.
+    FinishRun {
+        project: ProjectId,
+        id: RunId,
+        at: Timestamp,
     },
     InsertBinding(Binding),
     /// The last owner's is refused.

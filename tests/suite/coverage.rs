@@ -7,10 +7,10 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
 use tonic::metadata::MetadataMap;
-use valetkey::authz::METHOD_RULES;
+use valetkey::authz::{METHOD_RULES, Permission, RunScope};
 use valetkey::proto::DESCRIPTORS;
 
-use crate::rig::calls::World;
+use crate::rig::calls::{RUN, World};
 use crate::rig::cast::{empty, no_canary};
 use crate::rig::vault::{Setup, Vault};
 use crate::rig::wire::{everything, reason};
@@ -92,11 +92,37 @@ fn b2_no_role_calls_what_the_matrix_does_not_give_it_and_nothing_is_stored() {
         }
     }
     // Without any role there is nothing but what everyone may do about itself.
-    for rule in METHOD_RULES.iter().filter(|rule| rule.permission != "self") {
+    for rule in METHOD_RULES.iter().filter(|rule| !matches!(rule.permission, "self" | "tokens.own")) {
         refuse(&vault, &world, rule.path, "no role", "stranger");
     }
     assert!(refusals > 60, "the matrix has more refusals than {refusals}");
     assert_eq!(vault.revision(), before, "a refused call changed something");
+}
+
+/// Case B8, for every method there is: the token of a run does what is on its list, and nothing else of what its
+/// starter may.
+#[test]
+fn b8_a_run_calls_nothing_that_is_not_for_runs_and_nothing_is_stored() {
+    let vault = Setup::new().start();
+    let world = World::new(&vault);
+    let before = vault.revision();
+    let mut refusals = 0;
+    for rule in METHOD_RULES.iter().filter(|rule| !RunScope::may(Permission::parse(rule.permission).unwrap())) {
+        let answer = vault.run(vault.raw(Some(RUN), rule.path, world.request(rule.path)));
+        let status = answer.err().unwrap_or_else(|| panic!("a run may call {}", rule.path));
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "OUTSIDE_RUN"), "{}", rule.path);
+        no_canary(rule.path, &everything(&status));
+        refusals += 1;
+    }
+    assert!(refusals > 30, "more is not for runs than {refusals}");
+    assert_eq!(vault.revision(), before, "a refused call changed something");
+    // And those of the list end with it.
+    let finished = vault.run(vault.raw(Some(RUN), "/valetkey.v1.RunService/FinishRun", world.request("/FinishRun")));
+    assert!(finished.is_ok(), "{finished:?}");
+    for rule in METHOD_RULES {
+        let answer = vault.run(vault.raw(Some(RUN), rule.path, world.request(rule.path)));
+        assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated, "{} after the end", rule.path);
+    }
 }
 
 fn refuse(vault: &Vault, world: &World, path: &'static str, role: &str, who: &str) {

@@ -44,6 +44,7 @@ mod story_methods;
 mod story_oauth2;
 mod story_register;
 mod story_rotate;
+mod story_run;
 mod story_ssh;
 mod story_watch;
 mod thundering;

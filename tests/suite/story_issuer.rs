@@ -17,15 +17,16 @@ use crate::rig::{cache, ports};
 const OBJECTS: [&str; 2] = ["train/a.txt", "test/c.txt"];
 
 /// A vault that is an issuer, and a cloud that trusts it; the test listens in between.
-struct World {
-    vault: Vault,
+pub struct World {
+    pub vault: Vault,
     issuer: String,
-    cloud: Federated,
+    pub cloud: Federated,
     between: Overheard,
 }
 
 impl World {
-    fn new(setup: Setup) -> Self {
+    /// Both, with two buckets.
+    pub fn new(setup: Setup) -> Self {
         let between = Overheard::new();
         let (vault, issuer) = issuing(setup, between.endpoint());
         let cloud = Federated::start(&vault.beside("cloud"), &issuer, &vault.ca());
@@ -35,7 +36,8 @@ impl World {
         Self { vault, issuer, cloud, between }
     }
 
-    fn register(&self, name: &str, more: &[&str]) -> Outcome {
+    /// Registers a connector that has no secret, as alice.
+    pub fn register(&self, name: &str, more: &[&str]) -> Outcome {
         register(&self.vault, self.between.endpoint(), name, more)
     }
 
@@ -44,16 +46,18 @@ impl World {
     }
 
     /// The token that was sent last.
-    fn token(&self) -> String {
+    pub fn token(&self) -> String {
         self.between.heard("WebIdentityToken").pop().expect("a token was sent")
     }
 
-    fn verify(&self, token: &str, audience: &str) -> Result<Value, String> {
+    /// The claims, as stock libraries that found the keys by discovery read them.
+    pub fn verify(&self, token: &str, audience: &str) -> Result<Value, String> {
         let ca = self.vault.ca().display().to_string();
         oidc(&["verify", &ca, &self.issuer, audience], token)
     }
 
-    fn exchange(&self, token: &str) -> Result<Value, String> {
+    /// Whether the cloud takes it.
+    pub fn exchange(&self, token: &str) -> Result<Value, String> {
         oidc(&["exchange", self.cloud.endpoint(), &role_arn()], token)
     }
 

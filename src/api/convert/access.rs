@@ -7,6 +7,7 @@ use crate::broker::{
 use crate::domain::{Binding, BindingTarget, Conditions, FieldError, Principal, PrincipalId, PrincipalKind};
 use crate::proto;
 
+use super::runs::run;
 use super::types::{
     access_level, access_level_out, description, name, patterns, reference, reference_if_any, timestamp, timestamp_out,
     ttl, ttl_out,
@@ -77,6 +78,7 @@ pub async fn who_am_i(call: &Call, broker: &Broker, caller: &CallerFacts) -> pro
         principal: Some(principal(call, broker, &caller.subject.principal).await),
         bindings,
         token_expires_at: Some(timestamp_out(caller.token_expires_at)),
+        run: caller.subject.run.as_ref().map(|scope| run(call, broker, &scope.run)),
     }
 }
 

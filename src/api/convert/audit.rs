@@ -50,6 +50,7 @@ pub fn line(call: &Call, stored: StoredLine) -> proto::AuditLine {
         method: line.method,
         principal_id: text(line.principal),
         principal_name: text(line.principal_name),
+        run_id: text(line.run),
         project: if own { call.caller.project.name.to_string() } else { String::new() },
         connector_id: text(line.connector),
         component_id: text(line.component),
@@ -78,6 +79,7 @@ fn subject(subject: LineSubject) -> String {
         LineSubject::Token(id) => format!("token/{id}"),
         LineSubject::Binding(id) => format!("binding/{id}"),
         LineSubject::Stack(id) => format!("stack/{id}"),
+        LineSubject::Run(id) => format!("run/{id}"),
     }
 }
 

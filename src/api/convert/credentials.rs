@@ -160,6 +160,7 @@ pub fn issuance_ask(request: &proto::ListIssuancesRequest) -> Result<IssuanceAsk
     Ok(IssuanceAsk {
         connector: reference_if_any("connector", &request.connector)?.map(str::to_owned),
         principal: reference_if_any("principal", &request.principal)?.map(str::to_owned),
+        run: reference_if_any("run", &request.run)?.map(str::to_owned),
         active_only: request.active_only,
     })
 }
@@ -205,5 +206,6 @@ pub fn issuance(call: &Call, broker: &Broker, one: Issuance) -> proto::Issuance 
         fingerprint: one.fingerprint.clone(),
         state: one.state_at(broker.now()).to_owned(),
         ended_at: one.ended_at.map(timestamp_out),
+        run_id: one.run.map(|id| id.to_string()).unwrap_or_default(),
     }
 }

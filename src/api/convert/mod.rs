@@ -11,5 +11,6 @@ pub mod connectors;
 pub mod credentials;
 pub mod operator;
 pub mod request;
+pub mod runs;
 pub mod stacks;
 pub mod types;

@@ -37,13 +37,13 @@ impl Entropy for Failing {
     }
 }
 
-fn token(kind: PrincipalKind) -> (String, TokenId) {
+fn token(kind: TokenKind) -> (String, TokenId) {
     let (issued, id) = issue(kind, &Growing(AtomicU8::new(1))).unwrap();
     (issued.into_secret().reveal().to_owned(), id)
 }
 
 fn user() -> String {
-    token(PrincipalKind::User).0
+    token(TokenKind::User).0
 }
 
 fn refused(text: &str) -> bool {
@@ -52,7 +52,9 @@ fn refused(text: &str) -> bool {
 
 #[test]
 fn an_issued_token_parses_to_its_own_id_and_kind() {
-    for (kind, prefix) in [(PrincipalKind::User, "vk1_u_"), (PrincipalKind::ServiceAccount, "vk1_s_")] {
+    for (kind, prefix) in
+        [(TokenKind::User, "vk1_u_"), (TokenKind::ServiceAccount, "vk1_s_"), (TokenKind::Run, "vk1_r_")]
+    {
         let (text, id) = token(kind);
         assert!(text.starts_with(prefix) && text.len() == TOKEN_LENGTH);
         let presented = parse(&text).ok().unwrap();

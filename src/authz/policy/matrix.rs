@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::authz::METHOD_RULES;
+use crate::authz::{METHOD_RULES, RUN_PERMISSIONS};
 use crate::domain::{PrincipalId, PrincipalKind};
 
 use super::*;
@@ -18,6 +18,7 @@ const HEAD: &str = "\
 # `self` is what every authenticated principal may do about itself.
 # Not shown: a platform engineer mints by no project-wide binding of another
 # role either; patterns, access levels, lifetimes and ends narrow a binding.
+# `tokens.own` is the same, but not from within a run.
 # Changed on purpose? VALETKEY_BLESS=1 cargo nextest run --lib authz::
 ";
 
@@ -46,7 +47,7 @@ fn allows(role: Role, target: BindingTarget, permission: Permission) -> bool {
         created_by: None,
         created_at: NOW,
     };
-    let subject = Subject { principal: Arc::new(principal), bindings: Arc::new([binding]) };
+    let subject = Subject { principal: Arc::new(principal), bindings: Arc::new([binding]), run: None };
     let resource = ResourceId::canonical("s3://data").unwrap();
     let wish = Some(MintWish { resource: &resource, access: AccessLevel::Read });
     let target = Target { project, connector: Some(CONNECTOR), component: Some(COMPONENT) };
@@ -84,6 +85,9 @@ fn matrix() -> String {
             line("(inside a reply or call)", permission.as_str(), Role::ALL.map(|role| cell(role, *permission)));
         }
     }
+    let words: Vec<_> = RUN_PERMISSIONS.iter().map(|permission| permission.as_str()).collect();
+    writeln!(text, "# A run is allowed what its starter is, of these, about its own stack and through its").unwrap();
+    writeln!(text, "# components only: {}", words.join(", ")).unwrap();
     text
 }
 

@@ -7,15 +7,15 @@ use crate::domain::{Pattern, PrincipalId, PrincipalKind};
 
 use super::*;
 
-const NOW: Timestamp = Timestamp::from_seconds(1_000);
-const PROJECT: ProjectId = ProjectId::from_bytes([1; 16]);
-const ME: PrincipalId = PrincipalId::from_bytes([2; 16]);
+pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_000);
+pub(super) const PROJECT: ProjectId = ProjectId::from_bytes([1; 16]);
+pub(super) const ME: PrincipalId = PrincipalId::from_bytes([2; 16]);
 
-const fn connector(byte: u8) -> ConnectorId {
+pub(super) const fn connector(byte: u8) -> ConnectorId {
     ConnectorId::from_bytes([byte; 16])
 }
 
-const fn component(byte: u8) -> ComponentId {
+pub(super) const fn component(byte: u8) -> ComponentId {
     ComponentId::from_bytes([byte; 16])
 }
 
@@ -31,11 +31,11 @@ fn principal() -> Principal {
     }
 }
 
-fn holding(bindings: impl IntoIterator<Item = Binding>) -> Subject {
-    Subject { principal: Arc::new(principal()), bindings: bindings.into_iter().collect() }
+pub(super) fn holding(bindings: impl IntoIterator<Item = Binding>) -> Subject {
+    Subject { principal: Arc::new(principal()), bindings: bindings.into_iter().collect(), run: None }
 }
 
-fn bound(role: Role, target: BindingTarget) -> Binding {
+pub(super) fn bound(role: Role, target: BindingTarget) -> Binding {
     Binding {
         id: BindingId::from_bytes([role as u8; 16]),
         project: PROJECT,
@@ -48,21 +48,21 @@ fn bound(role: Role, target: BindingTarget) -> Binding {
     }
 }
 
-fn until(mut binding: Binding, seconds: i64) -> Binding {
+pub(super) fn until(mut binding: Binding, seconds: i64) -> Binding {
     binding.conditions.expires_at = Some(Timestamp::from_seconds(seconds));
     binding
 }
 
-fn on(connector: Option<u8>, component: Option<u8>) -> Target {
+pub(super) fn on(connector: Option<u8>, component: Option<u8>) -> Target {
     let connector = connector.map(self::connector);
     Target { project: PROJECT, connector, component: component.map(self::component) }
 }
 
-fn ask(subject: &Subject, permission: Permission, target: Target) -> Result<Permit, DenyReason> {
+pub(super) fn ask(subject: &Subject, permission: Permission, target: Target) -> Result<Permit, DenyReason> {
     ask_for(subject, permission, target, "s3://data/train", AccessLevel::Read)
 }
 
-fn ask_for(
+pub(super) fn ask_for(
     subject: &Subject,
     permission: Permission,
     target: Target,
@@ -77,8 +77,12 @@ fn ask_for(
     }
 }
 
-fn mint(subject: &Subject, target: Target) -> Result<Permit, DenyReason> {
+pub(super) fn mint(subject: &Subject, target: Target) -> Result<Permit, DenyReason> {
     ask(subject, Permission::CredentialsMint, target)
+}
+
+fn about_oneself(permission: Permission) -> bool {
+    matches!(permission, Permission::Own | Permission::TokensOwn)
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn without_bindings_only_what_is_ones_own_is_allowed() {
     let nobody = holding([]);
     for permission in Permission::ALL.iter().copied() {
         let allowed = ask(&nobody, permission, on(Some(1), Some(1)));
-        assert_eq!(allowed.is_ok(), permission == Permission::Own, "{permission}");
+        assert_eq!(allowed.is_ok(), about_oneself(permission), "{permission}");
     }
 }
 
@@ -161,7 +165,7 @@ fn a_runner_mints_by_a_component_binding_only() {
     assert!(ask(&subject, Permission::IssuancesList, on(None, None)).is_ok());
     let allowed = Permission::ALL.iter().filter(|p| ask(&subject, **p, on(Some(1), Some(1))).is_ok());
     let words: Vec<_> = allowed.map(|p| p.as_str()).collect();
-    assert_eq!(words, ["self", "credentials.mint", "issuances.list"]);
+    assert_eq!(words, ["self", "tokens.own", "runs.start", "runs.list", "credentials.mint", "issuances.list"]);
 }
 
 #[test]
@@ -246,9 +250,9 @@ fn a_narrow_binding_lists_only_what_it_is_on() {
     let subject = holding(narrow.clone());
     assert!(ask(&subject, Permission::ConnectorsList, on(None, None)).is_ok());
     assert_eq!(ask(&subject, Permission::ComponentsList, on(None, Some(9))).err(), Some(DenyReason::GrantMissing));
-    let only = Visible::Only { connectors: [connector(1)].into(), components: [component(2)].into() };
+    let only = Visible::Only { connectors: [connector(1)].into(), components: [component(2)].into(), within: None };
     assert_eq!(visible_scope(&subject, Permission::ConnectorsList, NOW), only);
-    let none = Visible::Only { connectors: BTreeSet::new(), components: BTreeSet::new() };
+    let none = Visible::Only { connectors: BTreeSet::new(), components: BTreeSet::new(), within: None };
     assert_eq!(visible_scope(&subject, Permission::AuditRead, NOW), none);
     let wide = holding(narrow.into_iter().chain([bound(Role::Auditor, BindingTarget::Project)]));
     assert_eq!(visible_scope(&wide, Permission::ConnectorsList, NOW), Visible::All);
@@ -280,7 +284,7 @@ fn b4_nobody_grants_to_themselves_or_into_another_project() {
     assert_eq!(may_grant(&principal(), &placed), Ok(()));
 }
 
-fn any_binding() -> impl Strategy<Value = Binding> {
+pub(super) fn any_binding() -> impl Strategy<Value = Binding> {
     let target = prop_oneof![
         Just(BindingTarget::Project),
         (1..3_u8).prop_map(|byte| BindingTarget::Connector(connector(byte))),
@@ -314,7 +318,7 @@ fn any_binding() -> impl Strategy<Value = Binding> {
     )
 }
 
-fn any_question() -> impl Strategy<Value = (Permission, Target, &'static str, AccessLevel)> {
+pub(super) fn any_question() -> impl Strategy<Value = (Permission, Target, &'static str, AccessLevel)> {
     let slot = || prop_oneof![Just(None), (1..3_u8).prop_map(Some)];
     let permission = prop_oneof![Just(Permission::CredentialsMint), proptest::sample::select(Permission::ALL)];
     let resource = proptest::sample::select(&["s3://data/train", "s3://other"][..]);
@@ -341,7 +345,8 @@ fn model_allows(
     let placed = match word {
         "connectorTypes.read" | "roles.list" => true,
         "connectors.register" => wide,
-        _ if word.ends_with(".list") || word == "issuances.listAll" => {
+        // On which stack is for the listing of components to say.
+        _ if word.ends_with(".list") || word == "issuances.listAll" || word == "runs.start" => {
             let people = word.starts_with("principals.") || word.starts_with("bindings.");
             wide || (!people && (named || (t.connector.is_none() && t.component.is_none())))
         }
@@ -381,8 +386,8 @@ proptest! {
         let answer = ask_for(&holding(bindings.clone()), permission, target, resource, access);
         let allowing: Vec<_> =
             bindings.iter().filter(|b| model_allows(b, engineer(&bindings), question)).collect();
-        prop_assert_eq!(answer.is_ok(), permission == Permission::Own || !allowing.is_empty());
-        if let (Ok(permit), false) = (&answer, permission == Permission::Own) {
+        prop_assert_eq!(answer.is_ok(), about_oneself(permission) || !allowing.is_empty());
+        if let (Ok(permit), false) = (&answer, about_oneself(permission)) {
             let of_one = allowing.iter().any(|b| Some(b.role) == permit.role() && limits(b) == *permit.limits());
             prop_assert!(of_one, "the limits are those of one binding that allows");
             prop_assert!(permission != Permission::CredentialsMint || access <= permit.limits().access_max);

@@ -59,6 +59,7 @@ impl Broker {
             created_at: now,
             expires_at: now.plus(lifetime),
             created_by: Some(call.principal().id),
+            run: None,
         };
         let token = TokenSeen::of(&record, principal.name.clone());
         let line = Line { subject: Some(Subject::Token(record.id.clone())), ..call.line(Outcome::Ok, "") };
@@ -73,7 +74,7 @@ impl Broker {
     /// Whose tokens a call is about: one's own, or another's with the
     /// permission for it.
     pub(super) async fn token_holder(&self, call: &Call, text: Option<&str>) -> Result<Principal, BrokerError> {
-        self.permit(call, Permission::Own).await?;
+        self.permit(call, Permission::TokensOwn).await?;
         let own = call.principal();
         match text {
             None => Ok(own.clone()),

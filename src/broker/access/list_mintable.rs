@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::authz::{Permission, Visible, permissions_of, takes_effect, visible_scope};
+use crate::authz::{Permission, Subject, Visible, permissions_of, takes_effect, visible_scope};
 use crate::domain::page::PAGE_SIZE_MAX;
 use crate::domain::{
     AccessLevel, Binding, BindingTarget, Component, Connector, Labels, PageAsk, Pattern, ResourceId, ResourceTypeName,
@@ -58,7 +58,10 @@ impl Broker {
         let now = self.clock.now();
         let scope = visible_scope(&call.caller.subject, Permission::CredentialsMint, now);
         let ways = self.ways(call, &scope).await.map_err(|error| BrokerError::of("connector", &error))?;
-        let live: Vec<&Binding> = call.caller.subject.bindings.iter().filter(|b| mints(b, &scope, now)).collect();
+        // A run has the project-wide grants of its starter, for its own stack.
+        let starter = Subject { run: None, ..call.caller.subject.clone() };
+        let wide = visible_scope(&starter, Permission::CredentialsMint, now) == Visible::All;
+        let live: Vec<&Binding> = starter.bindings.iter().filter(|b| mints(b, wide, now)).collect();
         let found = ways.iter().flat_map(|way| {
             live.iter().filter(|binding| way.reached_by(binding)).filter_map(|binding| way.mintable(binding))
         });
@@ -74,7 +77,7 @@ impl Broker {
                 components = self.store.components(project, None, None, &none, &page).await?.items;
                 connectors = self.store.connectors(project, None, &none, &page).await?.items;
             }
-            Visible::Only { connectors: some_connectors, components: some_components } => {
+            Visible::Only { connectors: some_connectors, components: some_components, .. } => {
                 for id in some_components {
                     components.extend(there(self.component(project, *id).await)?.map(Arc::unwrap_or_clone));
                 }
@@ -89,10 +92,14 @@ impl Broker {
         let mut ways = Vec::new();
         for component in components.into_iter().take(MINTABLE_MAX) {
             let Some(link) = &component.link else { continue };
+            if !scope.shows(Some(component.id), Some(link.connector)) {
+                continue;
+            }
             if let Some(connector) = there(self.connector(project, link.connector).await)? {
                 ways.push(Way { connector, component: Some(Arc::new(component)) });
             }
         }
+        connectors.retain(|connector| scope.shows(None, Some(connector.id)));
         ways.extend(connectors.into_iter().map(|c| Way { connector: Arc::new(c), component: None }));
         Ok(ways)
     }
@@ -109,11 +116,11 @@ fn there<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
 
 /// Whether a binding can allow a mint at all; project-wide ones only when the
 /// scope says so: whoever writes connectors needs a grant on one of them.
-fn mints(binding: &Binding, scope: &Visible, now: crate::domain::Timestamp) -> bool {
+fn mints(binding: &Binding, wide: bool, now: crate::domain::Timestamp) -> bool {
     permissions_of(binding.role).contains(&Permission::CredentialsMint)
         && takes_effect(binding.role, binding.target)
         && binding.conditions.expires_at.is_none_or(|end| end > now)
-        && (binding.target != BindingTarget::Project || *scope == Visible::All)
+        && (binding.target != BindingTarget::Project || wide)
 }
 
 impl Way {

@@ -15,7 +15,7 @@ impl Broker {
     /// `Denied` for whoever may not revoke those of others, whether there is
     /// such a token or not; `NotFound`.
     pub async fn revoke_token(&self, call: &Call, text: &str, once: Option<&Once>) -> Result<(), BrokerError> {
-        self.permit(call, Permission::Own).await?;
+        self.permit(call, Permission::TokensOwn).await?;
         if let Some(()) = self.recall(call, once).await? {
             return Ok(());
         }

@@ -40,11 +40,7 @@ impl Broker {
                 let kind = filter.component_type.as_ref();
                 self.store.components(call.project(), kind, connector, &filter.labels, page).await
             }
-            Visible::Only { connectors, components } => {
-                let connectors: Vec<_> = connectors.into_iter().collect();
-                let components: Vec<_> = components.into_iter().collect();
-                self.narrow_components(call, (&connectors, &components), filter, connector, page).await
-            }
+            scope @ Visible::Only { .. } => self.narrow_components(call, &scope, filter, connector, page).await,
         };
         found.map_err(|error| BrokerError::of("component", &error))
     }

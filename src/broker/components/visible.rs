@@ -33,7 +33,7 @@ impl Broker {
             Ok(component) => component,
             Err(error) => return Err(self.unfound(call, "component", permission, &error).await),
         };
-        let target = self.target(call, component.link.as_ref().map(|link| link.connector), Some(component.id));
+        let target = self.target(call, linked_connector(&component), Some(component.id));
         let permit = self.permit_on(call, permission, target, None).await?;
         Ok((component, permit))
     }
@@ -45,23 +45,26 @@ impl Broker {
     pub(super) async fn narrow_components(
         &self,
         call: &Call,
-        scope: (&[ConnectorId], &[crate::domain::ComponentId]),
+        scope: &Visible,
         filter: &ComponentFilter,
         connector: Option<ConnectorId>,
         page: &PageAsk,
     ) -> Result<Page<Component>, StoreError> {
+        let Visible::Only { connectors, components, .. } = scope else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
         let mut seen = Vec::new();
-        for id in scope.1 {
+        for id in components {
             match self.component(call.project(), *id).await {
                 Ok(found) => seen.push(Component::clone(&found)),
                 Err(StoreError::NotFound) => {}
                 Err(error) => return Err(error),
             }
         }
-        for id in scope.0 {
+        for id in connectors {
             seen.extend(self.linked_to(call, *id).await?);
         }
-        seen.retain(|c| matches(c, filter, connector));
+        seen.retain(|c| scope.shows(Some(c.id), linked_connector(c)) && matches(c, filter, connector));
         seen.sort_by(|a, b| a.name.cmp(&b.name));
         seen.dedup_by(|a, b| a.id == b.id);
         let rest =
@@ -89,8 +92,12 @@ impl Broker {
     }
 }
 
+fn linked_connector(component: &Component) -> Option<ConnectorId> {
+    component.link.as_ref().map(|link| link.connector)
+}
+
 fn matches(component: &Component, filter: &ComponentFilter, connector: Option<ConnectorId>) -> bool {
     filter.component_type.as_ref().is_none_or(|wanted| *wanted == component.component_type)
         && component.labels.contain(&filter.labels)
-        && connector.is_none_or(|id| component.link.as_ref().is_some_and(|link| link.connector == id))
+        && connector.is_none_or(|id| linked_connector(component) == Some(id))
 }

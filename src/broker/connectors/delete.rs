@@ -38,8 +38,11 @@ impl Broker {
             return Ok(earlier);
         }
         let (connector, _) = self.permitted_connector(call, text, Permission::ConnectorsDelete).await?;
-        let filter =
-            IssuanceFilter { connector: Some(connector.id), principal: None, active_at: Some(self.clock.now()) };
+        let filter = IssuanceFilter {
+            connector: Some(connector.id),
+            active_at: Some(self.clock.now()),
+            ..IssuanceFilter::default()
+        };
         let page = PageAsk { size: PAGE_SIZE_MAX, after: None };
         let alive = self.store.issuances(call.project(), &filter, &page).await;
         let alive = alive.map_err(|error| BrokerError::of("issuance", &error))?.items;

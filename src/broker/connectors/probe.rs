@@ -166,7 +166,7 @@ impl Broker {
             upstream: self.upstream_for(call, connector, Some(issuance), entry),
             scope,
             ttl: settings.ttl.default,
-            attribution: Attribution { principal: call.principal().clone(), project: call.project(), issuance },
+            attribution: call.attribution(issuance),
             focus: focus(connector),
             connector: connector.clone(),
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::domain::{ConnectorId, IssuanceId, Minted, Timestamp, Ttl};
+use crate::domain::{ConnectorId, IssuanceId, Minted, RunId, Timestamp, Ttl};
 
 use super::plan::CacheKey;
 
@@ -19,6 +19,8 @@ pub(super) struct Kept {
     pub(super) minted: Minted,
     pub(super) issuance: IssuanceId,
     pub(super) connector: ConnectorId,
+    /// In which run it was minted.
+    pub(super) run: Option<RunId>,
     pub(super) issued_at: Timestamp,
     /// No refresh ahead before this time, in milliseconds: after a failure.
     pub(super) refresh_not_before: AtomicI64,
@@ -129,6 +131,11 @@ impl CredentialCache {
         self.drop_where(|kept| kept.connector == connector);
     }
 
+    /// Drops everything that was minted in a run.
+    pub(in crate::broker) fn forget_run(&self, run: RunId) {
+        self.drop_where(|kept| kept.run == Some(run));
+    }
+
     /// How many are kept.
     pub(in crate::broker) fn count(&self) -> u64 {
         self.kept.entry_count()
@@ -163,6 +170,7 @@ mod tests {
             minted,
             issuance: IssuanceId::from_bytes([issuance; 16]),
             connector: ConnectorId::from_bytes([connector; 16]),
+            run: Some(RunId::from_bytes([connector; 16])),
             issued_at: NOW,
             refresh_not_before: AtomicI64::new(0),
         })
@@ -208,6 +216,16 @@ mod tests {
         cache.forget(ConnectorId::from_bytes([7; 16]));
         assert!(cache.find(&CacheKey::of(2)).is_none());
         assert!(cache.find(&CacheKey::of(3)).is_some(), "the neighbour stays");
+    }
+
+    #[test]
+    fn what_a_run_minted_is_dropped_with_it_and_nothing_else_is() {
+        let cache = CredentialCache::new();
+        cache.keep(CacheKey::of(1), kept(3600, 1, 7));
+        cache.keep(CacheKey::of(2), kept(3600, 2, 8));
+        cache.forget_run(RunId::from_bytes([7; 16]));
+        assert!(cache.find(&CacheKey::of(1)).is_none());
+        assert!(cache.find(&CacheKey::of(2)).is_some(), "another run's stays");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::audit::Outcome;
 use crate::authz::{Permission, Visible, visible_scope};
-use crate::domain::{Issuance, Page, PageAsk};
+use crate::domain::{Issuance, Page, PageAsk, RunId};
 use crate::store::IssuanceFilter;
 
 use super::super::{Broker, BrokerError, Call};
@@ -14,6 +14,8 @@ pub struct IssuanceAsk {
     pub connector: Option<String>,
     /// Of this principal: name, id, or unique prefix of the id.
     pub principal: Option<String>,
+    /// Minted in this run: name, id, or unique prefix of the id.
+    pub run: Option<String>,
     /// Alive now.
     pub active_only: bool,
 }
@@ -57,9 +59,26 @@ impl Broker {
             },
         };
         let active_at = ask.active_only.then(|| self.clock.now());
-        let filter = IssuanceFilter { connector, principal, active_at };
+        let run = self.run_of_issuances(call, ask.run.as_deref(), all).await?;
+        let filter = IssuanceFilter { connector, principal, run, active_at };
         let found = self.store.issuances(call.project(), &filter, page).await;
         found.map_err(|error| BrokerError::of("issuance", &error))
+    }
+
+    /// A run sees its own issuances only; others choose among the runs that they
+    /// see issuances of.
+    async fn run_of_issuances(&self, call: &Call, text: Option<&str>, all: bool) -> Result<Option<RunId>, BrokerError> {
+        let Some(text) = text else { return Ok(call.run()) };
+        if call.run().is_some() {
+            return self.own_run(call, text, Permission::IssuancesList).await.map(|run| Some(run.id));
+        }
+        // A whole id is taken as it is: issuances outlive the record of a run.
+        if let Ok(id) = text.parse() {
+            return Ok(Some(id));
+        }
+        let principal = (!all).then(|| call.principal().id);
+        let found = self.store.resolve_run(call.project(), principal, text).await;
+        found.map(|run| Some(run.id)).map_err(|error| BrokerError::of("run", &error))
     }
 
     /// A grant on one connector or component is none on the project's list.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
-use crate::domain::{Attribution, Connector, Issuance, IssuanceId, IssuanceState, Minted};
+use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted};
 use crate::store::{Guard, StoreError, Tx, Write};
 
 use super::super::connectors::stored_settings;
@@ -155,7 +155,7 @@ impl Broker {
         issuance: IssuanceId,
     ) -> Result<MintOutcome, BrokerError> {
         let route = Arc::clone(&plan.route);
-        let attribution = Attribution { principal: call.principal().clone(), project: call.project(), issuance };
+        let attribution = call.attribution(issuance);
         let upstream = self.upstream_for(call, &plan.route.connector, Some(issuance), entry);
         let ttl = plan.granted.ttl;
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
@@ -258,6 +258,7 @@ impl Broker {
             component: route.component.as_ref().map(|component| component.id),
             principal: call.principal().id,
             principal_name: call.principal().name.clone(),
+            run: call.run(),
             resource_type: route.resource_type.clone(),
             resource_id: route.resource.clone(),
             access: route.access,
@@ -278,6 +279,7 @@ pub(super) fn kept(minted: Minted, record: &Issuance) -> Arc<Kept> {
         minted,
         issuance: record.id,
         connector: record.connector,
+        run: record.run,
         issued_at: record.issued_at,
         refresh_not_before: AtomicI64::new(0),
     })

@@ -31,6 +31,7 @@ pub use watch::Pushed;
 
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
+pub(super) use revoke::REVOKE_MAX;
 pub(super) use route::Routes;
 pub(super) use turns::Turns;
 pub(super) use watch::WATCHES_MAX;

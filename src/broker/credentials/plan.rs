@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
-use crate::authz::{DenyReason, MintWish, Permission, Permit, Visible, visible_scope};
+use crate::authz::{MintWish, Permission, Permit, Visible, visible_scope};
 use crate::domain::ttl::GrantedTtl;
 use crate::domain::{
-    AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, ShapeName, Timestamp, Ttl,
+    AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, RunId, ShapeName, Timestamp, Ttl,
 };
 
+use super::super::gate::unseen;
 use super::super::{Broker, BrokerError, Call};
 use super::route::{NoRoute, Route};
 
@@ -46,8 +47,9 @@ pub struct MintAsk {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct CacheKey {
     route: [u8; 32],
-    /// Nobody when the connector shares its credentials.
-    principal: Option<PrincipalId>,
+    /// Nobody when the connector shares its credentials. What is minted in a
+    /// run is that run's alone: not another's, and not its starter's outside.
+    holder: Option<(PrincipalId, Option<RunId>)>,
     lifetime: Lifetime,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct CacheKey {
 impl CacheKey {
     /// A key for tests.
     pub(super) const fn of(byte: u8) -> Self {
-        Self { route: [byte; 32], principal: None, lifetime: Lifetime::Whole(Ttl::seconds(3600)) }
+        Self { route: [byte; 32], holder: None, lifetime: Lifetime::Whole(Ttl::seconds(3600)) }
     }
 }
 
@@ -81,13 +83,13 @@ impl Broker {
     /// Decides an ask, with the lifetime that is left for it.
     pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
         let (route, permit) = self.decided(call, ask).await?;
-        let (granted, until) = self.grant_ttl(&route, &permit, ask)?;
+        let (granted, until) = self.grant_ttl(call, &route, &permit, ask)?;
         // A signing session is its principal's own: whoever else were handed
         // it could not have anything signed.
         let shared = route.connector.policy.shared && route.scope.shape != ShapeName::SigningSession;
         let key = CacheKey {
             route: route.digest,
-            principal: (!shared).then(|| call.principal().id),
+            holder: (!shared).then(|| (call.principal().id, call.run())),
             lifetime: until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until),
         };
         Ok(Plan { route, permit, granted, key, min_remaining: ask.min_remaining })
@@ -116,6 +118,7 @@ impl Broker {
     /// The lifetime under every ceiling, and the moment that cuts it, if any.
     fn grant_ttl(
         &self,
+        call: &Call,
         route: &Route,
         permit: &Permit,
         ask: &MintAsk,
@@ -129,7 +132,10 @@ impl Broker {
         let end = ends.into_iter().flatten().min().filter(|end| *end < now.plus(whole.ttl.as_duration()));
         let Some(end) = end else { return self.checked_floor(ask, whole).map(|granted| (granted, None)) };
         let left = Ttl::seconds(u32::try_from(end.since(now).as_secs()).unwrap_or(u32::MAX));
-        ceilings.push((left, "the end of the role binding or of the source credential"));
+        let by_run = call.caller.subject.run.as_ref().is_some_and(|scope| scope.run.ends_at == end);
+        let cause =
+            if by_run { "the end of the run" } else { "the end of the role binding or of the source credential" };
+        ceilings.push((left, cause));
         let cut = route.ttl.grant(ask.ttl, &ceilings)?;
         self.checked_floor(ask, cut).map(|granted| (granted, Some(end)))
     }
@@ -148,18 +154,15 @@ impl Broker {
     /// what is wrong with it.
     async fn refused_unseen(&self, call: &Call, ask: &MintAsk, error: BrokerError) -> BrokerError {
         let permission = Permission::CredentialsMint;
-        let known = match visible_scope(&call.caller.subject, permission, self.clock.now()) {
-            Visible::All => true,
-            Visible::Only { connectors, components } => {
-                let (connector, component) = self.source_ids(call, &ask.source).await;
-                connector.is_some_and(|id| connectors.contains(&id))
-                    || component.is_some_and(|id| components.contains(&id))
-            }
+        let scope = visible_scope(&call.caller.subject, permission, self.clock.now());
+        let known = scope == Visible::All || {
+            let (connector, component) = self.source_ids(call, &ask.source).await;
+            scope.shows(component, connector)
         };
         if known {
             return error;
         }
-        match self.deny(call, DenyReason::GrantMissing, permission).await {
+        match self.deny(call, unseen(call), permission).await {
             Ok(denied) | Err(denied) => denied,
         }
     }

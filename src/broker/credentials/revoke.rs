@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
-use crate::authz::{Permission, Permit};
+use crate::authz::{Decision, MintWish, Permission, Permit, Question, decide};
 use crate::connectors::UpstreamError;
 use crate::domain::{Connector, FieldError, Issuance, IssuanceState, PageAsk, Revocable};
 use crate::store::{IssuanceFilter, StoreError, Tx, Write};
@@ -13,7 +13,7 @@ use super::super::connectors::type_of;
 use super::super::{Broker, BrokerError, Call, Once};
 
 /// The most issuances of one call.
-const REVOKE_MAX: u32 = 1000;
+pub(in crate::broker) const REVOKE_MAX: u32 = 1000;
 
 /// What to revoke.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,7 @@ impl Broker {
                 let found = self.find_connector(call.project(), text).await;
                 let connector = found.map_err(|error| BrokerError::of("connector", &error))?.id;
                 let active_at = Some(self.clock.now());
-                let filter = IssuanceFilter { connector: Some(connector), principal: None, active_at };
+                let filter = IssuanceFilter { connector: Some(connector), active_at, ..IssuanceFilter::default() };
                 let page = PageAsk { size: REVOKE_MAX, after: None };
                 let found = self.store.issuances(call.project(), &filter, &page).await;
                 Ok(found.map_err(|error| BrokerError::of("issuance", &error))?.items)
@@ -86,7 +86,11 @@ impl Broker {
         }
     }
 
-    async fn revoke_one(&self, call: &Call, mut issuance: Issuance) -> Result<Revoked, BrokerError> {
+    pub(in crate::broker) async fn revoke_one(
+        &self,
+        call: &Call,
+        mut issuance: Issuance,
+    ) -> Result<Revoked, BrokerError> {
         let now = self.clock.now();
         if issuance.state == IssuanceState::Revoked || issuance.expires_at <= now {
             let note = format!("nothing to do: it is {}", issuance.state_at(now));
@@ -150,7 +154,7 @@ impl Broker {
             Err(StoreError::NotFound) => return Ok(Ok(false)),
             Err(error) => return Err(BrokerError::of("connector", &error)),
         };
-        let permit = self.revoke_permit(call, &connector).await?;
+        let permit = self.revoke_permit(call, &connector, issuance).await?;
         let kind = type_of(&connector)?;
         let (upstream, settings, issuance) = (
             self.upstream_for(call, &connector, Some(issuance.id), entry),
@@ -163,8 +167,24 @@ impl Broker {
         .await
     }
 
-    async fn revoke_permit(&self, call: &Call, connector: &Connector) -> Result<Permit, BrokerError> {
+    /// By the permission to revoke. Of one's own also by the grant that would
+    /// mint the same again: who may have it may end it.
+    async fn revoke_permit(
+        &self,
+        call: &Call,
+        connector: &Connector,
+        issuance: &Issuance,
+    ) -> Result<Permit, BrokerError> {
         let target = self.target(call, Some(connector.id), None);
+        let question = Question { permission: Permission::IssuancesRevoke, target, wish: None };
+        if let Decision::Allow(permit) = decide(&call.caller.subject, &question, self.clock.now()) {
+            return Ok(permit);
+        }
+        if issuance.principal == call.principal().id {
+            let target = self.target(call, Some(connector.id), issuance.component);
+            let wish = MintWish { resource: &issuance.resource_id, access: issuance.access };
+            return self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await;
+        }
         self.permit_on(call, Permission::IssuancesRevoke, target, None).await
     }
 }

@@ -15,11 +15,12 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
-use crate::authz::{DenyReason, Permission, Permit, Visible, visible_scope};
+use crate::authz::{Permission, Permit, visible_scope};
 use crate::connectors::{Challenge, UpstreamError};
 use crate::domain::{Issuance, IssuanceId, IssuanceState, ShapeName};
 use crate::store::StoreError;
 
+use super::super::gate::unseen;
 use super::super::{Broker, BrokerError, Call};
 use super::plan::{MintAsk, MintSource, route_line};
 use super::route::Route;
@@ -67,7 +68,7 @@ impl Broker {
     /// nobody.
     async fn live_session(&self, call: &Call, id: IssuanceId) -> Result<Issuance, BrokerError> {
         let session = match self.store.issuance(call.project(), id).await {
-            Ok(issuance) if issuance.principal == call.principal().id => issuance,
+            Ok(issuance) if issuance.principal == call.principal().id && issuance.run == call.run() => issuance,
             Ok(_) | Err(StoreError::NotFound) => return Err(self.no_session(call).await),
             Err(error) => return Err(BrokerError::of("issuance", &error)),
         };
@@ -84,14 +85,10 @@ impl Broker {
     /// Who may mint nothing at all learns nothing of what there is.
     async fn no_session(&self, call: &Call) -> BrokerError {
         let permission = Permission::CredentialsMint;
-        let mints = match visible_scope(&call.caller.subject, permission, self.clock.now()) {
-            Visible::All => true,
-            Visible::Only { connectors, components } => !(connectors.is_empty() && components.is_empty()),
-        };
-        if mints {
+        if !visible_scope(&call.caller.subject, permission, self.clock.now()).nothing() {
             return BrokerError::NotFound { noun: "issuance" };
         }
-        match self.deny(call, DenyReason::GrantMissing, permission).await {
+        match self.deny(call, unseen(call), permission).await {
             Ok(denied) | Err(denied) => denied,
         }
     }

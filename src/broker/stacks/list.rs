@@ -59,11 +59,22 @@ impl Broker {
         text: &str,
         permission: Permission,
     ) -> Result<Stack, BrokerError> {
+        let scope = self.component_scope(call);
+        self.stack_within(call, text, permission, &scope).await
+    }
+
+    /// The same, of the stacks that lie within `scope`.
+    pub(in crate::broker) async fn stack_within(
+        &self,
+        call: &Call,
+        text: &str,
+        permission: Permission,
+        scope: &Visible,
+    ) -> Result<Stack, BrokerError> {
         self.permit(call, permission).await?;
         let found = self.store.resolve_stack(call.project(), text).await;
-        let scope = self.component_scope(call);
         match found {
-            Ok(stack) => match self.sees_stack(call, &scope, &stack).await {
+            Ok(stack) => match self.sees_stack(call, scope, &stack).await {
                 Ok(true) => Ok(stack),
                 Ok(false) => Err(self.unfound(call, "stack", permission, &StoreError::NotFound).await),
                 Err(error) => Err(BrokerError::of("stack", &error)),
@@ -73,17 +84,21 @@ impl Broker {
     }
 
     async fn sees_stack(&self, call: &Call, scope: &Visible, stack: &Stack) -> Result<bool, StoreError> {
-        let Visible::Only { connectors, components } = scope else { return Ok(true) };
+        if *scope == Visible::All {
+            return Ok(true);
+        }
         for id in &stack.components {
-            if components.contains(id) {
+            if scope.shows(Some(*id), None) {
                 continue;
             }
             let component = self.component(call.project(), *id).await?;
-            if !component.link.as_ref().is_some_and(|link| connectors.contains(&link.connector)) {
+            if !scope.shows(Some(*id), component.link.as_ref().map(|link| link.connector)) {
                 return Ok(false);
             }
         }
-        Ok(!stack.components.is_empty())
+        // A run sees its own stack, and no other that happens to be a part of it.
+        let own = call.caller.subject.run.as_ref().is_none_or(|scope| scope.run.stack == stack.id);
+        Ok(own && !stack.components.is_empty())
     }
 
     /// The stacks that a narrow caller sees whole. Read in large pages from

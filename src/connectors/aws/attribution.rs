@@ -25,16 +25,13 @@ impl Names {
     pub fn of(attribution: &Attribution) -> Self {
         let session = attribution.session_name();
         let tag = |key: &str, value: String| (format!("valetkey:{key}"), value);
-        Self {
-            federated: federated(&session),
-            source_identity: attribution.source_identity(),
-            tags: vec![
-                tag("project", attribution.project.to_string()),
-                tag("principal", attribution.principal.name.as_str().to_owned()),
-                tag("issuance", attribution.issuance.to_string()),
-            ],
-            session,
-        }
+        let mut tags = vec![
+            tag("project", attribution.project.to_string()),
+            tag("principal", attribution.principal.name.as_str().to_owned()),
+            tag("issuance", attribution.issuance.to_string()),
+        ];
+        tags.extend(attribution.run.map(|run| tag("run", run.to_string())));
+        Self { federated: federated(&session), source_identity: attribution.source_identity(), tags, session }
     }
 
     /// The names of the broker's own looks at an account. With every part of
@@ -63,11 +60,15 @@ pub fn secret(text: &str) -> SecretText {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{IssuanceId, Name, Principal, PrincipalId, PrincipalKind, ProjectId};
+    use crate::domain::{IssuanceId, Name, Principal, PrincipalId, PrincipalKind, ProjectId, RunId};
 
     use super::*;
 
     fn names(principal: &str, id: u8, issuance: u8) -> Names {
+        Names::of(&attribution(principal, id, issuance))
+    }
+
+    fn attribution(principal: &str, id: u8, issuance: u8) -> Attribution {
         let project = ProjectId::from_bytes([1; 16]);
         let principal = Principal {
             id: PrincipalId::from_bytes([id; 16]),
@@ -78,7 +79,21 @@ mod tests {
             created_by: None,
             created_at: crate::domain::Timestamp::from_seconds(0),
         };
-        Names::of(&Attribution { principal, project, issuance: IssuanceId::from_bytes([issuance; 16]) })
+        Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([issuance; 16]) }
+    }
+
+    #[test]
+    fn a_mint_in_a_run_is_tagged_and_named_with_it_and_one_outside_is_not() {
+        let outside = attribution("anna", 1, 1);
+        let run = RunId::from_bytes([0xab; 16]);
+        let within = Names::of(&Attribution { run: Some(run), ..outside.clone() });
+        let tag = ("valetkey:run".to_owned(), run.to_string());
+        assert!(within.tags.contains(&tag) && within.session.contains("-abababab-"), "{within:?}");
+        let outside = Names::of(&outside);
+        assert_eq!(within.tags.len(), outside.tags.len() + 1);
+        assert_eq!(within.source_identity, outside.source_identity);
+        assert!(within.federated != outside.federated && within.federated.len() <= FEDERATED_NAME_LENGTH_MAX);
+        assert!(within.tags.iter().all(|(key, value)| key.len() <= 128 && value.len() <= 256), "as AWS takes them");
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn attribution() -> Attribution {
         created_by: None,
         created_at: Timestamp::from_seconds(0),
     };
-    Attribution { principal, project, issuance: IssuanceId::from_bytes([3; 16]) }
+    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
 }
 
 fn secret(fields: &[(&str, &str)]) -> SourceCredential {

@@ -114,6 +114,15 @@ async fn bind(api: &Api<'_>, account: &Account, ttl: Ttl, who: &Attribution) -> 
     let (name, namespace) = (bond_name(who.issuance), &account.namespace);
     let ends = api.upstream.clock.now().plus(ttl.as_duration()).to_string();
     let day: String = ends.chars().take("2026-01-01".len()).collect();
+    let mut annotations = json!({
+        "valetkey/issuance": who.issuance.to_string(),
+        "valetkey/principal": who.principal.name.as_str(),
+        "valetkey/service-account": account.name,
+        "valetkey/ends-at": ends,
+    });
+    if let (Some(run), Some(annotations)) = (who.run, annotations.as_object_mut()) {
+        annotations.insert("valetkey/run".to_owned(), run.to_string().into());
+    }
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -121,12 +130,7 @@ async fn bind(api: &Api<'_>, account: &Account, ttl: Ttl, who: &Attribution) -> 
             "name": name,
             // By these, what ended unrevoked can be tidied up in one command.
             "labels": { "app.kubernetes.io/managed-by": "valetkey", "valetkey/ends-on": day },
-            "annotations": {
-                "valetkey/issuance": who.issuance.to_string(),
-                "valetkey/principal": who.principal.name.as_str(),
-                "valetkey/service-account": account.name,
-                "valetkey/ends-at": ends,
-            },
+            "annotations": annotations,
         },
         "type": "Opaque",
     });

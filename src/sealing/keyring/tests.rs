@@ -97,7 +97,7 @@ fn permit(project: ProjectId, role: Role, permission: Permission, connector: Opt
         created_by: None,
         created_at: NOW,
     };
-    let subject = Subject { principal: Arc::new(principal), bindings: Arc::new([binding]) };
+    let subject = Subject { principal: Arc::new(principal), bindings: Arc::new([binding]), run: None };
     let resource = ResourceId::canonical("s3://a").unwrap();
     let wish = Some(MintWish { resource: &resource, access: AccessLevel::Read });
     let target = Target { project, connector, component: None };

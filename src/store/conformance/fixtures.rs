@@ -8,8 +8,8 @@ use crate::domain::{
     AccessLevel, AuthMethodName, Binding, BindingId, BindingTarget, Component, ComponentId, ComponentLink, Conditions,
     Connector, ConnectorId, ConnectorTypeName, Downscope, EnforcedScope, Issuance, IssuanceId, IssuanceState,
     IssuerKeyFacts, IssuerKeyId, KekId, Labels, ManualClock, MintPolicy, Name, PageAsk, Principal, PrincipalId,
-    PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceId, ResourceTypeName, Revocable, Role,
-    SecretFacts, SecretFieldName, Stack, StackId, Timestamp, TokenDigest, TokenId, TokenRecord, Verification,
+    PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceId, ResourceTypeName, Revocable, Role, Run,
+    RunId, SecretFacts, SecretFieldName, Stack, StackId, Timestamp, TokenDigest, TokenId, TokenRecord, Verification,
     VerificationState, Version,
 };
 use crate::sealing::{KekState, Sealed, SealedCredential, SealedIssuerKey, WrappedKek};
@@ -163,7 +163,30 @@ pub(crate) fn token(project: ProjectId, principal: PrincipalId, number: u64) -> 
         created_at: NOW,
         expires_at: Timestamp::from_seconds(NOW.seconds() + 3600),
         created_by: Some(principal),
+        run: None,
     }
+}
+
+/// A run that began now and its token, which lives for half an hour of it.
+pub(crate) fn run(project: ProjectId, principal: PrincipalId, number: u64, named: &str) -> (Run, TokenRecord) {
+    let after = |seconds: i64| Timestamp::from_seconds(NOW.seconds() + seconds);
+    let id = RunId::from_bytes(bytes(project.as_bytes()[0] + 8, number));
+    let token = TokenRecord { expires_at: after(1800), run: Some(id), ..token(project, principal, 50_000 + number) };
+    let run = Run {
+        id,
+        project,
+        name: name(named),
+        stack: StackId::from_bytes(bytes(project.as_bytes()[0] + 4, 1)),
+        stack_name: name("stack"),
+        principal,
+        principal_name: name("ada"),
+        token: token.id.clone(),
+        token_expires_at: token.expires_at,
+        started_at: NOW,
+        ends_at: after(3600),
+        finished_at: None,
+    };
+    (run, token)
 }
 
 pub(crate) fn binding(project: ProjectId, number: u64, principal: PrincipalId, role: Role) -> Binding {
@@ -188,6 +211,7 @@ pub(crate) fn issuance(project: ProjectId, number: u64, connector: ConnectorId, 
         component: None,
         principal,
         principal_name: name("p"),
+        run: None,
         resource_type: ResourceTypeName::parse("s3-bucket").unwrap(),
         resource_id: ResourceId::canonical("s3://data").unwrap(),
         access: AccessLevel::Read,

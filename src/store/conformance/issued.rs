@@ -1,6 +1,6 @@
 //! Issuances and keys.
 
-use crate::domain::{ConnectorId, IssuanceState, PrincipalId, Timestamp};
+use crate::domain::{ConnectorId, IssuanceState, PrincipalId, RunId, Timestamp};
 use crate::sealing::SealedIssuerKey;
 use crate::store::{IssuanceFilter, StoreError, Tx, Write};
 
@@ -13,33 +13,39 @@ fn at(seconds: i64) -> Timestamp {
 pub(super) async fn issuances_are_listed_newest_first_under_every_filter(world: World) {
     let source = |number: u64| ConnectorId::from_bytes(bytes(0xb1, number));
     let person = |number: u64| PrincipalId::from_bytes(bytes(0xb2, number));
+    let run = |number: u64| RunId::from_bytes(bytes(0xb3, number));
     let mut all = Vec::new();
     for number in 0..60_u64 {
         let mut record = issuance(world.here, number, source(number % 3), person(number % 4));
         // Ties in time, and some that are over at 100 s.
         record.issued_at = at(i64::try_from(number / 5).unwrap());
         record.expires_at = at(if number % 2 == 0 { 100 } else { 101 });
+        record.run = (number % 5 < 2).then(|| run(number % 5));
         all.push(record);
     }
     let writes = all.iter().cloned().map(Write::InsertIssuance).collect();
     world.store.commit(Tx { writes, lines: vec![line("/fill")], ..Tx::default() }).await.unwrap();
     all.sort_by_key(|record| std::cmp::Reverse((record.issued_at, record.id)));
-    for (connector, principal, active_at) in [
-        (None, None, None),
-        (Some(source(1)), None, None),
-        (None, Some(person(2)), None),
-        (Some(source(1)), Some(person(2)), None),
-        (None, None, Some(at(100))),
-        (Some(source(0)), None, Some(at(100))),
-        (None, Some(person(1)), Some(at(100))),
-        (None, None, Some(at(101))),
+    for (connector, principal, run, active_at) in [
+        (None, None, None, None),
+        (Some(source(1)), None, None, None),
+        (None, Some(person(2)), None, None),
+        (Some(source(1)), Some(person(2)), None, None),
+        (None, None, None, Some(at(100))),
+        (Some(source(0)), None, None, Some(at(100))),
+        (None, Some(person(1)), None, Some(at(100))),
+        (None, None, None, Some(at(101))),
+        (None, None, Some(run(0)), None),
+        (None, None, Some(run(1)), Some(at(100))),
+        (Some(source(1)), Some(person(2)), Some(run(0)), None),
     ] {
-        let filter = IssuanceFilter { connector, principal, active_at };
+        let filter = IssuanceFilter { connector, principal, run, active_at };
         let wanted: Vec<_> = all
             .iter()
             .filter(|record| {
                 connector.is_none_or(|id| record.connector == id)
                     && principal.is_none_or(|id| record.principal == id)
+                    && run.is_none_or(|id| record.run == Some(id))
                     && active_at.is_none_or(|time| record.expires_at > time)
             })
             .cloned()

@@ -12,6 +12,7 @@ mod pages;
 mod people;
 mod races;
 mod records;
+mod runs;
 mod tenancy;
 
 use std::sync::Arc;
@@ -94,6 +95,15 @@ suite! {
         a_principal_has_so_many_live_tokens_and_no_more
         a_principal_has_so_many_bindings_and_no_more
         tokens_are_listed_newest_first;
+    runs:
+        a_run_comes_with_its_token_and_is_read_back_whole
+        a_renewed_run_has_the_longest_token_and_a_finished_one_has_none
+        the_token_of_a_run_is_neither_listed_counted_nor_revoked_as_others_are
+        a_name_is_of_the_live_run_then_of_the_last_and_of_one_principal_when_asked
+        runs_are_listed_newest_first_under_every_filter
+        a_principal_has_so_many_live_runs_and_no_more
+        a_run_of_another_project_is_not_found
+        a_deleted_principal_takes_the_tokens_of_its_runs_along;
     issued:
         issuances_are_listed_newest_first_under_every_filter
         an_ended_issuance_is_not_active_and_revoked_is_final

@@ -51,29 +51,36 @@ fn list(
     filter: &IssuanceFilter,
     page: &PageAsk,
 ) -> Result<Page<Issuance>, StoreError> {
-    // Three statements for three indexes to walk along.
+    // Four statements for four indexes to walk along.
     const ALL: &str = "SELECT body FROM issuances WHERE project = :project \
-                       AND :connector IS NULL AND :principal IS NULL AND (issued_at, id) < (:at, :id) \
+                       AND :connector IS NULL AND :principal IS NULL AND :run IS NULL AND (issued_at, id) < (:at, :id) \
                        AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
                        ORDER BY issued_at DESC, id DESC LIMIT :rows";
-    const OF_CONNECTOR: &str = "SELECT body FROM issuances WHERE connector = :connector AND project = :project \
+    const OF_CONNECTOR: &str = "SELECT body FROM issuances WHERE connector = :connector AND project = :project AND :run IS NULL \
                                 AND (:principal IS NULL OR principal = :principal) AND (issued_at, id) < (:at, :id) \
                                 AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
                                 ORDER BY issued_at DESC, id DESC LIMIT :rows";
-    const OF_PRINCIPAL: &str = "SELECT body FROM issuances WHERE principal = :principal AND project = :project \
+    const OF_PRINCIPAL: &str = "SELECT body FROM issuances WHERE principal = :principal AND project = :project AND :run IS NULL \
                                 AND (:connector IS NULL OR connector = :connector) AND (issued_at, id) < (:at, :id) \
                                 AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
                                 ORDER BY issued_at DESC, id DESC LIMIT :rows";
-    let sql = match (filter.connector, filter.principal) {
-        (Some(_), _) => OF_CONNECTOR,
-        (None, Some(_)) => OF_PRINCIPAL,
-        (None, None) => ALL,
+    const OF_RUN: &str = "SELECT body FROM issuances WHERE run = :run AND project = :project \
+                          AND (:connector IS NULL OR connector = :connector) \
+                          AND (:principal IS NULL OR principal = :principal) AND (issued_at, id) < (:at, :id) \
+                          AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
+                          ORDER BY issued_at DESC, id DESC LIMIT :rows";
+    let sql = match (filter.run, filter.connector, filter.principal) {
+        (Some(_), _, _) => OF_RUN,
+        (None, Some(_), _) => OF_CONNECTOR,
+        (None, None, Some(_)) => OF_PRINCIPAL,
+        (None, None, None) => ALL,
     };
     let (at, id) = page.after.as_deref().map_or(Ok((i64::MAX, [0xff; 16])), parse_time_key)?;
     let bound = named_params! {
         ":project": project.as_bytes(),
         ":connector": filter.connector.map(|id| *id.as_bytes()),
         ":principal": filter.principal.map(|id| *id.as_bytes()),
+        ":run": filter.run.map(|id| *id.as_bytes()),
         ":active_at": filter.active_at.map(Timestamp::millis),
         ":at": at, ":id": id, ":rows": rows_for(page),
     };
@@ -82,13 +89,14 @@ fn list(
 }
 
 pub(super) fn insert(work: &Work<'_>, issuance: &Issuance) -> Result<(), Failure> {
-    const INSERT: &str = "INSERT INTO issuances (id, project, connector, principal, issued_at, expires_at, ended, body) \
-                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    const INSERT: &str = "INSERT INTO issuances (id, project, connector, principal, run, issued_at, expires_at, ended, body) \
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     work.database.prepare_cached(INSERT)?.execute(params![
         issuance.id.as_bytes(),
         issuance.project.as_bytes(),
         issuance.connector.as_bytes(),
         issuance.principal.as_bytes(),
+        issuance.run.map(|id| *id.as_bytes()),
         issuance.issued_at.millis(),
         issuance.expires_at.millis(),
         issuance.state != IssuanceState::Active,

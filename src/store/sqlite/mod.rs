@@ -30,6 +30,7 @@ mod readers;
 mod relay;
 mod requests;
 mod reserve;
+mod runs;
 mod schema;
 mod stacks;
 mod tokens;

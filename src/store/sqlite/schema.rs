@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// `vkdb`, in the header of the file.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6462;
 /// The newest version.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// From version n to n + 1, and the digest of the schema that results.
 struct Migration {
@@ -24,6 +24,10 @@ const MIGRATIONS: [Migration; VERSION as usize] = [
     Migration {
         sql: include_str!("migrations/0002_issuer_keys.sql"),
         digest: "b7b31867bffe1bd60eb3183f33afa9b136bd477ad618ebe3342057dd4aa6bbda",
+    },
+    Migration {
+        sql: include_str!("migrations/0003_runs.sql"),
+        digest: "56c82397a70dad36a7d2043d14769ca966e2c1e5e0b4f0e42b06e94672e05e64",
     },
 ];
 

@@ -1,9 +1,10 @@
-//! Tokens: public parts and digests.
+//! Tokens: public parts and digests. Those of runs are found by their public
+//! part alone: they are listed, counted and revoked with their run.
 
 use async_trait::async_trait;
 use rusqlite::{Connection as Database, OptionalExtension, Row, params};
 
-use crate::domain::{Principal, PrincipalId, ProjectId, Timestamp, TokenDigest, TokenId, TokenRecord};
+use crate::domain::{Principal, PrincipalId, ProjectId, Run, RunId, Timestamp, TokenDigest, TokenId, TokenRecord};
 use crate::store::limits::{EXPIRED_TOKENS_KEPT_MS, ID_PREFIX_LENGTH_MIN, TOKENS_MAX};
 use crate::store::{StoreError, Tokens};
 
@@ -20,7 +21,7 @@ const LISTED_MAX: i64 = 1000;
 #[async_trait]
 impl Tokens for SqliteStore {
     async fn token(&self, id: &TokenId) -> Result<TokenRecord, StoreError> {
-        const FIND: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by \
+        const FIND: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by, run \
                             FROM tokens WHERE id = ?1";
         let id = id.clone();
         self.read(move |database| Ok(database.prepare_cached(FIND)?.query_row([&id.0], record)?)).await
@@ -38,8 +39,9 @@ impl Tokens for SqliteStore {
 
 fn resolve(database: &Database, project: ProjectId, text: &str) -> Result<TokenRecord, StoreError> {
     // `{` comes after every character of a public part.
-    const RESOLVE: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by \
-                           FROM tokens WHERE id >= ?2 AND id < ?2 || '{' AND project = ?1 LIMIT 2";
+    const RESOLVE: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by, run \
+                           FROM tokens WHERE id >= ?2 AND id < ?2 || '{' AND project = ?1 AND run IS NULL \
+                           LIMIT 2";
     if text.len() < ID_PREFIX_LENGTH_MIN || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(StoreError::NotFound);
     }
@@ -49,8 +51,8 @@ fn resolve(database: &Database, project: ProjectId, text: &str) -> Result<TokenR
 }
 
 fn list(database: &Database, project: ProjectId, principal: PrincipalId) -> Result<Vec<TokenRecord>, StoreError> {
-    const LIST: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by \
-                        FROM tokens WHERE principal = ?2 AND project = ?1 \
+    const LIST: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by, run \
+                        FROM tokens WHERE principal = ?2 AND project = ?1 AND run IS NULL \
                         ORDER BY created_at DESC, id DESC LIMIT ?3";
     let mut statement = database.prepare_cached(LIST)?;
     let bound = params![project.as_bytes(), principal.as_bytes(), LISTED_MAX];
@@ -68,16 +70,53 @@ fn record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
         created_at: Timestamp::from_millis(row.get(5)?),
         expires_at: Timestamp::from_millis(row.get(6)?),
         created_by: row.get::<_, Option<[u8; 16]>>(7)?.map(PrincipalId::from_bytes),
+        run: row.get::<_, Option<[u8; 16]>>(8)?.map(RunId::from_bytes),
     })
 }
 
 pub(super) fn insert(work: &mut Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
-    const INSERT: &str = "INSERT INTO tokens \
-                          (id, project, principal, digest, description, created_at, expires_at, created_by) \
-                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    if token.run.is_some() {
+        return Err(StoreError::Corrupt { what: "the token of a run without the run" }.into());
+    }
     named::find::<Principal>(work.database, token.project, token.principal.as_bytes())?;
     purge_expired(work, token)?;
     check_count(work, token)?;
+    write(work, token)
+}
+
+/// The token of a run that was just written, and is counted as that.
+pub(super) fn insert_of_run(work: &mut Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
+    purge_expired(work, token)?;
+    write(work, token)
+}
+
+/// The run was renewed: so is its token.
+pub(super) fn extend_of_run(work: &mut Work<'_>, run: &Run) -> Result<(), Failure> {
+    const EXTEND: &str = "UPDATE tokens SET expires_at = ?3 WHERE project = ?1 AND run = ?2";
+    let bound = params![run.project.as_bytes(), run.id.as_bytes(), run.token_expires_at.millis()];
+    if work.database.prepare_cached(EXTEND)?.execute(bound)? != 1 {
+        return Err(StoreError::NotFound.into());
+    }
+    work.changed(run.project, NOUN, &run.token);
+    Ok(())
+}
+
+/// The run is finished: so is its token.
+pub(super) fn delete_of_run(work: &mut Work<'_>, project: ProjectId, run: RunId) -> Result<(), Failure> {
+    const DELETE: &str = "DELETE FROM tokens WHERE run = ?2 AND project = ?1 RETURNING id";
+    let mut statement = work.database.prepare_cached(DELETE)?;
+    let gone: Result<Vec<String>, _> =
+        statement.query_map(params![project.as_bytes(), run.as_bytes()], |row| row.get(0))?.collect();
+    for token in gone? {
+        work.changed(project, NOUN, token);
+    }
+    Ok(())
+}
+
+fn write(work: &mut Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
+    const INSERT: &str = "INSERT INTO tokens \
+                          (id, project, principal, digest, description, created_at, expires_at, created_by, run) \
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     work.database.prepare_cached(INSERT)?.execute(params![
         token.id.0,
         token.project.as_bytes(),
@@ -87,13 +126,14 @@ pub(super) fn insert(work: &mut Work<'_>, token: &TokenRecord) -> Result<(), Fai
         token.created_at.millis(),
         token.expires_at.millis(),
         token.created_by.map(|id| *id.as_bytes()),
+        token.run.map(|id| *id.as_bytes()),
     ])?;
     work.changed(token.project, NOUN, &token.id);
     Ok(())
 }
 
 fn check_count(work: &Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
-    const LIVE: &str = "SELECT count(*) FROM tokens WHERE principal = ?1 AND expires_at > ?2";
+    const LIVE: &str = "SELECT count(*) FROM tokens WHERE principal = ?1 AND expires_at > ?2 AND run IS NULL";
     let bound = params![token.principal.as_bytes(), work.now.millis()];
     let live: u32 = work.database.prepare_cached(LIVE)?.query_row(bound, |row| row.get(0))?;
     if live < TOKENS_MAX { Ok(()) } else { Err(StoreError::TooMany { limit: TOKENS_MAX }.into()) }
@@ -107,7 +147,7 @@ fn purge_expired(work: &Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
 }
 
 pub(super) fn delete(work: &mut Work<'_>, project: ProjectId, id: &TokenId) -> Result<(), Failure> {
-    const DELETE: &str = "DELETE FROM tokens WHERE id = ?2 AND project = ?1 RETURNING 1";
+    const DELETE: &str = "DELETE FROM tokens WHERE id = ?2 AND project = ?1 AND run IS NULL RETURNING 1";
     let bound = params![project.as_bytes(), id.0];
     let gone = work.database.prepare_cached(DELETE)?.query_row(bound, |_| Ok(())).optional()?;
     gone.ok_or(StoreError::NotFound)?;

@@ -13,7 +13,7 @@ use super::work::Work;
 use super::{
     bindings, changes, components, connectors, issuances, issuer_keys, keks, named, principals, projects, requests,
 };
-use super::{stacks, tokens};
+use super::{runs, stacks, tokens};
 
 /// A transaction whose lines have their stored form, made by the task that
 /// wants it committed.
@@ -57,6 +57,7 @@ impl EncodedTx {
             | Write::DeletePrincipal { .. }
             | Write::DeleteToken { .. }
             | Write::DeleteBinding { .. }
+            | Write::FinishRun { .. }
             | Write::EndIssuance { .. } => true,
             Write::InsertProject(_)
             | Write::InsertKek(_)
@@ -68,6 +69,8 @@ impl EncodedTx {
             | Write::UpdateStack { .. }
             | Write::InsertPrincipal(_)
             | Write::InsertToken(_)
+            | Write::InsertRun { .. }
+            | Write::RenewRun { .. }
             | Write::InsertBinding(_)
             | Write::InsertIssuance(_)
             | Write::InsertIssuerKey(_)
@@ -148,6 +151,9 @@ fn carry_out(work: &mut Work<'_>, write: &Write) -> Result<(), Failure> {
         Write::DeletePrincipal { project, id } => principals::delete(work, *project, *id),
         Write::InsertToken(token) => tokens::insert(work, token),
         Write::DeleteToken { project, id } => tokens::delete(work, *project, id),
+        Write::InsertRun { run, token } => runs::insert(work, run, token),
+        Write::RenewRun { project, id, token_expires_at } => runs::renew(work, *project, *id, *token_expires_at),
+        Write::FinishRun { project, id, at } => runs::finish(work, *project, *id, *at),
         Write::InsertBinding(binding) => bindings::insert(work, binding),
         Write::DeleteBinding { project, id } => bindings::delete(work, *project, *id),
         Write::InsertIssuerKey(key) => issuer_keys::insert(work, key),

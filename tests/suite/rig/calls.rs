@@ -8,6 +8,9 @@ use valetkey::proto;
 use super::cast;
 use super::vault::Vault;
 
+/// Who has the token of bob's run on the stack that the requests are about.
+pub const RUN: &str = "bobs-run";
+
 /// Records that the requests are about.
 pub struct World {
     connector: proto::Connector,
@@ -16,6 +19,7 @@ pub struct World {
     victim: proto::Principal,
     token: proto::Token,
     binding: proto::Binding,
+    run: proto::Run,
 }
 
 impl World {
@@ -29,7 +33,11 @@ impl World {
         let victim = cast::principal(vault, "owner", "victim", proto::PrincipalKind::User);
         let token = cast::token(vault, "owner", "victim", 3600).token.unwrap();
         let binding = cast::bind(vault, "owner", cast::binding("victim", "auditor"));
-        Self { connector, component, stack, victim, token, binding }
+        let run = proto::StartRunRequest { stack: stack.name.clone(), ..Default::default() };
+        let run = vault.run(vault.runs("bob").start_run(run)).unwrap().into_inner();
+        vault.keep_token(RUN, &run.secret);
+        let run = run.run.unwrap();
+        Self { connector, component, stack, victim, token, binding, run }
     }
 
     /// The request of the method at this path.
@@ -124,6 +132,13 @@ impl World {
                 proto::UpdateStackRequest { stack, components, etag, ..Default::default() }.encode_to_vec()
             }
             "DeleteStack" => proto::DeleteStackRequest { stack, ..Default::default() }.encode_to_vec(),
+            "StartRun" => proto::StartRunRequest { stack, ..Default::default() }.encode_to_vec(),
+            "RenewRun" => proto::RenewRunRequest { run: self.run.id.clone(), ..Default::default() }.encode_to_vec(),
+            "FinishRun" => proto::FinishRunRequest { run: self.run.id.clone(), ..Default::default() }.encode_to_vec(),
+            "ListRuns" => proto::ListRunsRequest::default().encode_to_vec(),
+            "DescribeRun" => {
+                proto::DescribeRunRequest { run: self.run.id.clone(), ..Default::default() }.encode_to_vec()
+            }
             "MintCredential" => cast::mint(&component).encode_to_vec(),
             "WatchCredential" => proto::WatchCredentialRequest { ask: cast::mint(&component).ask }.encode_to_vec(),
             "SignChallenge" => {

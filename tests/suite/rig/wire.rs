@@ -21,6 +21,7 @@ use valetkey::proto::component_service_client::ComponentServiceClient;
 use valetkey::proto::connector_service_client::ConnectorServiceClient;
 use valetkey::proto::credential_service_client::CredentialServiceClient;
 use valetkey::proto::operator_service_client::OperatorServiceClient;
+use valetkey::proto::run_service_client::RunServiceClient;
 use valetkey::proto::stack_service_client::StackServiceClient;
 
 use super::vault::Vault;
@@ -64,6 +65,8 @@ clients! {
     operator: OperatorServiceClient,
     /// Stacks.
     stacks: StackServiceClient,
+    /// Runs.
+    runs: RunServiceClient,
 }
 
 impl Vault {

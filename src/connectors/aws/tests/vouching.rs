@@ -32,6 +32,7 @@ fn vouching(fake: &Fake) -> Upstream {
         project: "default".parse().unwrap(),
         connector: "prod-s3".parse().unwrap(),
         principal: (PrincipalKind::User, "anna".parse().unwrap()),
+        run: None,
         issuance: None,
         form: SubjectForm::default(),
     };

@@ -41,6 +41,7 @@ fn upstream_within(fake: &Fake, implicit: &[&str], call_timeout: Duration) -> Up
         project: name("default"),
         connector: name("prod-azure"),
         principal: (PrincipalKind::User, name("anna")),
+        run: None,
         issuance: None,
         form: SubjectForm::default(),
     };
@@ -64,7 +65,7 @@ fn attribution() -> Attribution {
         created_by: None,
         created_at: Timestamp::from_seconds(0),
     };
-    Attribution { principal, project, issuance: IssuanceId::from_bytes([3; 16]) }
+    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
 }
 
 /// Endpoints of the fake, as settings.

@@ -47,6 +47,7 @@ fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
         project: "default".parse().unwrap(),
         connector: "data".parse().unwrap(),
         principal: (PrincipalKind::User, "anna".parse().unwrap()),
+        run: None,
         issuance: None,
         form: SubjectForm::default(),
     };
@@ -70,7 +71,7 @@ fn attribution() -> Attribution {
         created_by: None,
         created_at: Timestamp::from_seconds(0),
     };
-    Attribution { principal, project, issuance: IssuanceId::from_bytes([3; 16]) }
+    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
 }
 
 pub struct House {

@@ -5,7 +5,7 @@ use super::super::fake::{Asked, UID, claims, honest, refusal, token_answer};
 use super::*;
 use crate::domain::{
     ConnectorId, Downscope, Issuance, IssuanceId, IssuanceState, Minted, MintedShape, Principal, PrincipalId,
-    PrincipalKind, ProjectId, Revocable,
+    PrincipalKind, ProjectId, Revocable, RunId,
 };
 
 const AUDIENCE: &str = "https://vault.example";
@@ -21,7 +21,12 @@ fn attribution() -> Attribution {
         created_by: None,
         created_at: Timestamp::from_seconds(0),
     };
-    Attribution { principal, project: ProjectId::from_bytes([2; 16]), issuance: IssuanceId::from_bytes([7; 16]) }
+    Attribution {
+        principal,
+        project: ProjectId::from_bytes([2; 16]),
+        run: None,
+        issuance: IssuanceId::from_bytes([7; 16]),
+    }
 }
 
 async fn mint_within(
@@ -226,9 +231,24 @@ async fn a_bound_token_has_a_secret_named_after_its_issuance() {
     let made = &asked[0].body;
     assert_eq!((&made["metadata"]["name"], made.get("data"), made.get("stringData")), (&json!(name), None, None));
     assert_eq!(made["metadata"]["labels"]["app.kubernetes.io/managed-by"], "valetkey");
-    assert_eq!(made["metadata"]["annotations"]["valetkey/principal"], "bob");
+    let annotations = &made["metadata"]["annotations"];
+    assert_eq!(annotations["valetkey/principal"], "bob");
+    assert!(annotations.get("valetkey/run").is_none(), "outside of a run");
     let bond = json!({"kind": "Secret", "apiVersion": "v1", "name": name, "uid": UID});
     assert_eq!(asked[1].body["spec"]["boundObjectRef"], bond);
+}
+
+#[tokio::test]
+async fn a_bound_token_of_a_run_says_which_in_its_secret() {
+    let fake = Fake::start(honest).await;
+    let settings = settings_at(&fake, json!({"bind_to_secret": true}));
+    let scope = Kubernetes.narrow(&settings, &ask("train", AccessLevel::Read, None)).unwrap();
+    let (upstream, secret) = (upstream(&fake, LONG), secret(&[("token", SOURCE)]));
+    let run = RunId::from_bytes([9; 16]);
+    let who = Attribution { run: Some(run), ..attribution() };
+    assert!(Kubernetes.mint(&upstream, &settings, &secret, None, &scope, Ttl::seconds(900), &who).await.is_ok());
+    let made = &fake.asked()[0].body;
+    assert_eq!(made["metadata"]["annotations"]["valetkey/run"], run.to_string());
 }
 
 #[tokio::test]
@@ -259,6 +279,7 @@ fn issuance(settings: &Settings, revocable: Revocable) -> Issuance {
         component: None,
         principal: who.principal.id,
         principal_name: who.principal.name,
+        run: who.run,
         resource_type: kind(),
         resource_id: id("train"),
         access: AccessLevel::Read,

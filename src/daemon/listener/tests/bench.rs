@@ -89,7 +89,7 @@ impl Porter for PaperPorter {
             created_at: at,
         };
         Ok(Arc::new(CallerFacts {
-            subject: Subject { principal: Arc::new(principal), bindings: Vec::new().into() },
+            subject: Subject { principal: Arc::new(principal), bindings: Vec::new().into(), run: None },
             project: Arc::new(Project { id: project, name: "default".parse().unwrap(), created_at: at }),
             token: TokenId("good".to_owned()),
             token_expires_at: at,
