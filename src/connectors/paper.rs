@@ -259,8 +259,9 @@ impl ConnectorType for Paper {
             return Err(UpstreamError::Unavailable { what: "down" });
         }
         let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
-        let unusable = (*word_from.manner.lock().unwrap() == Manner::Unusable)
-            .then_some(UpstreamError::BadAnswer { what: "of no use" });
+        if *word_from.manner.lock().unwrap() == Manner::Unusable {
+            return Ok(MintOutcome { minted: Err(UpstreamError::BadAnswer { what: "of no use" }), successor });
+        }
         let mut word = [0; 16];
         upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
         let minted = Minted {
@@ -275,7 +276,7 @@ impl ConnectorType for Paper {
             attribution: attribution.session_name(),
             passthrough: false,
         };
-        Ok(MintOutcome { minted, successor, unusable })
+        Ok(MintOutcome { minted: Ok(minted), successor })
     }
 
     async fn sign(

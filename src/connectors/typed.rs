@@ -81,20 +81,17 @@ const ISSUER_OFF: &str = "set [issuer] url and listen, so that the cloud can tru
 
 /// What a mint came to.
 pub struct MintOutcome {
-    /// For the caller.
-    pub minted: Minted,
+    /// For the caller; or why there is nothing for it, where the cloud rotated
+    /// the source credential all the same, so that the successor must be kept.
+    pub minted: Result<Minted, UpstreamError>,
     /// The source credential that replaces the one used, whole, when the
-    /// cloud rotated it: stored before the minted one is handed out.
+    /// cloud rotated it: stored before anything is handed out or told.
     pub successor: Option<SourceCredential>,
-    /// Why `minted` must not be handed out: the cloud answered with something
-    /// that cannot be served, and rotated the source credential all the same,
-    /// so that only the successor is kept.
-    pub unusable: Option<UpstreamError>,
 }
 
 impl From<Minted> for MintOutcome {
     fn from(minted: Minted) -> Self {
-        Self { minted, successor: None, unusable: None }
+        Self { minted: Ok(minted), successor: None }
     }
 }
 

@@ -98,7 +98,7 @@ async fn mint_with(
     let end = Some(Timestamp::from_seconds(1_003_600));
     let upstream = upstream(&[&fake.url]);
     let ttl = Ttl::seconds(300);
-    Ok(Docker.mint(&upstream, &settings, secret, end, &scope, ttl, &attribution()).await?.minted)
+    Docker.mint(&upstream, &settings, secret, end, &scope, ttl, &attribution()).await?.minted
 }
 
 fn code(answer: Result<Minted, UpstreamError>) -> String {
@@ -216,7 +216,7 @@ async fn the_password_goes_to_nobody_that_the_registry_names() {
         let upstream = upstream(&[&fake.url, &thief.url]);
         let ttl = Ttl::seconds(60);
         let minted = Docker.mint(&upstream, &settings, &login(), None, &scope, ttl, &attribution()).await;
-        assert_eq!(code(minted.map(|outcome| outcome.minted)), "foreign_realm", "{challenge}");
+        assert_eq!(code(minted.and_then(|outcome| outcome.minted)), "foreign_realm", "{challenge}");
         assert!(fake.asked().iter().all(|asked| asked.authorization.is_empty()));
     }
     assert!(thief.asked().is_empty());

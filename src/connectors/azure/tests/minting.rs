@@ -81,8 +81,9 @@ async fn mint_at(
 ) -> Result<Minted, UpstreamError> {
     let scope = Azure.narrow(settings, ask).unwrap();
     let outcome = Azure.mint(upstream, settings, secret, ends, &scope, Ttl::seconds(1800), &attribution()).await?;
-    assert_eq!(outcome.minted.shape.name(), Azure.shape(settings, &scope));
-    Ok(outcome.minted)
+    let minted = outcome.minted?;
+    assert_eq!(minted.shape.name(), Azure.shape(settings, &scope));
+    Ok(minted)
 }
 
 /// By the application's secret.
