@@ -173,6 +173,10 @@ impl ConnectorType for Paper {
         Ok(())
     }
 
+    fn dangers(&self, settings: &PaperSettings) -> Vec<&'static str> {
+        if settings.endpoint.starts_with("open") { vec!["INSECURE: the vault is open; shut it"] } else { Vec::new() }
+    }
+
     fn destination(&self, settings: &PaperSettings) -> Vec<u8> {
         settings.endpoint.clone().into_bytes()
     }

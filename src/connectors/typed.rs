@@ -201,6 +201,11 @@ pub trait ConnectorType: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), FieldErrors>;
 
+    /// What is dangerous in these settings though an engineer may want it, each
+    /// `HEAD: what is so; what to do` as in `domain::warnings`, with nothing of
+    /// the settings in it: everybody who may list the connector is told.
+    fn dangers(&self, settings: &Self::Settings) -> Vec<&'static str>;
+
     /// The settings that decide where the secret is sent, injectively encoded:
     /// endpoint, region, partition. A change of it needs the secret again.
     fn destination(&self, settings: &Self::Settings) -> Vec<u8>;

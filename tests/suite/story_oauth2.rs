@@ -206,7 +206,9 @@ fn a_refresh_token_that_came_with_nonsense_is_stored_before_the_nonsense_is_told
     let sets = ["scope=models.read models.write"];
     register(&vault, &provider, ("anna", "refresh-token"), REFRESHER.0, &secrets, &sets).ok();
     // Each answer has used up what the one before it left: a token that was lost would be refused by the next.
-    for fields in [json!({"access_token": ""}), json!({"expires_in": -1}), json!({"token_type": 7}), json!({"scope": []})] {
+    for fields in
+        [json!({"access_token": ""}), json!({"expires_in": -1}), json!({"token_type": 7}), json!({"scope": []})]
+    {
         provider.spoil(&fields);
         mint(&vault, "anna", &[]).fails(1, "UPSTREAM_BAD_ANSWER");
     }

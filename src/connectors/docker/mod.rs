@@ -40,6 +40,10 @@ use description::{DESCRIPTION, RANGE};
 use settings::Login;
 use upstream::Registry;
 
+/// What a connector that speaks http is warned of.
+const IN_THE_CLEAR: &str = "IN THE CLEAR: the registry or its token service is spoken to over http, and whoever is in \
+                            between reads the password and all that is minted; name it with https";
+
 /// The connector type `docker`.
 pub struct Docker;
 
@@ -68,6 +72,10 @@ impl ConnectorType for Docker {
         now: Timestamp,
     ) -> Result<(), FieldErrors> {
         settings_check::check_secret(settings, secret, expires_at, now)
+    }
+
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        if settings.in_the_clear() { vec![IN_THE_CLEAR] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {

@@ -73,6 +73,24 @@ fn settings(registry: &str, more: &str) -> Settings {
     settings
 }
 
+#[test]
+fn a_registry_that_is_spoken_to_in_the_clear_is_a_danger_and_its_neighbour_is_none() {
+    for (registry, more, dangerous) in [
+        ("http://registry.example.com", "", true),
+        ("registry.example.com", r#","token_url":"http://auth.example.com/token""#, true),
+        ("registry.example.com", r#","token_url":"https://auth.example.com/token""#, false),
+        ("https://registry.example.com", "", false),
+        ("docker.io", "", false),
+    ] {
+        let said = Docker.dangers(&settings(registry, more));
+        assert_eq!(
+            said.first().is_some_and(|first| first.starts_with("IN THE CLEAR: ")),
+            dangerous,
+            "{registry}{more}"
+        );
+    }
+}
+
 fn kind() -> ResourceTypeName {
     ResourceTypeName::parse("docker-registry").unwrap()
 }

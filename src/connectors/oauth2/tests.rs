@@ -101,7 +101,9 @@ async fn mint_with(
 }
 
 fn token_of(outcome: &MintOutcome) -> &str {
-    let MintedShape::Bearer { token, .. } = &outcome.minted.as_ref().ok().unwrap().shape else { panic!("a bearer token is due") };
+    let MintedShape::Bearer { token, .. } = &outcome.minted.as_ref().ok().unwrap().shape else {
+        panic!("a bearer token is due")
+    };
     token.reveal()
 }
 

@@ -70,6 +70,10 @@ impl ConnectorType for Ssh {
         upstream_secret::check(settings, secret)
     }
 
+    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Nowhere: the key is not sent to anybody under any settings. What is
     /// signed with it is bound to a session with the host that proved its key.
     fn destination(&self, _: &Settings) -> Vec<u8> {

@@ -141,7 +141,8 @@ impl Provider {
 
     /// Replaces these fields of what is granted from now on; nothing of `{}`.
     pub fn spoil(&self, fields: &Value) {
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("fields", &fields.to_string()).finish();
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("fields", &fields.to_string()).finish();
         self.control("POST", &format!("spoil?{query}"));
     }
 

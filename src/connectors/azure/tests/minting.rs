@@ -261,8 +261,7 @@ async fn a_refused_assertion_of_our_own_issuer_says_what_to_compare_and_not_to_r
 
     for number in [700_024, 700_027, 700_211, 700_212, 700_213, 700_238, 70_021, 50_013, 7_000_214, 99_999] {
         let body = format!(r#"{{"error":"invalid_client","error_codes":[{number}],"error_description":"s3cr3t"}}"#);
-        let fake =
-            Fake::start(Manner { instead: vec![("oauth2/v2.0/token", 401, body)], ..Manner::default() }).await;
+        let fake = Fake::start(Manner { instead: vec![("oauth2/v2.0/token", 401, body)], ..Manner::default() }).await;
         let upstream = upstream(&fake, &[]);
         let error = mint_at(&upstream, &federated(&fake), (&secret(&[]), None), &vault).await.err().unwrap();
         let said = format!("{error} {error:?}");
