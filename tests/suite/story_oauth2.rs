@@ -210,7 +210,7 @@ fn a_refresh_token_that_came_with_nonsense_is_stored_before_the_nonsense_is_told
         [json!({"access_token": ""}), json!({"expires_in": -1}), json!({"token_type": 7}), json!({"scope": []})]
     {
         provider.spoil(&fields);
-        mint(&vault, "anna", &[]).fails(1, "UPSTREAM_BAD_ANSWER");
+        mint(&vault, "anna", &[]).fails(5, "UPSTREAM_BAD_ANSWER");
     }
     assert_eq!(provider.granted(), 1 + 4);
     provider.spoil(&json!({}));

@@ -304,12 +304,12 @@ impl WayOut {
             Some(refused) => Err(refused),
             None => token_endpoint::read(&answer, asked_at, ASKING),
         };
-        let token = token.map_err(|error| match (error, &self.trust) {
-            (UpstreamError::CredentialRefused { code }, Some(trust)) => {
-                UpstreamError::Rejected { code, remedy: trust.clone() }
+        let token = match (token, &self.trust) {
+            (Err(UpstreamError::CredentialRefused { code }), Some(trust)) => {
+                return Err(UpstreamError::Rejected { code, remedy: trust.clone() });
             }
-            (error, _) => error,
-        })?;
+            (token, _) => token?,
+        };
         Ok((answer, bounded(token.expires_at, asked_at)?))
     }
 }

@@ -146,13 +146,15 @@ pub async fn exchange(
         }
         ClientAuth::None => ask.form.push(("client_id", client.client_id)),
     }
-    token_endpoint::ask_rotating(upstream, ask, DOING).await.map_err(|nothing| match nothing.error {
+    match token_endpoint::ask_rotating(upstream, ask, DOING).await {
         // The client was taken, the refresh token was not.
-        UpstreamError::CredentialRefused { code } if refreshes && code == "invalid_grant" => {
-            UpstreamError::UsedUp { code }.into()
+        Err(NoToken { error: UpstreamError::CredentialRefused { code }, .. })
+            if refreshes && code == "invalid_grant" =>
+        {
+            Err(UpstreamError::UsedUp { code }.into())
         }
-        error => NoToken { error, ..nothing },
-    })
+        answer => answer,
+    }
 }
 
 /// RFC 6749 section 2.3.1: both are form-encoded first.
