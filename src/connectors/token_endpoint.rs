@@ -16,10 +16,10 @@ use super::typed::Upstream;
 use super::upstream_error::UpstreamError;
 
 /// The longest token that is believed, in bytes.
-const TOKEN_LENGTH_MAX: usize = 32 * 1024;
+pub(super) const TOKEN_LENGTH_MAX: usize = 32 * 1024;
 /// The longest life that is believed, in seconds: a year. More is nonsense,
 /// or a long-lived secret.
-const EXPIRES_IN_MAX: u64 = 366 * 24 * 3600;
+pub(super) const EXPIRES_IN_MAX: u64 = 366 * 24 * 3600;
 
 /// A form on its way to a token endpoint. No Debug: it holds secrets.
 pub struct TokenAsk<'a> {
@@ -109,10 +109,7 @@ pub async fn ask_rotating(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) 
     let call = Call { method: "POST", url: ask.url.to_owned(), headers, body };
     let asked_at = upstream.clock.now();
     let answer = upstream.outbound.call(call).await.map_err(unanswered)?;
-    if answer.status != 200 {
-        return Err(refusal(&answer, doing).into());
-    }
-    answered(&answer, asked_at).map_err(|error| NoToken { error, refresh_token: rotated(&answer) })
+    read_rotating(&answer, asked_at, doing)
 }
 
 /// Reads the answer of a token endpoint that was asked at `asked_at`.
@@ -120,10 +117,15 @@ pub async fn ask_rotating(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) 
 /// # Errors
 /// As [`ask`].
 pub fn read(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<TokenAnswer, UpstreamError> {
+    read_rotating(answer, asked_at, doing).map_err(|nothing| nothing.error)
+}
+
+/// As [`read`], with the next refresh token of an answer that is not believed.
+pub(super) fn read_rotating(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<TokenAnswer, NoToken> {
     if answer.status != 200 {
-        return Err(refusal(answer, doing));
+        return Err(refusal(answer, doing).into());
     }
-    answered(answer, asked_at)
+    answered(answer, asked_at).map_err(|error| NoToken { error, refresh_token: rotated(answer) })
 }
 
 /// The token of an answer in this form, whoever gave it.
@@ -163,7 +165,8 @@ fn believed(wire: Wire, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamErro
     })
 }
 
-fn token_fits(token: &SecretText) -> Result<(), UpstreamError> {
+/// Whether it can be a token.
+pub(super) fn token_fits(token: &SecretText) -> Result<(), UpstreamError> {
     let text = token.reveal();
     let fits = (1..=TOKEN_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { Ok(()) } else { Err(UpstreamError::BadAnswer { what: "a token that is none" }) }

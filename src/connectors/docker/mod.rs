@@ -22,6 +22,7 @@ mod challenge;
 mod description;
 #[cfg(test)]
 mod fake;
+mod hostile;
 mod place;
 mod scope;
 mod settings;
@@ -33,6 +34,7 @@ mod upstream;
 mod upstream_list;
 mod upstream_secret;
 
+pub use hostile::fuzz_challenge;
 pub use scope::Scope;
 pub use settings::Settings;
 

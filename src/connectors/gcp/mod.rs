@@ -25,6 +25,7 @@ mod description;
 mod errors;
 #[cfg(test)]
 mod fake;
+mod hostile;
 mod ids;
 mod place;
 mod scope;
@@ -44,6 +45,7 @@ mod upstream_subject;
 mod upstream_tokens;
 mod upstream_verify;
 
+pub use hostile::fuzz_credentials;
 pub use scope::Scope;
 pub use settings::Settings;
 
