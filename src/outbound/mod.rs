@@ -6,6 +6,7 @@
 //! TLS pass the same checks ([`PrivateTls`]): nothing goes around it. It
 //! must never put a cloud's body, a URL or a header into an error or a log.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ mod clouds;
 mod endpoint;
 mod error;
 mod implicit;
+mod kept;
 mod private_tls;
 mod resolve;
 #[cfg(test)]
@@ -33,6 +35,7 @@ pub use private_tls::{ClientIdentity, PrivateTls, check_roots};
 
 use bounded::BoundedClient;
 use endpoint::Endpoints;
+use kept::Kept;
 
 /// What the server's config says about going out.
 #[derive(Debug, Clone)]
@@ -60,6 +63,7 @@ pub struct Outbound {
     /// The system's roots and the config's; read by the first call over a
     /// connector's own TLS that names no roots.
     roots: OnceLock<Arc<RootCertStore>>,
+    kept: Kept,
 }
 
 impl Outbound {
@@ -70,7 +74,7 @@ impl Outbound {
     pub fn new(rules: OutboundRules) -> Result<Self, OutboundError> {
         let endpoints = Arc::new(Endpoints::new(&rules.allowed_endpoints)?);
         let connector = bounded::connector(&rules, Arc::clone(&endpoints))?;
-        Ok(Self { rules, endpoints, connector, implicit: None, roots: OnceLock::new() })
+        Ok(Self { rules, endpoints, connector, implicit: None, roots: OnceLock::new(), kept: Kept::default() })
     }
 
     /// The same way out, with the identities that `implicit` connectors may
@@ -100,6 +104,12 @@ impl Outbound {
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(BoundedClient(self.connector.clone()))
+    }
+
+    /// What is made once for this way out, one of each type: the client of an
+    /// SDK, without any credential.
+    pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Arc<T> {
+        self.kept.get_or_make(|| make(self))
     }
 
     /// The implicit identity with this name, if the config allows it.
