@@ -62,6 +62,10 @@ pub trait AnyConnectorType: Send + Sync {
     /// Names the field that could not be filled in.
     fn complete(&self, settings: &str, entropy: &dyn Entropy) -> Result<CheckedSettings, FieldErrors>;
 
+    /// See [`ConnectorType::dangers`]; none of settings that do not parse,
+    /// which nothing can be minted with.
+    fn dangers(&self, settings: &str) -> Vec<&'static str>;
+
     /// See [`ConnectorType::check_secret`].
     ///
     /// # Errors
@@ -202,6 +206,10 @@ impl<T: ConnectorType> AnyConnectorType for T {
 
     fn complete(&self, settings: &str, entropy: &dyn Entropy) -> Result<CheckedSettings, FieldErrors> {
         self.facts(&ConnectorType::complete(self, self.read(settings)?, entropy)?)
+    }
+
+    fn dangers(&self, settings: &str) -> Vec<&'static str> {
+        self.read(settings).map(|settings| ConnectorType::dangers(self, &settings)).unwrap_or_default()
     }
 
     fn check_secret(

@@ -14,6 +14,7 @@ pub mod description;
 pub mod docker;
 pub mod erased;
 pub mod gcp;
+mod hostile;
 pub mod kubernetes;
 #[cfg(test)]
 mod matrix;
@@ -35,6 +36,7 @@ pub use description::{
     TypeDescription,
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
+pub use hostile::fuzz_answer;
 pub use typed::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,
     unsupported,

@@ -173,6 +173,10 @@ impl ConnectorType for Paper {
         Ok(())
     }
 
+    fn dangers(&self, settings: &PaperSettings) -> Vec<&'static str> {
+        if settings.endpoint.starts_with("open") { vec!["INSECURE: the vault is open; shut it"] } else { Vec::new() }
+    }
+
     fn destination(&self, settings: &PaperSettings) -> Vec<u8> {
         settings.endpoint.clone().into_bytes()
     }
@@ -259,8 +263,9 @@ impl ConnectorType for Paper {
             return Err(UpstreamError::Unavailable { what: "down" });
         }
         let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
-        let unusable = (*word_from.manner.lock().unwrap() == Manner::Unusable)
-            .then_some(UpstreamError::BadAnswer { what: "of no use" });
+        if *word_from.manner.lock().unwrap() == Manner::Unusable {
+            return Ok(MintOutcome { minted: Err(UpstreamError::BadAnswer { what: "of no use" }), successor });
+        }
         let mut word = [0; 16];
         upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
         let minted = Minted {
@@ -275,7 +280,7 @@ impl ConnectorType for Paper {
             attribution: attribution.session_name(),
             passthrough: false,
         };
-        Ok(MintOutcome { minted, successor, unusable })
+        Ok(MintOutcome { minted: Ok(minted), successor })
     }
 
     async fn sign(

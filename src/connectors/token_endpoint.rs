@@ -16,10 +16,10 @@ use super::typed::Upstream;
 use super::upstream_error::UpstreamError;
 
 /// The longest token that is believed, in bytes.
-const TOKEN_LENGTH_MAX: usize = 32 * 1024;
+pub(super) const TOKEN_LENGTH_MAX: usize = 32 * 1024;
 /// The longest life that is believed, in seconds: a year. More is nonsense,
 /// or a long-lived secret.
-const EXPIRES_IN_MAX: u64 = 366 * 24 * 3600;
+pub(super) const EXPIRES_IN_MAX: u64 = 366 * 24 * 3600;
 
 /// A form on its way to a token endpoint. No Debug: it holds secrets.
 pub struct TokenAsk<'a> {
@@ -52,6 +52,12 @@ struct Wire {
     refresh_token: Option<SecretWire>,
 }
 
+/// What is read of an answer that is not believed.
+#[derive(Deserialize)]
+struct Rotated {
+    refresh_token: Option<SecretWire>,
+}
+
 /// Wiped when it is dropped, also when the rest does not parse.
 struct SecretWire(SecretText);
 
@@ -66,13 +72,36 @@ struct Refusal {
     error: Option<String>,
 }
 
-/// Asks a token endpoint.
+/// An answer of no use. No Debug: it may hold a secret.
+pub struct NoToken {
+    /// Why.
+    pub error: UpstreamError,
+    /// The next refresh token, when the answer has one for all that: the one
+    /// that was sent may be used up.
+    pub refresh_token: Option<SecretText>,
+}
+
+impl From<UpstreamError> for NoToken {
+    fn from(error: UpstreamError) -> Self {
+        Self { error, refresh_token: None }
+    }
+}
+
+/// Asks a token endpoint, where no refresh token can be lost.
 ///
 /// # Errors
 /// What the endpoint's code means: `CredentialRefused` for a client or grant
 /// that it does not take, `Denied`, `Rejected` for a scope, `Unavailable`;
 /// `BadAnswer` for an answer that no caller may believe.
 pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result<TokenAnswer, UpstreamError> {
+    ask_rotating(upstream, ask, doing).await.map_err(|nothing| nothing.error)
+}
+
+/// Asks a token endpoint that may rotate the refresh token.
+///
+/// # Errors
+/// As [`ask`], with the next refresh token of an answer that is not believed.
+pub async fn ask_rotating(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result<TokenAnswer, NoToken> {
     let body = Serializer::new(String::new()).extend_pairs(&ask.form).finish().into_bytes();
     let mut headers = ask.headers;
     headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
@@ -80,7 +109,7 @@ pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result
     let call = Call { method: "POST", url: ask.url.to_owned(), headers, body };
     let asked_at = upstream.clock.now();
     let answer = upstream.outbound.call(call).await.map_err(unanswered)?;
-    read(&answer, asked_at, doing)
+    read_rotating(&answer, asked_at, doing)
 }
 
 /// Reads the answer of a token endpoint that was asked at `asked_at`.
@@ -88,10 +117,15 @@ pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result
 /// # Errors
 /// As [`ask`].
 pub fn read(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<TokenAnswer, UpstreamError> {
+    read_rotating(answer, asked_at, doing).map_err(|nothing| nothing.error)
+}
+
+/// As [`read`], with the next refresh token of an answer that is not believed.
+pub(super) fn read_rotating(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<TokenAnswer, NoToken> {
     if answer.status != 200 {
-        return Err(refusal(answer, doing));
+        return Err(refusal(answer, doing).into());
     }
-    answered(answer, asked_at)
+    answered(answer, asked_at).map_err(|error| NoToken { error, refresh_token: rotated(answer) })
 }
 
 /// The token of an answer in this form, whoever gave it.
@@ -100,6 +134,12 @@ pub fn read(answer: &Response, asked_at: Timestamp, doing: Doing) -> Result<Toke
 /// `BadAnswer` for an answer that no caller may believe.
 pub fn answered(answer: &Response, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamError> {
     believed(json(answer)?, asked_at)
+}
+
+/// The next refresh token, whatever else the answer says.
+fn rotated(answer: &Response) -> Option<SecretText> {
+    let rotated: Rotated = json(answer).ok()?;
+    Some(rotated.refresh_token?.0).filter(|token| token_fits(token).is_ok())
 }
 
 /// Lives are counted from before the ask: never later than the cloud's end.
@@ -125,7 +165,8 @@ fn believed(wire: Wire, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamErro
     })
 }
 
-fn token_fits(token: &SecretText) -> Result<(), UpstreamError> {
+/// Whether it can be a token.
+pub(super) fn token_fits(token: &SecretText) -> Result<(), UpstreamError> {
     let text = token.reveal();
     let fits = (1..=TOKEN_LENGTH_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { Ok(()) } else { Err(UpstreamError::BadAnswer { what: "a token that is none" }) }

@@ -81,20 +81,17 @@ const ISSUER_OFF: &str = "set [issuer] url and listen, so that the cloud can tru
 
 /// What a mint came to.
 pub struct MintOutcome {
-    /// For the caller.
-    pub minted: Minted,
+    /// For the caller; or why there is nothing for it, where the cloud rotated
+    /// the source credential all the same, so that the successor must be kept.
+    pub minted: Result<Minted, UpstreamError>,
     /// The source credential that replaces the one used, whole, when the
-    /// cloud rotated it: stored before the minted one is handed out.
+    /// cloud rotated it: stored before anything is handed out or told.
     pub successor: Option<SourceCredential>,
-    /// Why `minted` must not be handed out: the cloud answered with something
-    /// that cannot be served, and rotated the source credential all the same,
-    /// so that only the successor is kept.
-    pub unusable: Option<UpstreamError>,
 }
 
 impl From<Minted> for MintOutcome {
     fn from(minted: Minted) -> Self {
-        Self { minted, successor: None, unusable: None }
+        Self { minted: Ok(minted), successor: None }
     }
 }
 
@@ -203,6 +200,11 @@ pub trait ConnectorType: Send + Sync + 'static {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), FieldErrors>;
+
+    /// What is dangerous in these settings though an engineer may want it, each
+    /// `HEAD: what is so; what to do` as in `domain::warnings`, with nothing of
+    /// the settings in it: everybody who may list the connector is told.
+    fn dangers(&self, settings: &Self::Settings) -> Vec<&'static str>;
 
     /// The settings that decide where the secret is sent, injectively encoded:
     /// endpoint, region, partition. A change of it needs the secret again.

@@ -29,11 +29,12 @@ pub struct Onlooker {
     pub rotates: bool,
 }
 
-/// What to look at, the most pressing first.
+/// What to look at, the most pressing first. `dangers` is what the connector's
+/// type says of its settings.
 #[must_use]
-pub fn warnings(connector: &Connector, onlooker: Onlooker, now: Timestamp) -> Vec<String> {
+pub fn warnings(connector: &Connector, dangers: &[&'static str], onlooker: Onlooker, now: Timestamp) -> Vec<String> {
     let rotate = rotate_command(connector, onlooker);
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = dangers.iter().map(|&danger| danger.to_owned()).collect();
     if connector.policy.allow_passthrough {
         warnings.push(
             "PASSTHROUGH: allow_passthrough is on, so a long-lived secret itself may be handed out; turn it off with \
@@ -179,7 +180,7 @@ mod tests {
 
     /// The heads of the warnings after this long.
     fn heads(connector: &Connector, after: Duration) -> Vec<String> {
-        let all = warnings(connector, ENGINEER, BORN.plus(after));
+        let all = warnings(connector, &[], ENGINEER, BORN.plus(after));
         all.iter().map(|warning| warning.split_once(": ").unwrap().0.to_owned()).collect()
     }
 
@@ -209,9 +210,9 @@ mod tests {
         let connector = ending_after(DAY);
         assert_ne!(heads(&connector, DAY - MOMENT), ["EXPIRED"]);
         assert_eq!(heads(&connector, DAY), ["EXPIRED"]);
-        let said = warnings(&connector, ENGINEER, BORN.plus(DAY)).concat();
+        let said = warnings(&connector, &[], ENGINEER, BORN.plus(DAY)).concat();
         assert!(said.contains("rotate-secret prod-s3 --auto"), "{said}");
-        let by_hand = warnings(&connector, Onlooker { rotates: false, ..ENGINEER }, BORN.plus(DAY)).concat();
+        let by_hand = warnings(&connector, &[], Onlooker { rotates: false, ..ENGINEER }, BORN.plus(DAY)).concat();
         assert!(by_hand.contains("rotate-secret prod-s3`"), "{by_hand}");
         // What has ended is not told to be old as well.
         assert!(heads(&connector, AGE_MAX * 2).iter().all(|head| !head.ends_with(" old")));
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(heads(&with(VerificationState::Unverified), MOMENT), ["unverified"]);
         let failing = with(VerificationState::Failing);
         assert_eq!(heads(&failing, MOMENT), ["FAILING"]);
-        assert!(!warnings(&failing, ENGINEER, BORN).concat().contains("arn:"), "whoever lists may not see ids");
+        assert!(!warnings(&failing, &[], ENGINEER, BORN).concat().contains("arn:"), "whoever lists may not see ids");
     }
 
     #[test]
@@ -258,6 +259,14 @@ mod tests {
             c.verification.state = VerificationState::Unverified;
         });
         assert_eq!(heads(&connector, MOMENT), ["PASSTHROUGH", "unverified"]);
+    }
+
+    #[test]
+    fn what_is_dangerous_in_the_settings_is_said_before_all_else() {
+        let connector = connector(|c| c.policy.allow_passthrough = true);
+        let said = warnings(&connector, &["INSECURE: nobody looks; look"], ENGINEER, BORN.plus(MOMENT));
+        assert_eq!(said[0], "INSECURE: nobody looks; look");
+        assert!(said[1].starts_with("PASSTHROUGH: ") && said.len() == 2, "{said:?}");
     }
 
     #[test]
@@ -271,9 +280,9 @@ mod tests {
         ] {
             let connector = stopped(stage);
             assert_eq!(heads(&connector, MOMENT), [head]);
-            assert_eq!(warnings(&connector, ENGINEER, BORN).concat().contains(&key_id), named);
+            assert_eq!(warnings(&connector, &[], ENGINEER, BORN).concat().contains(&key_id), named);
             let scientist = Onlooker { settings_visible: false, ..ENGINEER };
-            assert!(!warnings(&connector, scientist, BORN).concat().contains(&key_id));
+            assert!(!warnings(&connector, &[], scientist, BORN).concat().contains(&key_id));
         }
     }
 

@@ -81,8 +81,16 @@
 //! gcloud iam workload-identity-pools providers create-oidc valetkey --location=global \
 //!     --workload-identity-pool=POOL --issuer-uri=https://id.example.com \
 //!     --attribute-mapping='google.subject=assertion.sub,attribute.connector=assertion.project+"/"+assertion.connector' \
-//!     --attribute-condition='assertion.project=="default"'
+//!     --attribute-condition="assertion.sub.startsWith('project:default:connector:NAME:')"
 //! ```
+//!
+//! Do not leave the condition out. Issuer and audience say which server signed
+//! and for which provider, not for whom: every connector of that server can
+//! ask for a token of this audience, and each gets into the pool whose
+//! condition lets it. The colon at the end matters, or `NAME` would let
+//! `NAME-2` in. Where several connectors share the provider, join conditions
+//! with `||`, or compare `assertion.project` alone and let the bindings below
+//! tell the connectors apart; never bind a service account to the whole pool.
 //!
 //! Without `--allowed-audiences` the audience is
 //! `https://iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/valetkey`.

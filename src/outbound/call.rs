@@ -41,7 +41,7 @@ pub struct Response {
 
 impl Response {
     /// An answer with this body.
-    pub(super) fn new(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+    pub(crate) fn new(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
         let (retry_after, body) = (retry_after.and_then(seconds), Zeroizing::new(body.to_vec()));
         Self { status, retry_after, headers: Vec::new(), body }
     }

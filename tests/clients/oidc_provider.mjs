@@ -7,6 +7,7 @@
 //
 //   POST /control/refresh-token?client=ID   a refresh token of the account `anna` for this client
 //   POST /control/hold, /control/release    answers of the token endpoint are kept back after they took effect
+//   POST /control/spoil?fields=JSON         these fields of what the token endpoint grants are replaced; {} ends it
 //   GET  /control/held                      how many are kept back
 //   GET  /control/granted                   how many tokens were granted so far
 
@@ -34,6 +35,7 @@ const provider = new Provider(issuer, {
 });
 
 let holding = false;
+let spoiled = {};
 let granted = 0;
 let waiting = [];
 
@@ -58,6 +60,7 @@ async function control(ctx) {
       waiting = [];
       return {};
     }
+    case '/control/spoil': spoiled = JSON.parse(ctx.query.fields); return {};
     case '/control/held': return { count: waiting.length };
     case '/control/granted': return { count: granted };
     default: return undefined;
@@ -71,7 +74,10 @@ provider.use(async (ctx, next) => {
   }
   await next();
   if (ctx.path !== '/token') return;
-  if (ctx.status === 200) granted += 1;
+  if (ctx.status === 200) {
+    granted += 1;
+    ctx.body = { ...ctx.body, ...spoiled };
+  }
   if (holding) await new Promise((go) => { waiting.push(go); });
 });
 

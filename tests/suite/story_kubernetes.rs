@@ -172,6 +172,7 @@ fn a_server_that_another_ca_signed_gets_no_credential() {
     assert!(!story.kube.log().iter().any(|line| line[0] == "valetkey"), "nothing was sent");
     let insecure = story.register_trusting("train", "token", &secrets, &["--set", "insecure=true"]).json();
     assert!(insecure["verification"]["identity"].as_str().unwrap().contains("INSECURE"), "{insecure}");
+    assert!(insecure["warnings"][0].as_str().unwrap().starts_with("INSECURE: "), "{insecure}");
     let said = story.mint(&[]).json();
     assert!(said["enforced_scope"].as_str().unwrap().contains("NOT verified"), "{said}");
     // Verification is never turned off for whoever is handed the token.

@@ -198,6 +198,28 @@ fn a_refresh_token_that_rotates_serves_many_and_is_never_used_twice() {
     assert_eq!(described(&vault, "anna")["verification"]["state"], "failing");
 }
 
+#[test]
+fn a_refresh_token_that_came_with_nonsense_is_stored_before_the_nonsense_is_told() {
+    let provider = Provider::start(&json!([client(REFRESHER, &["refresh_token"], "client_secret_basic"), inspector()]));
+    let vault = vault(&provider);
+    let secrets = json!({ "client_secret": REFRESHER.1, "refresh_token": provider.refresh_token(REFRESHER.0) });
+    let sets = ["scope=models.read models.write"];
+    register(&vault, &provider, ("anna", "refresh-token"), REFRESHER.0, &secrets, &sets).ok();
+    // Each answer has used up what the one before it left: a token that was lost would be refused by the next.
+    for fields in
+        [json!({"access_token": ""}), json!({"expires_in": -1}), json!({"token_type": 7}), json!({"scope": []})]
+    {
+        provider.spoil(&fields);
+        mint(&vault, "anna", &[]).fails(5, "UPSTREAM_BAD_ANSWER");
+    }
+    // The command line tries some answers again: each of these asks was served by what the last one left.
+    assert!(provider.granted() > 4);
+    provider.spoil(&json!({}));
+    let said = mint(&vault, "anna", &[]).json();
+    assert_eq!(provider.introspect(&token_of(&said))["active"], true);
+    assert_eq!(described(&vault, "anna")["verification"]["state"], "verified");
+}
+
 /// Kills the daemon between the provider's answer and the commit, and starts it again.
 fn killed_in_mid_mint(vault: &Vault, provider: &Provider, connector: &str) {
     provider.hold(true);

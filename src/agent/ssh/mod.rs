@@ -4,6 +4,7 @@
 //! [`Lender`]. It signs nothing for a connection that was forwarded to another
 //! machine, and speaks to processes of its own user only.
 
+mod hostile;
 mod protocol;
 mod socket;
 
@@ -16,6 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
+pub use hostile::fuzz_messages;
 pub use protocol::{Binding, Identity, SignWish};
 use protocol::{Bindings, MESSAGE_LENGTH_MAX, Reply, Request};
 pub use socket::{Socket, SocketError};

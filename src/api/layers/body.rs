@@ -5,10 +5,12 @@
 //! large is refused by its length prefix, before its bytes are read.
 //! Out: a stream ends, with a status, when the daemon stops.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::HeaderMap;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
@@ -17,6 +19,11 @@ use tonic::{Code, Status};
 use super::connection::ActiveCall;
 use crate::api::status::refusal;
 
+/// What is read of a refused call's body: what a client may send before we
+/// read any of it, the window of a stream.
+const REFUSED_BYTES_MAX: usize = 128 * 1024;
+/// And for how long: it is on its way already, or it is no honest one.
+const REFUSED_READ_TIME: Duration = Duration::from_secs(1);
 /// Compression flag and length of a gRPC message.
 const PREFIX_BYTES: usize = 5;
 
@@ -127,6 +134,22 @@ where
     }
 }
 
+/// Reads the body of a refused call away, within bounds. An answer before the
+/// end of the request makes the HTTP/2 library reset the stream, and it ends a
+/// connection with GOAWAY after a thousand calls whose bodies came too late.
+pub(super) async fn read_away<B: Body<Data = Bytes>>(body: B) {
+    let mut body = pin!(body);
+    let all = async {
+        let mut left = REFUSED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
+            left = rest;
+        }
+    };
+    // Whatever came of it: the answer is known.
+    tokio::time::timeout(REFUSED_READ_TIME, all).await.unwrap_or_default();
+}
+
 /// What a call past its deadline is told.
 pub(super) fn too_late() -> Status {
     refusal(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "the call took longer than its deadline", None)
@@ -175,7 +198,8 @@ impl Body for StreamBody {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt as _, StreamBody as Frames};
+    use http_body_util::StreamBody as Frames;
+    use tokio_stream::StreamExt as _;
 
     use super::*;
 
@@ -211,6 +235,30 @@ mod tests {
         let two: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(read(&[two], 10, false).await, Err(Code::InvalidArgument));
         assert_eq!(read(&[two], 10, true).await, Ok(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f12_a_refused_body_is_read_to_its_end_and_no_further_than_its_bounds() {
+        let frames = |count: usize, bytes: usize| {
+            let seen = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let count_seen = std::sync::Arc::clone(&seen);
+            let frames = tokio_stream::iter(0..count).map(move |_| {
+                count_seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                Ok::<_, Status>(Frame::data(Bytes::from(vec![0; bytes])))
+            });
+            (Frames::new(frames), seen)
+        };
+        for (count, bytes, read) in [(0, 1, 0), (1, 5, 1), (8, 16 * 1024, 8), (100, 16 * 1024, 9), (1, 1 << 20, 1)] {
+            let (body, seen) = frames(count, bytes);
+            read_away(body).await;
+            assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), read, "{count} frames of {bytes} bytes");
+        }
+        let started = Instant::now();
+        read_away(Frames::new(tokio_stream::pending::<Result<Frame<Bytes>, Status>>())).await;
+        assert_eq!(started.elapsed(), REFUSED_READ_TIME, "one that never comes");
+        let failed = tokio_stream::iter([Err::<Frame<Bytes>, _>(Status::cancelled("gone"))]);
+        read_away(Frames::new(failed.chain(tokio_stream::pending()))).await;
+        assert_eq!(started.elapsed(), REFUSED_READ_TIME, "one that broke off");
     }
 
     #[tokio::test(start_paused = true)]

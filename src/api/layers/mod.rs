@@ -34,7 +34,7 @@ use crate::broker::{BrokerError, Call, CallRecord};
 use crate::telemetry::Sampler;
 
 use super::status::{outcome_of, refusal, status, unreadable};
-use body::{BoundedBody, StreamBody, too_late};
+use body::{BoundedBody, StreamBody, read_away, too_late};
 use lines::Lines;
 use rates::{PrincipalRates, SourceRates};
 use shape::{Entrance, KnownMethod, Misshape};
@@ -130,7 +130,11 @@ impl Door {
         let (head, body) = request.into_parts();
         match self.admit(&head, &connection).await {
             Ok(admitted) => self.serve(admitted, head, body).await,
-            Err(refused) => Box::pin(self.refuse(refused)).await,
+            Err(refused) => {
+                let response = Box::pin(self.refuse(refused)).await;
+                read_away(body).await;
+                response
+            }
         }
     }
 

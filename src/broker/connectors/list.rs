@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use crate::authz::{Decision, Permission, Question, Visible, decide, visible_scope};
 use crate::connectors::{AnyConnectorType, find};
 use crate::domain::{
-    Connector, ConnectorId, ConnectorTypeName, Labels, Onlooker, Page, PageAsk, ResourceTypeName, warnings,
+    AuthMethodName, Connector, ConnectorId, ConnectorTypeName, Labels, Onlooker, Page, PageAsk, ResourceTypeName,
+    warnings,
 };
 
 use crate::store::StoreError;
@@ -132,18 +133,17 @@ impl Broker {
         };
         let now = self.clock.now();
         let settings_visible = matches!(decide(&call.caller.subject, &question, now), Decision::Allow(_));
-        let onlooker = Onlooker { settings_visible, rotates: rotates(&connector) };
-        let warnings = warnings(&connector, onlooker, now);
+        let kind = find(connector.connector_type.as_str());
+        let rotates = kind.is_some_and(|kind| rotates(kind, &connector.auth_method));
+        let dangers = kind.map(|kind| kind.dangers(&connector.settings)).unwrap_or_default();
+        let warnings = warnings(&connector, &dangers, Onlooker { settings_visible, rotates }, now);
         ConnectorSeen { connector, settings_visible, warnings }
     }
 }
 
 /// Whether the cloud can make the next source credential.
-fn rotates(connector: &Connector) -> bool {
-    let method = |kind: &'static dyn AnyConnectorType| {
-        kind.description().methods.iter().find(|method| method.name == connector.auth_method.as_str())
-    };
-    find(connector.connector_type.as_str()).and_then(method).is_some_and(|method| method.rotates)
+fn rotates(kind: &dyn AnyConnectorType, auth_method: &AuthMethodName) -> bool {
+    kind.description().methods.iter().any(|method| method.name == auth_method.as_str() && method.rotates)
 }
 
 fn serves(connector: &Connector, filter: &ConnectorFilter) -> bool {
@@ -152,5 +152,23 @@ fn serves(connector: &Connector, filter: &ConnectorFilter) -> bool {
         Some(fixed) => fixed == wanted,
         None => find(connector.connector_type.as_str())
             .is_some_and(|kind| kind.description().resources.iter().any(|r| r.name == wanted.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::House;
+
+    #[tokio::test]
+    async fn dangerous_settings_are_told_to_whoever_sees_the_connector() {
+        for (endpoint, dangerous) in [("open-vault", true), ("shut-vault", false)] {
+            let house = House::new().await;
+            house.connector_at(&house.home.clone(), "vault", endpoint, |_| {}).await;
+            for who in [&house.engineer, &house.scientist] {
+                let seen = house.broker.describe_connector(&house.call(who).await, "vault").await.unwrap();
+                let said = seen.warnings.first().is_some_and(|first| first.starts_with("INSECURE: "));
+                assert_eq!(said, dangerous, "{endpoint}: {:?}", seen.warnings);
+            }
+        }
     }
 }

@@ -47,17 +47,17 @@ impl Probe {
             state: VerificationState::Verified,
             checked_at: now,
             reason: CLOUD_ACCEPTED.to_owned(),
-            identity: outcome.minted.attribution.clone(),
+            identity: String::new(),
             reach,
         };
-        match (&outcome.unusable, &outcome.successor) {
-            (Some(error), None) => return Err(error.clone()),
+        match (&outcome.minted, &outcome.successor) {
+            (Ok(minted), _) => verification.identity.clone_from(&minted.attribution),
+            (Err(error), None) => return Err(error.clone()),
             // Used up: it is kept, with what is wrong on it.
-            (Some(error), Some(_)) => {
+            (Err(error), Some(_)) => {
                 verification.state = VerificationState::Failing;
                 verification.reason = error.to_string();
             }
-            (None, _) => {}
         }
         Ok((verification, outcome))
     }

@@ -22,24 +22,26 @@ impl Broker {
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
         let line = route_line(call, &plan.route, Outcome::Pending, "");
         let entry = self.ledger.open(Line { issuance: Some(issuance), ..line }).await?;
-        let MintOutcome { minted, successor, unusable } = match self.ask_cloud(call, &plan, &entry, issuance).await {
+        let MintOutcome { minted, successor } = match self.ask_cloud(call, &plan, &entry, issuance).await {
             Ok(outcome) => outcome,
             Err(error) => return Err(self.close_condemned(call, &plan.route.connector, &entry, error).await),
         };
-        let record = self.issuance(call, &plan, issuance, &minted);
-        let truth = self.check_truth(&plan, &minted, unusable.as_ref());
+        let checked = minted.map_err(BrokerError::from).and_then(|minted| self.checked(&plan, minted));
+        let minted = checked.map(|minted| (self.issuance(call, &plan, issuance, &minted), minted));
         let Some(successor) = successor else {
-            if let Err(error) = truth {
-                return Err(self.close_failed(call, &entry, error).await);
-            }
+            let (record, minted) = match minted {
+                Ok(minted) => minted,
+                Err(error) => return Err(self.close_failed(call, &entry, error).await),
+            };
             self.record_alone(call, &plan, &entry, &record).await?;
             return Ok(kept(minted, &record));
         };
         // The cloud has replaced it: that is stored, whatever else is so.
         let finish = |now: &mut Connector| {
             let same = digest(now, &plan.route.resource_type, &plan.route.scope) == plan.route.digest;
-            match truth.clone().and_then(|()| if same { Ok(()) } else { Err(changed_meanwhile()) }) {
-                Ok(()) => (self.issuance_tx(&entry, &record), Ok(())),
+            let record = minted.as_ref().map(|(record, _)| record).map_err(BrokerError::clone);
+            match record.and_then(|record| if same { Ok(record) } else { Err(changed_meanwhile()) }) {
+                Ok(record) => (self.issuance_tx(&entry, record), Ok(())),
                 Err(error) => {
                     let line = entry.result(Outcome::Failed, Reason::new(error.code()));
                     (Tx::with_line(self.ledger.stamp(line)), Err(error))
@@ -47,6 +49,7 @@ impl Broker {
             }
         };
         self.succeed(call, &entry, &plan.route.connector, &successor, finish).await?;
+        let (record, minted) = minted?;
         Ok(kept(minted, &record))
     }
 

@@ -181,22 +181,13 @@ impl Broker {
         if outcome.successor.is_some() {
             return Err(BrokerError::Internal { what: "a successor of a source credential that is not exclusive" });
         }
-        self.check_truth(plan, &outcome.minted, outcome.unusable.as_ref())?;
-        Ok(outcome.minted)
+        self.checked(plan, outcome.minted?)
     }
 
     /// What no connector type may get wrong: the shape that it promised, a
     /// life in the future, and the long-lived secret only where the connector
     /// allows it.
-    pub(super) fn check_truth(
-        &self,
-        plan: &Plan,
-        minted: &Minted,
-        unusable: Option<&UpstreamError>,
-    ) -> Result<(), BrokerError> {
-        if let Some(error) = unusable {
-            return Err(error.clone().into());
-        }
+    pub(super) fn checked(&self, plan: &Plan, minted: Minted) -> Result<Minted, BrokerError> {
         if minted.shape.name() != plan.route.scope.shape {
             return Err(BrokerError::Internal { what: "a credential of another shape than was decided on" });
         }
@@ -206,7 +197,7 @@ impl Broker {
         if minted.passthrough && !plan.route.connector.policy.allow_passthrough {
             return Err(BrokerError::Internal { what: "a long-lived secret was about to leave" });
         }
-        Ok(())
+        Ok(minted)
     }
 
     /// The record and the result line in one transaction, only while the

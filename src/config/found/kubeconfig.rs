@@ -17,11 +17,13 @@ use zeroize::Zeroizing;
 
 use super::Found;
 
+mod hostile;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use hostile::fuzz_kubeconfig;
 use wire::{Cluster, Kubeconfig, Named, User, set};
 
 /// The largest kubeconfig: some KiB for each cluster.

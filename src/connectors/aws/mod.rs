@@ -83,6 +83,10 @@ impl ConnectorType for Aws {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
+    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn destination(&self, settings: &Settings) -> Vec<u8> {
         settings.place().encode()
     }

@@ -20,6 +20,10 @@ pub struct Claims {
     /// Whom it is for.
     #[serde(default)]
     pub aud: Option<String>,
+    /// Who made it. Repeated of our own tokens only.
+    pub iss: Option<String>,
+    /// Whom it is about. Repeated of our own tokens only.
+    pub sub: Option<String>,
     exp: Option<i64>,
     oid: Option<String>,
     tid: Option<String>,

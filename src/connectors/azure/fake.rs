@@ -172,15 +172,15 @@ fn entra(asked: &Asked, state: &State) -> (u16, String) {
     if field("client_id") != CLIENT {
         return refused("unauthorized_client", 700_016);
     }
-    let known = match field("client_assertion_type") {
-        "" => field("client_secret") == SECRET,
-        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" => {
-            field("client_secret").is_empty() && asserted(field("client_assertion"), state)
+    let problem = match field("client_assertion_type") {
+        "" => (field("client_secret") != SECRET).then_some(7_000_215),
+        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" if field("client_secret").is_empty() => {
+            asserted(field("client_assertion"), state)
         }
-        _ => false,
+        _ => Some(7_000_215),
     };
-    if !known {
-        return refused("invalid_client", 7_000_215);
+    if let Some(code) = problem {
+        return refused("invalid_client", code);
     }
     let audience = field("scope").strip_suffix("/.default").unwrap_or_default();
     if !audience.starts_with("https://") && audience != super::place::KUBERNETES || audience.contains("nowhere") {
@@ -191,37 +191,43 @@ fn entra(asked: &Asked, state: &State) -> (u16, String) {
     (200, json!({"token_type": "Bearer", "expires_in": expires_in, "access_token": token}).to_string())
 }
 
-/// Whether an assertion is the application's own, or of the issuer it trusts.
-fn asserted(text: &str, state: &State) -> bool {
-    let Some((message, signature)) = text.rsplit_once('.') else { return false };
-    let Some((header, claims)) = message.split_once('.') else { return false };
+/// What is wrong with an assertion that must be the application's own, or of
+/// the issuer it trusts: Entra's number.
+fn asserted(text: &str, state: &State) -> Option<u32> {
+    let Some((message, signature)) = text.rsplit_once('.') else { return Some(50_027) };
+    let Some((header, claims)) = message.split_once('.') else { return Some(50_027) };
     let read = |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
     let (header, claims, signature) = (read(header), read(claims), URL_SAFE_NO_PAD.decode(signature).unwrap());
     let now = jiff::Timestamp::now().as_second();
     let (from, to) = (claims["nbf"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
     let timely = from <= now && now < to && to <= now + 600;
     let fresh = claims["jti"].as_str().is_some_and(|id| state.seen.lock().unwrap().insert(id.to_owned()));
-    let own = match header["alg"].as_str() {
+    let rules = match header["alg"].as_str() {
         Some("RS256") => {
             let pem = certificate_pem();
             let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
             let key = PrivateKeyDer::from_pem_slice(fake_keys::APPLICATION.as_bytes()).unwrap();
             let key = RsaKeyPair::from_pkcs8(key.secret_der()).unwrap();
             let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.public().as_ref());
-            header["x5t"] == json!(URL_SAFE_NO_PAD.encode(Sha1::digest(&*der)))
+            let own = header["x5t"] == json!(URL_SAFE_NO_PAD.encode(Sha1::digest(&*der)))
                 && claims["aud"] == json!(format!("{}/{TENANT}/oauth2/v2.0/token", state.url))
                 && (&claims["iss"], &claims["sub"]) == (&json!(CLIENT), &json!(CLIENT))
-                && key.verify(message.as_bytes(), &signature).is_ok()
+                && key.verify(message.as_bytes(), &signature).is_ok();
+            vec![(own, 700_027)]
         }
         Some("ES256") => {
             let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &state.issuer.public);
-            claims["aud"] == json!("api://AzureADTokenExchange")
-                && (&claims["iss"], &claims["sub"]) == (&json!(ISSUER), &json!(FEDERATED_SUBJECT))
-                && key.verify(message.as_bytes(), &signature).is_ok()
+            vec![
+                (claims["iss"] == json!(ISSUER), 700_211),
+                (key.verify(message.as_bytes(), &signature).is_ok(), 700_027),
+                (claims["aud"] == json!("api://AzureADTokenExchange"), 700_212),
+                (claims["sub"] == json!(FEDERATED_SUBJECT), 700_213),
+            ]
         }
-        _ => false,
+        _ => vec![(false, 700_027)],
     };
-    timely && fresh && own
+    let rules = rules.into_iter().chain([(timely, 700_024), (fresh, 700_027)]);
+    rules.into_iter().find(|(holds, _)| !holds).map(|(_, code)| code)
 }
 
 /// Managed identities are told apart by their client id; lives are in quotes.

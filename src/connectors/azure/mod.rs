@@ -84,6 +84,10 @@ impl ConnectorType for Azure {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
+    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn destination(&self, settings: &Settings) -> Vec<u8> {
         settings.place().encode(settings.tenant().unwrap_or_default())
     }

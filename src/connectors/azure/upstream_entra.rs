@@ -123,25 +123,28 @@ impl Asker<'_> {
         };
         let place = self.settings.place();
         let scope = format!("{audience}/.default");
-        let way = Arc::new(WayOut { upstream: self.upstream.clone(), seen: Mutex::new(None) });
-        let options = client_options(&place, &way);
-        let answer = match self.source {
+        let way = WayOut { upstream: self.upstream.clone(), trust: None, seen: Mutex::new(None) };
+        let (answer, way) = match self.source {
             Source::Secret(secret) => {
-                let secret = Secret::new(secret.reveal().to_owned());
-                let options = ClientSecretCredentialOptions { client_options: options };
-                match ClientSecretCredential::new(tenant, client_id.to_owned(), secret, Some(options)) {
+                let (secret, way) = (Secret::new(secret.reveal().to_owned()), Arc::new(way));
+                let options = ClientSecretCredentialOptions { client_options: client_options(&place, &way) };
+                let answer = match ClientSecretCredential::new(tenant, client_id.to_owned(), secret, Some(options)) {
                     Ok(credential) => credential.get_token(&[&scope], None).await,
                     Err(error) => Err(error),
-                }
+                };
+                (answer, way)
             }
             Source::Certificate(_) | Source::Federated | Source::HandedIn(_) | Source::Machine => {
-                let assertion = Assertion(self.assertion(&place, tenant, client_id)?);
-                let options = ClientAssertionCredentialOptions { client_options: options };
-                match ClientAssertionCredential::new(tenant.to_owned(), client_id.to_owned(), assertion, Some(options))
-                {
+                let assertion = self.assertion(&place, tenant, client_id)?;
+                let trust = matches!(self.source, Source::Federated).then(|| trust(&assertion));
+                let (assertion, way) = (Assertion(assertion), Arc::new(WayOut { trust, ..way }));
+                let options = ClientAssertionCredentialOptions { client_options: client_options(&place, &way) };
+                let (tenant, client_id) = (tenant.to_owned(), client_id.to_owned());
+                let answer = match ClientAssertionCredential::new(tenant, client_id, assertion, Some(options)) {
                     Ok(credential) => credential.get_token(&[&scope], None).await,
                     Err(error) => Err(error),
-                }
+                };
+                (answer, way)
             }
         };
         match (answer, way.seen()) {
@@ -197,6 +200,21 @@ impl Asker<'_> {
     }
 }
 
+/// What the application must have for this assertion of our issuer to be
+/// taken: what to compare, letter by letter.
+fn trust(assertion: &SecretText) -> String {
+    let claims = Claims::read(assertion.reveal());
+    let said = |claim: Option<&str>| claim.unwrap_or("of the token").to_owned();
+    let claim = |of: fn(&Claims) -> Option<&str>| said(claims.as_ref().and_then(of));
+    format!(
+        "compare with the federated credential of the application, letter by letter: issuer {}, subject {}, audience \
+         {}; and see that Entra reaches the issuer's documents and that the server's clock is right",
+        claim(|claims| claims.iss.as_deref()),
+        claim(|claims| claims.sub.as_deref()),
+        claim(|claims| claims.aud.as_deref()),
+    )
+}
+
 fn signed(
     upstream: &Upstream,
     certificate: &Certificate,
@@ -250,6 +268,9 @@ impl ClientAssertion for Assertion {
 /// The library's transport: one call, and what came of it.
 struct WayOut {
     upstream: Upstream,
+    /// What to compare when an assertion of our own issuer is refused: it is
+    /// no source credential that anybody could rotate.
+    trust: Option<String>,
     seen: Mutex<Option<Result<Timestamp, UpstreamError>>>,
 }
 
@@ -279,10 +300,16 @@ impl WayOut {
             Call { method: "POST", url: request.url().to_string(), headers: headers.collect(), body: body.to_vec() };
         let asked_at = self.upstream.clock.now();
         let answer = self.upstream.outbound.call(call).await.map_err(unanswered)?;
-        if let Some(refused) = refusal(&answer) {
-            return Err(refused);
-        }
-        let token = token_endpoint::read(&answer, asked_at, ASKING)?;
+        let token = match refusal(&answer) {
+            Some(refused) => Err(refused),
+            None => token_endpoint::read(&answer, asked_at, ASKING),
+        };
+        let token = match (token, &self.trust) {
+            (Err(UpstreamError::CredentialRefused { code }), Some(trust)) => {
+                return Err(UpstreamError::Rejected { code, remedy: trust.clone() });
+            }
+            (token, _) => token?,
+        };
         Ok((answer, bounded(token.expires_at, asked_at)?))
     }
 }
@@ -334,17 +361,14 @@ fn refusal(answer: &Response) -> Option<UpstreamError> {
         500_011 | 500_014 | 1_002_012 | 70_011 => {
             rejected("check the audience, and that it has a service principal in the tenant")
         }
-        // No federated credential of the application fits our issuer, subject or audience.
-        70_021 | 700_211..=700_213 | 700_238 => rejected(
-            "add a federated credential to the application with this server's issuer, this connector's subject and \
-             the audience of the token exchange",
-        ),
         // Asked in a loop, or too often.
         50_196 | 90_055 => UpstreamError::Throttled { retry_after: answer.retry_after },
-        // Secret or assertion: wrong, ended, or not of this application.
+        // Secret or assertion: wrong, ended, or not of this application; or no federated credential of the application
+        // fits our issuer, subject or audience.
         7_000_215 | 7_000_222 | 50_012 | 50_013 | 700_023 | 700_024 | 700_027 | 7_000_214 => {
             UpstreamError::CredentialRefused { code }
         }
+        70_021 | 700_211..=700_213 | 700_238 => UpstreamError::CredentialRefused { code },
         _ if sent.error == "invalid_client" || sent.error == "invalid_grant" => {
             UpstreamError::CredentialRefused { code }
         }

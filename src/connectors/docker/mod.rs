@@ -22,6 +22,7 @@ mod challenge;
 mod description;
 #[cfg(test)]
 mod fake;
+mod hostile;
 mod place;
 mod scope;
 mod settings;
@@ -33,12 +34,17 @@ mod upstream;
 mod upstream_list;
 mod upstream_secret;
 
+pub use hostile::fuzz_challenge;
 pub use scope::Scope;
 pub use settings::Settings;
 
 use description::{DESCRIPTION, RANGE};
 use settings::Login;
 use upstream::Registry;
+
+/// What a connector that speaks http is warned of.
+const IN_THE_CLEAR: &str = "IN THE CLEAR: the registry or its token service is spoken to over http, and whoever is in \
+                            between reads the password and all that is minted; name it with https";
 
 /// The connector type `docker`.
 pub struct Docker;
@@ -68,6 +74,10 @@ impl ConnectorType for Docker {
         now: Timestamp,
     ) -> Result<(), FieldErrors> {
         settings_check::check_secret(settings, secret, expires_at, now)
+    }
+
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        if settings.in_the_clear() { vec![IN_THE_CLEAR] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {

@@ -70,6 +70,12 @@ impl Settings {
         Place::parse(&self.own().registry)
     }
 
+    /// Whether the password, or what it gives, is spoken in the clear.
+    pub fn in_the_clear(&self) -> bool {
+        let plain = |url: &String| url.starts_with("http://");
+        self.place().is_some_and(|place| place.plain) || self.own().token_url.as_ref().is_some_and(plain)
+    }
+
     /// Where the password is sent, injectively: each part with its length.
     pub fn destination(&self) -> Vec<u8> {
         let own = self.own();

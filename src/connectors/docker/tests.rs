@@ -73,6 +73,24 @@ fn settings(registry: &str, more: &str) -> Settings {
     settings
 }
 
+#[test]
+fn a_registry_that_is_spoken_to_in_the_clear_is_a_danger_and_its_neighbour_is_none() {
+    for (registry, more, dangerous) in [
+        ("http://registry.example.com", "", true),
+        ("registry.example.com", r#","token_url":"http://auth.example.com/token""#, true),
+        ("registry.example.com", r#","token_url":"https://auth.example.com/token""#, false),
+        ("https://registry.example.com", "", false),
+        ("docker.io", "", false),
+    ] {
+        let said = Docker.dangers(&settings(registry, more));
+        assert_eq!(
+            said.first().is_some_and(|first| first.starts_with("IN THE CLEAR: ")),
+            dangerous,
+            "{registry}{more}"
+        );
+    }
+}
+
 fn kind() -> ResourceTypeName {
     ResourceTypeName::parse("docker-registry").unwrap()
 }
@@ -98,7 +116,7 @@ async fn mint_with(
     let end = Some(Timestamp::from_seconds(1_003_600));
     let upstream = upstream(&[&fake.url]);
     let ttl = Ttl::seconds(300);
-    Ok(Docker.mint(&upstream, &settings, secret, end, &scope, ttl, &attribution()).await?.minted)
+    Docker.mint(&upstream, &settings, secret, end, &scope, ttl, &attribution()).await?.minted
 }
 
 fn code(answer: Result<Minted, UpstreamError>) -> String {
@@ -216,7 +234,7 @@ async fn the_password_goes_to_nobody_that_the_registry_names() {
         let upstream = upstream(&[&fake.url, &thief.url]);
         let ttl = Ttl::seconds(60);
         let minted = Docker.mint(&upstream, &settings, &login(), None, &scope, ttl, &attribution()).await;
-        assert_eq!(code(minted.map(|outcome| outcome.minted)), "foreign_realm", "{challenge}");
+        assert_eq!(code(minted.and_then(|outcome| outcome.minted)), "foreign_realm", "{challenge}");
         assert!(fake.asked().iter().all(|asked| asked.authorization.is_empty()));
     }
     assert!(thief.asked().is_empty());

@@ -25,6 +25,7 @@ mod description;
 mod errors;
 #[cfg(test)]
 mod fake;
+mod hostile;
 mod ids;
 mod place;
 mod scope;
@@ -44,6 +45,7 @@ mod upstream_subject;
 mod upstream_tokens;
 mod upstream_verify;
 
+pub use hostile::fuzz_credentials;
 pub use scope::Scope;
 pub use settings::Settings;
 
@@ -80,6 +82,10 @@ impl ConnectorType for Gcp {
         now: Timestamp,
     ) -> Result<(), FieldErrors> {
         settings_check::check_secret(settings, secret, expires_at, now)
+    }
+
+    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {

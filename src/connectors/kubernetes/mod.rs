@@ -37,6 +37,11 @@ pub use settings::Settings;
 use description::DESCRIPTION;
 use upstream::Api;
 
+/// What a connector whose API server is not verified is warned of.
+const UNVERIFIED: &str = "INSECURE: insecure is on, so the API server's certificate is not verified, and whoever is in \
+                          between reads the source credential and all that is minted; set certificate_authority to \
+                          the cluster's own and insecure to false";
+
 /// The connector type `kubernetes`.
 pub struct Kubernetes;
 
@@ -65,6 +70,10 @@ impl ConnectorType for Kubernetes {
         now: Timestamp,
     ) -> Result<(), FieldErrors> {
         upstream_secret::check(settings, secret, expires_at, now)
+    }
+
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        if settings.cluster().insecure { vec![UNVERIFIED] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {

@@ -66,6 +66,10 @@ impl ConnectorType for OAuth2 {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
+    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn destination(&self, settings: &Settings) -> Vec<u8> {
         settings.destination()
     }

@@ -101,7 +101,9 @@ async fn mint_with(
 }
 
 fn token_of(outcome: &MintOutcome) -> &str {
-    let MintedShape::Bearer { token, .. } = &outcome.minted.shape else { panic!("a bearer token is due") };
+    let MintedShape::Bearer { token, .. } = &outcome.minted.as_ref().ok().unwrap().shape else {
+        panic!("a bearer token is due")
+    };
     token.reveal()
 }
 
@@ -251,10 +253,11 @@ async fn a_client_asks_as_rfc_6749_says_and_the_reply_is_what_was_granted() {
     let settings = settings("client-credentials", &fake.url, more);
     let ask = ask_with(AccessLevel::Read, None);
     let outcome = mint_with(&upstream(&fake.url), &settings, &client_secret(), &ask).await.ok().unwrap();
-    assert_eq!((token_of(&outcome), outcome.unusable.as_ref()), ("access-1", None));
-    assert_eq!(outcome.minted.expires_at, Timestamp::from_seconds(1_003_600));
-    assert_eq!(outcome.minted.enforced.words, format!("{API} read, scope a, audience aud"));
-    assert!(outcome.successor.is_none() && !outcome.minted.passthrough);
+    assert_eq!(token_of(&outcome), "access-1");
+    let minted = outcome.minted.ok().unwrap();
+    assert_eq!(minted.expires_at, Timestamp::from_seconds(1_003_600));
+    assert_eq!(minted.enforced.words, format!("{API} read, scope a, audience aud"));
+    assert!(outcome.successor.is_none() && !minted.passthrough);
     let asked = &fake.asked()[0];
     for (name, value) in
         [("grant_type", "client_credentials"), ("scope", "a b"), ("audience", "aud"), ("resource", "r")]
@@ -272,7 +275,7 @@ async fn more_scope_than_was_asked_for_is_refused() {
         let settings = settings("client-credentials", &fake.url, r#","scope":"a""#);
         let ask = ask_with(AccessLevel::Read, None);
         let outcome = mint_with(&upstream(&fake.url), &settings, &client_secret(), &ask).await.ok().unwrap();
-        assert!(matches!(outcome.unusable, Some(UpstreamError::BadAnswer { .. })), "{said:?}");
+        assert!(matches!(outcome.minted, Err(UpstreamError::BadAnswer { .. })), "{said:?}");
     }
 }
 
@@ -289,10 +292,10 @@ async fn a_lifetime_is_the_providers_or_the_one_that_was_set_and_never_a_guess()
         let settings = settings("client-credentials", &fake.url, more);
         let ask = ask_with(AccessLevel::Read, None);
         let outcome = mint_with(&upstream(&fake.url), &settings, &client_secret(), &ask).await.ok().unwrap();
-        let real = match &outcome.unusable {
-            Some(UpstreamError::Rejected { code, .. }) => Err(code.as_str()),
-            Some(other) => panic!("{other}"),
-            None => Ok(outcome.minted.expires_at.millis() / 1000),
+        let real = match &outcome.minted {
+            Err(UpstreamError::Rejected { code, .. }) => Err(code.as_str()),
+            Err(other) => panic!("{other}"),
+            Ok(minted) => Ok(minted.expires_at.millis() / 1000),
         };
         assert_eq!(real, wanted);
     }
@@ -300,19 +303,53 @@ async fn a_lifetime_is_the_providers_or_the_one_that_was_set_and_never_a_guess()
 
 #[tokio::test]
 async fn a_rotated_refresh_token_is_the_successor_also_of_an_answer_of_no_use() {
-    for (more, unusable) in [(serde_json::json!({}), false), (serde_json::json!({"scope": "a z"}), true)] {
+    use serde_json::json;
+    // Each field by itself makes the answer one that nobody may believe, or read as it should be.
+    for (more, unusable) in [
+        (json!({}), false),
+        (json!({"scope": "a z"}), true),
+        (json!({"access_token": null}), true),
+        (json!({"access_token": ""}), true),
+        (json!({"access_token": "two words"}), true),
+        (json!({"access_token": {"value": "access-1"}}), true),
+        (json!({"access_token": "x".repeat(40_000)}), true),
+        (json!({"expires_in": -1}), true),
+        (json!({"expires_in": 0}), true),
+        (json!({"expires_in": "soon"}), true),
+        (json!({"expires_in": null}), true),
+        (json!({"expires_in": 99_999_999_999_u64}), true),
+        (json!({"token_type": "mac"}), true),
+        (json!({"token_type": 7}), true),
+        (json!({"scope": ["a"]}), true),
+    ] {
         let fake = Fake::start(Manner::With(more)).await;
         let settings = settings("refresh-token", &fake.url, r#","scope":"a""#);
         assert!(OAuth2.exclusive(&settings));
         let (upstream, ask) = (upstream(&fake.url), ask_with(AccessLevel::Read, None));
         let outcome = mint_with(&upstream, &settings, &refresh_secret(REFRESH), &ask).await.ok().unwrap();
-        assert_eq!(outcome.unusable.is_some(), unusable);
+        assert_eq!(outcome.minted.is_err(), unusable);
         let next = outcome.successor.unwrap();
         assert_eq!(next.field("refresh_token").unwrap().expose(), b"refresh-2");
         assert_eq!(next.field("client_secret").unwrap().expose(), CLIENT.1.as_bytes(), "the whole credential");
-        assert!(mint_with(&upstream, &settings, &next, &ask).await.is_ok());
+        assert!(mint_with(&upstream, &settings, &next, &ask).await.is_ok(), "the provider takes it");
         let used = mint_with(&upstream, &settings, &refresh_secret(REFRESH), &ask).await.err();
         assert!(matches!(used, Some(UpstreamError::UsedUp { .. })), "{used:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_successor_that_is_none_is_not_kept_and_the_error_is_told() {
+    for more in [
+        serde_json::json!({"access_token": "", "refresh_token": REFRESH}),
+        serde_json::json!({"access_token": "", "refresh_token": null}),
+        serde_json::json!({"access_token": "", "refresh_token": "two words"}),
+        serde_json::json!({"access_token": "", "refresh_token": "x".repeat(40_000)}),
+    ] {
+        let fake = Fake::start(Manner::With(more)).await;
+        let settings = settings("refresh-token", &fake.url, "");
+        let ask = ask_with(AccessLevel::Read, None);
+        let error = mint_with(&upstream(&fake.url), &settings, &refresh_secret(REFRESH), &ask).await.err();
+        assert!(matches!(error, Some(UpstreamError::BadAnswer { .. })), "{error:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
-use crate::connectors::token_endpoint::{self, TokenAnswer, TokenAsk};
+use crate::connectors::token_endpoint::{self, NoToken, TokenAnswer, TokenAsk};
 use crate::connectors::{Doing, MintOutcome, Upstream, UpstreamError};
 use crate::domain::jws::SigningKey;
 use crate::domain::{Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl};
@@ -46,14 +46,31 @@ pub async fn mint(
         return Ok(handed_in(upstream, settings, secret, secret_expires_at, scope, passthrough)?.into());
     };
     let asked_at = upstream.clock.now();
-    let answer = exchange(upstream, settings, secret, scope).await?;
-    let (expires_at, life) = lives_until(&client, &answer, asked_at);
-    let (enforced, scope) = match granted(settings, scope, answer.scope.as_deref()) {
-        Ok(granted) => (granted, None),
-        Err(what) => (enforced(settings, scope), Some(UpstreamError::BadAnswer { what })),
-    };
-    let successor = successor(secret, answer.refresh_token.as_ref());
-    let minted = Minted {
+    match exchange(upstream, settings, secret, scope).await {
+        Ok(answer) => {
+            let successor = successor(secret, answer.refresh_token.as_ref());
+            Ok(MintOutcome { minted: served(settings, &client, scope, answer, asked_at), successor })
+        }
+        // Rotated, with an answer that is not believed.
+        Err(NoToken { error, refresh_token }) => match successor(secret, refresh_token.as_ref()) {
+            Some(successor) => Ok(MintOutcome { minted: Err(error), successor: Some(successor) }),
+            None => Err(error),
+        },
+    }
+}
+
+/// What is handed out of an answer, where that can be served.
+fn served(
+    settings: &Settings,
+    client: &Client<'_>,
+    scope: &Scope,
+    answer: TokenAnswer,
+    asked_at: Timestamp,
+) -> Result<Minted, UpstreamError> {
+    let expires_at = lives_until(client, &answer, asked_at)?;
+    let bad = |what| UpstreamError::BadAnswer { what };
+    let enforced = granted(settings, scope, answer.scope.as_deref()).map_err(bad)?;
+    Ok(Minted {
         shape: MintedShape::Bearer {
             token: answer.access_token,
             endpoint: Some(settings.api_url().to_owned()),
@@ -64,8 +81,7 @@ pub async fn mint(
         revocable: Revocable::No,
         attribution: format!("client {}", client.client_id),
         passthrough: false,
-    };
-    Ok(MintOutcome { minted, successor, unusable: life.or(scope) })
+    })
 }
 
 fn handed_in(
@@ -100,7 +116,7 @@ pub async fn exchange(
     settings: &Settings,
     secret: &SourceCredential,
     scope: &Scope,
-) -> Result<TokenAnswer, UpstreamError> {
+) -> Result<TokenAnswer, NoToken> {
     let client = settings.client().ok_or(UpstreamError::StoredSettings)?;
     let refreshes = matches!(settings, Settings::RefreshToken(_));
     let mut ask = TokenAsk { url: client.token_url, headers: Vec::new(), form: Vec::new() };
@@ -130,10 +146,12 @@ pub async fn exchange(
         }
         ClientAuth::None => ask.form.push(("client_id", client.client_id)),
     }
-    match token_endpoint::ask(upstream, ask, DOING).await {
+    match token_endpoint::ask_rotating(upstream, ask, DOING).await {
         // The client was taken, the refresh token was not.
-        Err(UpstreamError::CredentialRefused { code }) if refreshes && code == "invalid_grant" => {
-            Err(UpstreamError::UsedUp { code })
+        Err(NoToken { error: UpstreamError::CredentialRefused { code }, .. })
+            if refreshes && code == "invalid_grant" =>
+        {
+            Err(UpstreamError::UsedUp { code }.into())
         }
         answer => answer,
     }
@@ -166,18 +184,18 @@ fn assertion(upstream: &Upstream, client: &Client<'_>, secret: &SourceCredential
     key.sign(header, &claims).map_err(|_| UpstreamError::Unavailable { what: "the assertion cannot be signed" })
 }
 
-/// When the token ends, and why that cannot be served if it cannot.
-fn lives_until(client: &Client<'_>, answer: &TokenAnswer, asked_at: Timestamp) -> (Timestamp, Option<UpstreamError>) {
+/// When the token ends, or why that cannot be served.
+fn lives_until(client: &Client<'_>, answer: &TokenAnswer, asked_at: Timestamp) -> Result<Timestamp, UpstreamError> {
     let assumed = client.assumed_lifetime.map(|seconds| asked_at.plus(Ttl::seconds(seconds).as_duration()));
     let Some(expires_at) = answer.expires_at.or(assumed) else {
         let remedy = "the provider does not say how long its tokens live; set assumed_lifetime".to_owned();
-        return (asked_at, Some(UpstreamError::Rejected { code: "no_lifetime".to_owned(), remedy }));
+        return Err(UpstreamError::Rejected { code: "no_lifetime".to_owned(), remedy });
     };
     if expires_at > asked_at.plus(Ttl::seconds(LONGEST).as_duration()) {
         let remedy = "the provider's tokens live longer than 36 hours; shorten them there".to_owned();
-        return (expires_at, Some(UpstreamError::Rejected { code: "long_lived".to_owned(), remedy }));
+        return Err(UpstreamError::Rejected { code: "long_lived".to_owned(), remedy });
     }
-    (expires_at, None)
+    Ok(expires_at)
 }
 
 /// The whole source credential with its next refresh token; nothing when it

@@ -23,7 +23,8 @@ pub async fn verify(
     let identity = match settings {
         Settings::ClientCredentials(own) => {
             let client = settings.client().ok_or(UpstreamError::StoredSettings)?;
-            exchange(upstream, settings, secret, &least(settings, &client)?).await?;
+            let asked = exchange(upstream, settings, secret, &least(settings, &client)?).await;
+            asked.map_err(|nothing| nothing.error)?;
             format!("client {}", own.client_id)
         }
         Settings::RefreshToken(_) => {

@@ -24,6 +24,7 @@ mod crt;
 mod description;
 #[cfg(test)]
 mod fake;
+mod hostile;
 mod hosts;
 mod public_key;
 mod scope;
@@ -35,6 +36,7 @@ mod upstream;
 mod upstream_key;
 mod upstream_secret;
 
+pub use hostile::fuzz_keys;
 pub use scope::Scope;
 pub use settings::Settings;
 
@@ -68,6 +70,10 @@ impl ConnectorType for Ssh {
         _: Timestamp,
     ) -> Result<(), FieldErrors> {
         upstream_secret::check(settings, secret)
+    }
+
+    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Nowhere: the key is not sent to anybody under any settings. What is

@@ -139,6 +139,13 @@ impl Provider {
         self.control("POST", if back { "hold" } else { "release" });
     }
 
+    /// Replaces these fields of what is granted from now on; nothing of `{}`.
+    pub fn spoil(&self, fields: &Value) {
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("fields", &fields.to_string()).finish();
+        self.control("POST", &format!("spoil?{query}"));
+    }
+
     /// What the provider itself says of a token (RFC 7662), asked by the client `inspector`.
     pub fn introspect(&self, token: &str) -> Value {
         let form = format!("client_id=inspector&client_secret={INSPECTOR_SECRET}&token={token}");

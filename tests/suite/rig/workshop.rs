@@ -73,7 +73,7 @@ impl Workshop {
         let attribution = attribution();
         let asked =
             self.kind.mint(&self.upstream, &self.settings, &self.secret, ends, &scope.json, ttl, &attribution).await;
-        asked.map(|outcome| outcome.minted)
+        asked.and_then(|outcome| outcome.minted)
     }
 
     /// Verifies; with a resource, as a connector that is fixed to it.

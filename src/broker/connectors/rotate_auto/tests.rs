@@ -53,7 +53,7 @@ impl Scene {
 
     async fn warnings(&self) -> String {
         let onlooker = Onlooker { settings_visible: true, rotates: true };
-        warnings(&self.stored().await, onlooker, self.house.broker.now()).join("\n")
+        warnings(&self.stored().await, &[], onlooker, self.house.broker.now()).join("\n")
     }
 
     /// The reasons of the ledger's lines about rotations, oldest first.

@@ -69,7 +69,7 @@ async fn mint(
     let scope = Aws.narrow(&settings, &ask(resource_type, id, access)).unwrap();
     let ttl = Ttl::seconds(3600);
     let outcome = Aws.mint(&upstream(&fake.url), &settings, &source_key(), None, &scope, ttl, &attribution()).await?;
-    Ok(outcome.minted)
+    outcome.minted
 }
 
 fn role_at_fake() -> String {
@@ -143,7 +143,8 @@ async fn a_session_is_asked_for_with_the_code_of_the_device_and_never_without() 
     let (upstream, ttl) = (upstream(&fake.url), Ttl::seconds(900));
     let key = [("aws_access_key_id", super::super::fake::KEY.0), ("aws_secret_access_key", super::super::fake::KEY.1)];
     let with = |seed| secret(&[key[0], key[1], ("mfa_totp_seed", seed)]);
-    let minted = Aws.mint(&upstream, &settings, &with(SEED), None, &scope, ttl, &attribution()).await.unwrap().minted;
+    let minted =
+        Aws.mint(&upstream, &settings, &with(SEED), None, &scope, ttl, &attribution()).await.unwrap().minted.unwrap();
     assert!(matches!(minted.shape, MintedShape::AwsSession { .. }));
     let asked = fake.asked().remove(0);
     let code = super::super::upstream_mfa::code(SEED, upstream.clock.now()).unwrap();

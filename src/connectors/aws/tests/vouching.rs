@@ -44,7 +44,7 @@ async fn mint(fake: &Fake, upstream: &Upstream, more: &str) -> Result<Minted, Up
     let scope = Aws.narrow(&settings, &ask("s3-bucket", "s3://datasets/train", AccessLevel::Read)).unwrap();
     let (secret, attribution) = (SourceCredential::default(), attribution());
     let minted = Aws.mint(upstream, &settings, &secret, None, &scope, Ttl::seconds(3600), &attribution).await;
-    minted.map(|outcome| outcome.minted)
+    minted.and_then(|outcome| outcome.minted)
 }
 
 #[tokio::test]

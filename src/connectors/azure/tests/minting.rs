@@ -82,8 +82,9 @@ async fn mint_at(
 ) -> Result<Minted, UpstreamError> {
     let scope = Azure.narrow(settings, ask).unwrap();
     let outcome = Azure.mint(upstream, settings, secret, ends, &scope, Ttl::seconds(1800), &attribution()).await?;
-    assert_eq!(outcome.minted.shape.name(), Azure.shape(settings, &scope));
-    Ok(outcome.minted)
+    let minted = outcome.minted?;
+    assert_eq!(minted.shape.name(), Azure.shape(settings, &scope));
+    Ok(minted)
 }
 
 /// By the application's secret.
@@ -237,10 +238,47 @@ async fn a_certificate_and_our_own_issuer_are_as_good_as_a_secret() {
     let subject = Subject { connector: "other".parse().unwrap(), ..(**upstream.subject.as_ref().unwrap()).clone() };
     elsewhere.subject = Some(Arc::new(subject));
     let error = mint_at(&elsewhere, &federated, (&secret(&[]), None), &vault).await.err().unwrap();
-    assert_eq!(error.code(), "SOURCE_CREDENTIAL_REFUSED");
+    assert_eq!(error.code(), "UPSTREAM_REJECTED");
     elsewhere.identities = Arc::new(NoIssuer);
     let error = mint_at(&elsewhere, &federated, (&secret(&[]), None), &vault).await.err().unwrap();
     assert_eq!(error.code(), "NOT_ENABLED");
+}
+
+/// Nothing is stored that could be rotated: what is wrong is in the
+/// application's federated credential, and what to compare there is named.
+#[tokio::test]
+async fn a_refused_assertion_of_our_own_issuer_says_what_to_compare_and_not_to_rotate() {
+    let vault = generic("https://vault.azure.net");
+    let strict = Fake::start(Manner::default()).await;
+    let federated = |fake: &Fake| application(&(at(fake) + r#","federated":true"#));
+    let mut other = upstream(&strict, &[]);
+    let subject = Subject { connector: "other".parse().unwrap(), ..(**other.subject.as_ref().unwrap()).clone() };
+    other.subject = Some(Arc::new(subject));
+    let error = mint_at(&other, &federated(&strict), (&secret(&[]), None), &vault).await.err().unwrap();
+    let compared = "issuer https://valetkey.test, subject project:default:connector:other, audience \
+                    api://AzureADTokenExchange;";
+    let UpstreamError::Rejected { code, remedy } = error else { panic!("{error}") };
+    assert!(code == "AADSTS700213" && remedy.contains(compared), "{remedy}");
+
+    for number in [700_024, 700_027, 700_211, 700_212, 700_213, 700_238, 70_021, 50_013, 7_000_214, 99_999] {
+        let body = format!(r#"{{"error":"invalid_client","error_codes":[{number}],"error_description":"s3cr3t"}}"#);
+        let fake = Fake::start(Manner { instead: vec![("oauth2/v2.0/token", 401, body)], ..Manner::default() }).await;
+        let upstream = upstream(&fake, &[]);
+        let error = mint_at(&upstream, &federated(&fake), (&secret(&[]), None), &vault).await.err().unwrap();
+        let said = format!("{error} {error:?}");
+        assert_eq!((error.code(), error.condemns_source()), ("UPSTREAM_REJECTED", false), "{number}: {said}");
+        assert!(said.contains("connector:prod-azure, audience") && !said.contains("rotate"), "{number}: {said}");
+        assert!(said.contains(&format!("AADSTS{number}")) && !said.contains("s3cr3t"), "{number}: {said}");
+        // Its neighbour, a secret, is what to rotate.
+        let source = secret(&[("client_secret", fake::SECRET)]);
+        let error = mint_at(&upstream, &application(&at(&fake)), (&source, None), &vault).await.err().unwrap();
+        assert_eq!(error.code(), "SOURCE_CREDENTIAL_REFUSED", "{number}");
+    }
+    // The application itself is not a matter of its federated credential.
+    let body = r#"{"error":"unauthorized_client","error_codes":[700016]}"#.to_owned();
+    let fake = Fake::start(Manner { instead: vec![("oauth2/v2.0/token", 400, body)], ..Manner::default() }).await;
+    let error = mint_at(&upstream(&fake, &[]), &federated(&fake), (&secret(&[]), None), &vault).await.err().unwrap();
+    assert!(matches!(error, UpstreamError::Rejected { remedy, .. } if remedy.contains("client_id")));
 }
 
 #[tokio::test]
@@ -381,7 +419,6 @@ async fn hostile_answers_are_told_apart_and_not_repeated() {
         (entra, 401, refused(7_000_222), "SOURCE_CREDENTIAL_REFUSED"),
         (entra, 400, refused(90_002), "UPSTREAM_REJECTED"),
         (entra, 400, refused(700_016), "UPSTREAM_REJECTED"),
-        (entra, 400, refused(700_213), "UPSTREAM_REJECTED"),
         (entra, 400, refused(50_196), "UPSTREAM_THROTTLED"),
         ("/mldata/", 200, page.clone(), "UPSTREAM_BAD_ANSWER"),
         ("/mldata/", 200, key, "UPSTREAM_BAD_ANSWER"),

@@ -94,7 +94,7 @@ impl House {
         let scope = Gcp.narrow(&self.settings, &ask(resource_type, id, access)).unwrap();
         let end = Some(self.upstream.clock.now().plus(Duration::from_secs(7200)));
         let (ttl, who) = (Ttl::seconds(600), attribution());
-        Ok(Gcp.mint(&self.upstream, &self.settings, &self.secret, end, &scope, ttl, &who).await?.minted)
+        Gcp.mint(&self.upstream, &self.settings, &self.secret, end, &scope, ttl, &who).await?.minted
     }
 
     fn life(&self, minted: &Minted) -> u64 {

@@ -39,7 +39,7 @@ async fn mint_within(
     let scope = Kubernetes.narrow(&settings, &ask("train", AccessLevel::Read, audience)).unwrap();
     let (upstream, secret) = (upstream(fake, timeout), secret(&[("token", SOURCE)]));
     let minted = Kubernetes.mint(&upstream, &settings, &secret, None, &scope, Ttl::seconds(900), &attribution()).await;
-    minted.map(|outcome| outcome.minted)
+    minted.and_then(|outcome| outcome.minted)
 }
 
 async fn mint(fake: &Fake, more: Value, audience: Option<&str>) -> Result<Minted, UpstreamError> {
@@ -85,7 +85,7 @@ async fn a_password_goes_as_basic_and_no_verification_needs_no_ca() {
     let login = secret(&[("username", "admin"), ("password", "hunter 2")]);
     let (upstream, who) = (upstream(&fake, LONG), attribution());
     let minted = Kubernetes.mint(&upstream, &settings, &login, None, &scope, Ttl::seconds(600), &who).await;
-    let minted = minted.ok().unwrap().minted;
+    let minted = minted.ok().unwrap().minted.unwrap();
     assert!(minted.enforced.words.contains("NOT verified"));
     assert!(matches!(minted.shape, MintedShape::Bearer { certificate_authority: None, .. }));
     assert_eq!(fake.asked()[0].authorization.as_deref(), Some("Basic YWRtaW46aHVudGVyIDI="));

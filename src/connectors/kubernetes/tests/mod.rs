@@ -193,6 +193,17 @@ fn the_enforced_scope_names_the_account_for_ever() {
     assert!(Kubernetes.enforced(&blind, &scope).words.contains("NOT verified"));
 }
 
+#[tokio::test]
+async fn a_server_that_is_not_verified_is_a_danger_and_its_neighbours_are_none() {
+    let fake = Fake::start(super::fake::honest).await;
+    let dangers = |more| Kubernetes.dangers(&settings(more));
+    let said = dangers(json!({"insecure": true}));
+    assert!(said.len() == 1 && said[0].starts_with("INSECURE: insecure is on, "), "{said:?}");
+    for safe in [json!({}), json!({"insecure": false}), json!({"certificate_authority": fake.ca})] {
+        assert_eq!(dangers(safe), Vec::<&str>::new());
+    }
+}
+
 #[test]
 fn lifetimes_are_the_floor_of_tokenrequest_to_the_servers_own_maximum() {
     let seconds = |more| {

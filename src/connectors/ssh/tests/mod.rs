@@ -98,7 +98,7 @@ async fn mint(settings: &Settings, secret: &SourceCredential, ask: &Ask, ttl: u3
     let scope = Ssh.narrow(settings, ask).unwrap();
     let (upstream, attribution) = (upstream(), attribution());
     let minted = Ssh.mint(&upstream, settings, secret, None, &scope, Ttl::seconds(ttl), &attribution);
-    minted.await.map(|outcome| outcome.minted)
+    minted.await.and_then(|outcome| outcome.minted)
 }
 
 fn refused(method: &str, json: &str) -> String {
