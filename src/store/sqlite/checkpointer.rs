@@ -1,9 +1,8 @@
 //! Brings the log into the database while the writer goes on.
 //!
-//! On a thread and a connection of its own, so that nobody's answer waits for
-//! it here, and often, so that little is to be brought in: a commit shares
-//! the disk with it, and 16 MiB would hold one up for 10 ms. Safe since
-//! SQLite 3.51.3, which is asserted at start.
+//! On a thread and a connection of its own: a checkpoint of 16 MiB takes
+//! 10 ms, and nobody's answer waits for it here. Safe since SQLite 3.51.3,
+//! which is asserted at start.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};

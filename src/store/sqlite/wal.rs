@@ -13,13 +13,9 @@ use rusqlite::Connection;
 
 use super::checkpointer::Wishes;
 
-/// Pages of 4 KiB that wait until they are brought in beside the writer:
-/// 512 KiB. Little at a time, because a commit that waits for the disk
-/// meanwhile waits for all of it.
-const STEP_PAGES: i64 = 128;
-/// Pages after which the log shall start anew: 16 MiB.
-const RESTART_PAGES: i64 = 4096;
-/// So few pages are then brought in by the writer itself: 2 MiB, milliseconds.
+/// Pages of 4 KiB after which the log is brought in beside the writer: 16 MiB.
+const PASSIVE_PAGES: i64 = 4096;
+/// So few pages are brought in by the writer itself: 2 MiB, milliseconds.
 const REST_PAGES: i64 = 512;
 /// Pages after which the writer and its readers are waited for, so that the
 /// log starts anew: 64 MiB. Most of it is in the database by then.
@@ -75,11 +71,11 @@ impl Wal {
         let Status { pages, brought_in, .. } = run(connection, "PRAGMA wal_checkpoint(NOOP)")?;
         if pages > TRUNCATE_PAGES {
             self.truncate(connection)
-        } else if pages > RESTART_PAGES && pages - brought_in <= REST_PAGES {
+        } else if pages > PASSIVE_PAGES && pages - brought_in <= REST_PAGES {
             // With all of it in the database, and no reader on it, the next
             // write starts the log anew.
             checkpoint(connection)
-        } else if pages - brought_in > STEP_PAGES {
+        } else if pages > PASSIVE_PAGES {
             // One that waits already is enough.
             let _ = self.wishes.put(());
             Ok(())
