@@ -6,7 +6,6 @@
 //! TLS pass the same checks ([`PrivateTls`]): nothing goes around it. It
 //! must never put a cloud's body, a URL or a header into an error or a log.
 
-use std::any::Any;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +19,6 @@ mod clouds;
 mod endpoint;
 mod error;
 mod implicit;
-mod kept;
 mod private_tls;
 mod resolve;
 #[cfg(test)]
@@ -35,7 +33,6 @@ pub use private_tls::{ClientIdentity, PrivateTls, check_roots};
 
 use bounded::BoundedClient;
 use endpoint::Endpoints;
-use kept::Kept;
 
 /// What the server's config says about going out.
 #[derive(Debug, Clone)]
@@ -63,7 +60,6 @@ pub struct Outbound {
     /// The system's roots and the config's; read by the first call over a
     /// connector's own TLS that names no roots.
     roots: OnceLock<Arc<RootCertStore>>,
-    kept: Kept,
 }
 
 impl Outbound {
@@ -74,7 +70,7 @@ impl Outbound {
     pub fn new(rules: OutboundRules) -> Result<Self, OutboundError> {
         let endpoints = Arc::new(Endpoints::new(&rules.allowed_endpoints)?);
         let connector = bounded::connector(&rules, Arc::clone(&endpoints))?;
-        Ok(Self { rules, endpoints, connector, implicit: None, roots: OnceLock::new(), kept: Kept::default() })
+        Ok(Self { rules, endpoints, connector, implicit: None, roots: OnceLock::new() })
     }
 
     /// The same way out, with the identities that `implicit` connectors may
@@ -104,12 +100,6 @@ impl Outbound {
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(BoundedClient(self.connector.clone()))
-    }
-
-    /// What is made once for this way out, one of each type: the client of an
-    /// SDK, without any credential.
-    pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Arc<T> {
-        self.kept.get_or_make(|| make(self))
     }
 
     /// The implicit identity with this name, if the config allows it.

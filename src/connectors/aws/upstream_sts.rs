@@ -2,21 +2,19 @@
 //! one call, the source key. The SDK's errors print bodies: they are taken
 //! apart here and never formatted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, Region};
+use aws_sdk_sts::config::{BehaviorVersion, Region};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::{Credentials as Answered, PolicyDescriptorType, Tag};
-use aws_sdk_sts::{Client, Config, config};
+use aws_sdk_sts::{Client, Config};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::connectors::{Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp, Ttl};
-use crate::outbound::Outbound;
 
 use super::attribution::Names;
 use super::errors::{self, Doing, Refusal};
@@ -94,36 +92,44 @@ const ASKING_WHO: Doing =
 /// STS with one credential.
 pub struct Sts<'a> {
     upstream: &'a Upstream,
-    client: Arc<Client>,
-    /// Where, and with which key; the client keeps neither.
-    here: config::Builder,
+    client: Client,
 }
 
 impl<'a> Sts<'a> {
-    /// Asks there with this key.
+    /// A client; it connects when it is used.
     pub fn new(upstream: &'a Upstream, place: &Place<'_>, credentials: &Credentials) -> Self {
-        let mut sts = Self::unsigned(upstream, place);
-        sts.here = sts.here.credentials_provider(credentials.clone());
-        sts
+        Self::with(upstream, place, Some(credentials))
     }
 
-    /// Asks there without a key: for the one call that is not signed.
+    /// A client without a key, for the one call that is not signed.
     pub fn unsigned(upstream: &'a Upstream, place: &Place<'_>) -> Self {
-        let here =
-            Config::builder().region(Region::new(place.region.to_owned())).endpoint_url(place.endpoint(Service::Sts));
-        Self { upstream, client: upstream.outbound.kept(client), here }
+        Self::with(upstream, place, None)
+    }
+
+    fn with(upstream: &'a Upstream, place: &Place<'_>, credentials: Option<&Credentials>) -> Self {
+        let rules = upstream.outbound.rules();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(rules.connect_timeout)
+            .operation_timeout(rules.call_timeout)
+            .build();
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(place.region.to_owned()))
+            .endpoint_url(place.endpoint(Service::Sts))
+            .http_client(upstream.outbound.http_client())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX).with_initial_backoff(BACKOFF))
+            .timeout_config(timeouts);
+        let config = match credentials {
+            Some(credentials) => config.credentials_provider(credentials.clone()),
+            None => config,
+        };
+        Self { upstream, client: Client::from_conf(config.build()) }
     }
 
     /// Who the credential is: an ARN.
     pub async fn caller(&self) -> Result<String, UpstreamError> {
-        let answer = self
-            .client
-            .get_caller_identity()
-            .customize()
-            .config_override(self.here.clone())
-            .send()
-            .await
-            .map_err(|error| self.explain(&error, ASKING_WHO))?;
+        let answer =
+            self.client.get_caller_identity().send().await.map_err(|error| self.explain(&error, ASKING_WHO))?;
         let arn = answer.arn().unwrap_or_default();
         let fits = arn.starts_with("arn:") && arn.len() <= ARN_LENGTH_MAX && arn.bytes().all(|b| b.is_ascii_graphic());
         if fits { Ok(arn.to_owned()) } else { Err(UpstreamError::BadAnswer { what: "no identity" }) }
@@ -143,8 +149,6 @@ impl<'a> Sts<'a> {
             .set_policy(ask.policy.map(str::to_owned))
             .set_policy_arns(descriptors(ask.policy_arns))
             .duration_seconds(seconds(ask.ttl))
-            .customize()
-            .config_override(self.here.clone())
             .send()
             .await
             .map_err(|error| self.explain(&error, ASSUMING))?;
@@ -171,8 +175,6 @@ impl<'a> Sts<'a> {
             .set_policy(ask.policy.map(str::to_owned))
             .set_policy_arns(descriptors(ask.policy_arns))
             .duration_seconds(seconds(ask.ttl))
-            .customize()
-            .config_override(self.here.clone())
             .send()
             .await
             .map_err(|error| of_identity(self.explain(&error, VOUCHED)))?;
@@ -195,8 +197,6 @@ impl<'a> Sts<'a> {
             .set_policy(ask.policy.map(str::to_owned))
             .set_policy_arns(descriptors(ask.policy_arns))
             .duration_seconds(seconds(ask.ttl))
-            .customize()
-            .config_override(self.here.clone())
             .send()
             .await
             .map_err(|error| self.explain(&error, FEDERATING))?;
@@ -212,8 +212,7 @@ impl<'a> Sts<'a> {
             Some(mfa) => ask.serial_number(mfa.serial).token_code(mfa.code.as_str()),
             None => ask,
         };
-        let asked = ask.customize().config_override(self.here.clone()).send().await;
-        let answer = asked.map_err(|error| self.explain(&error, SESSIONS))?;
+        let answer = ask.send().await.map_err(|error| self.explain(&error, SESSIONS))?;
         self.session(answer.credentials(), ttl)
     }
 
@@ -251,20 +250,6 @@ impl<'a> Sts<'a> {
         }
         Refusal { status, code, message: &text, retry_after: None }.explain(doing)
     }
-}
-
-/// The client of every STS that there is: to build one costs more than a call.
-fn client(outbound: &Outbound) -> Client {
-    let rules = outbound.rules();
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(rules.connect_timeout).operation_timeout(rules.call_timeout).build();
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(outbound.http_client())
-        .identity_cache(IdentityCache::no_cache())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX).with_initial_backoff(BACKOFF))
-        .timeout_config(timeouts);
-    Client::from_conf(config.build())
 }
 
 /// What is said of a source credential, said of the token: nothing is stored
