@@ -8,7 +8,7 @@ use super::daemon::{Daemon, Place};
 use super::founding::{self, CONNECTOR, People};
 use super::options::Options;
 use super::plan::{Call, Findings, FloorPlan, LoadPlan, Outcome, WINDOW_CLOSES, WINDOW_OPENS, count};
-use super::report::{Report, Row};
+use super::report::{Report, Round, Row};
 use super::{big, meter, sts};
 
 /// Measures everything that the options ask for, and prints the table.
@@ -29,6 +29,9 @@ pub fn run(options: &Options) -> Outcome<()> {
         report.add(bench.floor(name, threads, answer_bytes)?);
     }
     bench.loads(&daemon, &mut report)?;
+    if options.wants(WARM) {
+        report.rounds = bench.rounds(&daemon, answer_bytes)?;
+    }
     if options.wants("burst") {
         report.burst = Some(bench.burst(&daemon)?);
     }
@@ -69,11 +72,28 @@ struct Window {
 }
 
 impl Bench<'_> {
-    fn floor(&self, name: &'static str, threads: usize, answer_bytes: usize) -> Outcome<Row> {
+    /// The floor and the warm mint in turn: what else the machine does meanwhile meets both.
+    fn rounds(&self, daemon: &Daemon, answer_bytes: usize) -> Outcome<Vec<Round>> {
+        let mut floor = self.start_floor(1, answer_bytes)?;
+        let port = floor.port()?;
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let below = self.window(&self.warm_mint("the floor in turn"), port, floor.id(), self.options.measured)?;
+            let warm =
+                self.window(&self.warm_mint("the warm mint in turn"), daemon.port, daemon.id, self.options.measured)?;
+            rounds.push(Round { floor: below.findings, warm: warm.findings });
+        }
+        Ok(rounds)
+    }
+
+    fn start_floor(&self, threads: usize, answer_bytes: usize) -> Outcome<Child> {
         let data = self.place.data();
-        let plan =
-            FloorPlan { certificate: data.join("server.pem"), key: data.join("server.key"), threads, answer_bytes };
-        let mut floor = Child::of_us("floor", &plan)?;
+        let (certificate, key) = (data.join("server.pem"), data.join("server.key"));
+        Child::of_us("floor", &FloorPlan { certificate, key, threads, answer_bytes })
+    }
+
+    fn floor(&self, name: &'static str, threads: usize, answer_bytes: usize) -> Outcome<Row> {
+        let mut floor = self.start_floor(threads, answer_bytes)?;
         let port = floor.port()?;
         let load = self.warm_mint(name);
         let window = self.window(&load, port, floor.id(), self.options.measured)?;
@@ -112,7 +132,7 @@ impl Bench<'_> {
         };
         vec![
             Load { call: Call::WhoAmI, ..self.warm_mint("whoami") },
-            self.warm_mint("mint, warm"),
+            self.warm_mint(WARM),
             Load { in_flight: 1, connections: 1, ..self.warm_mint("mint, warm, one at a time") },
             cold("mint, cold, STS 0 ms, 1 in flight", 1, 0),
             cold("mint, cold, STS 5 ms, 1 in flight", 1, 5),
@@ -252,6 +272,11 @@ fn again(call: Call) -> Call {
 fn now() -> Outcome<f64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64())
 }
+
+const WARM: &str = "mint, warm";
+
+// Odd, so that one of them is the median.
+const ROUNDS: usize = 5;
 
 // What the issue measures at.
 const IN_FLIGHT: usize = 64;
