@@ -12,6 +12,7 @@ use crate::proto::audit_service_server::AuditService;
 use crate::proto::component_service_server::ComponentService;
 use crate::proto::connector_type_service_server::ConnectorTypeService;
 use crate::proto::operator_service_server::OperatorService;
+use crate::proto::run_service_server::RunService;
 use crate::proto::stack_service_server::StackService;
 
 use super::access::AccessHandlers;
@@ -19,6 +20,7 @@ use super::audit::AuditHandlers;
 use super::components::ComponentHandlers;
 use super::connector_types::ConnectorTypeHandlers;
 use super::operator::OperatorHandlers;
+use super::runs::RunHandlers;
 use super::stacks::StackHandlers;
 
 const REQUEST_ID: &str = "6f1c6d3a-5d0b-4f6e-9a55-0d1f5c1d7a11";
@@ -68,6 +70,40 @@ async fn the_same_request_is_done_once_and_its_id_takes_no_other_body() {
     assert_eq!(other.code(), Code::FailedPrecondition);
     let bad = proto::RegisterComponentRequest { request_id: "1".to_owned(), ..component("store-3") };
     assert_eq!(ask(bad).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_run_is_none_to_its_starter() {
+    let house = House::new().await;
+    let link = house.component(&house.home, "store", None).await;
+    let body = proto::RegisterStackRequest {
+        name: "prod".to_owned(),
+        components: vec![link.name.to_string()],
+        ..Default::default()
+    };
+    let stacks = StackHandlers::new(Arc::clone(&house.broker));
+    stacks.register_stack(by(&house, &house.scientist, body).await).await.unwrap();
+    let runs = RunHandlers::new(Arc::clone(&house.broker));
+    let body = proto::StartRunRequest { stack: "prod".to_owned(), name: "nightly".to_owned(), ..Default::default() };
+    let started = runs.start_run(by(&house, &house.scientist, body).await).await.unwrap().into_inner();
+    let run = Person {
+        id: house.scientist.id,
+        name: house.scientist.name.clone(),
+        token: house.scientist.token.clone(),
+        header: format!("Bearer {}", started.secret).into_bytes(),
+    };
+    let renew = async |who: &Person| {
+        let body = proto::RenewRunRequest {
+            run: "nightly".to_owned(),
+            request_id: REQUEST_ID.to_owned(),
+            ..Default::default()
+        };
+        runs.renew_run(by(&house, who, body).await).await.map(tonic::Response::into_inner)
+    };
+    let first = renew(&run).await.unwrap();
+    assert_eq!(first, renew(&run).await.unwrap());
+    let refused = renew(&house.scientist).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
 }
 
 /// Case B5.

@@ -4,7 +4,6 @@
 //! shown. The call that starts one is not retried: a lost answer is a lost
 //! token.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -19,7 +18,7 @@ use super::moment::{self, Moment, parse_seconds};
 use super::output::{Facts, Record, Row};
 use super::pages::{LimitArgs, PageAsk, gather};
 use super::session::{Session, request_id};
-use super::token::{Zeroized, new_private_file};
+use super::token::{TokenFile, Zeroized};
 
 /// What to do with runs.
 #[derive(Subcommand)]
@@ -273,7 +272,7 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 async fn start(session: &Session, args: StartArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
-    let file = args.token_out.as_deref().map(new_private_file).transpose()?;
+    let file = args.token_out.as_deref().map(TokenFile::new).transpose()?;
     let ask = proto::StartRunRequest {
         project: session.project.clone(),
         stack: args.stack,
@@ -282,23 +281,19 @@ async fn start(session: &Session, args: StartArgs) -> Result<(), Failure> {
         ttl_seconds: args.ttl,
         request_id: request_id(),
     };
-    let answer = match session.call_once(ask, async |ask| session.runs().start_run(ask).await).await {
-        Ok(answer) => answer,
-        Err(failure) => {
-            // Nothing was written into it: it would be in the way of the next try.
-            let _ = args.token_out.as_deref().map(std::fs::remove_file);
-            return Err(failure);
-        }
-    };
+    let answer = session.call_once(ask, async |ask| session.runs().start_run(ask).await).await?;
     let secret = Zeroizing::new(answer.secret);
     let run = RunView::from(answer.run.unwrap_or_default());
-    let Some(mut file) = file else {
+    let Some(file) = file else {
         session.output.record(&StartedView { run, secret: Some(Zeroized(secret)) })?;
         return session.output.say("this token is not shown again");
     };
-    file.write_all(secret.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(|error| Failure::failed(format!("run {} goes on, its token cannot be written: {error}", run.id)))?;
+    file.keep(&secret).map_err(|error| {
+        Failure::failed(format!(
+            "run {0} goes on, its token cannot be written: {error}; valetkey run finish {0}",
+            run.id
+        ))
+    })?;
     session.output.record(&StartedView { run, secret: None })
 }
 

@@ -161,29 +161,56 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
-    let file = args.out.as_deref().map(new_private_file).transpose()?;
+    let file = args.out.as_deref().map(TokenFile::new).transpose()?;
     let ask =
         proto::CreateTokenRequest { principal: args.principal, description: args.description, ttl_seconds: args.ttl };
     let answer = session.call_once(ask, async |ask| session.access().create_token(ask).await).await?;
     let secret = Zeroizing::new(answer.secret);
     let token = TokenView::from(answer.token.unwrap_or_default());
-    let Some(mut file) = file else {
+    let Some(file) = file else {
         session.output.record(&NewTokenView { token, secret: Some(Zeroized(secret)) })?;
         return session.output.say("this token is not shown again");
     };
-    file.write_all(secret.as_bytes())
-        .and_then(|()| file.sync_all())
+    file.keep(&secret)
         .map_err(|error| Failure::failed(format!("the token {} was made but cannot be written: {error}", token.id)))?;
     session.output.record(&NewTokenView { token, secret: None })
 }
 
-/// A file that is new and nobody else's to read.
-///
-/// # Errors
-/// When there is one already, or it cannot be made.
-pub(super) fn new_private_file(path: &Path) -> Result<std::fs::File, Failure> {
-    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    open.map_err(|error| Failure::usage(format!("cannot make {}: {error}", path.display())))
+/// A file for a token: new, and nobody else's to read. Made before the call
+/// that gives the token, and gone again when none came.
+pub(super) struct TokenFile {
+    file: std::fs::File,
+    path: PathBuf,
+    whole: bool,
+}
+
+impl TokenFile {
+    /// # Errors
+    /// When there is one already, or it cannot be made.
+    pub(super) fn new(path: &Path) -> Result<Self, Failure> {
+        let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = open.map_err(|error| Failure::usage(format!("cannot make {}: {error}", path.display())))?;
+        Ok(Self { file, path: path.to_owned(), whole: false })
+    }
+
+    /// Writes the token, to the disk itself.
+    ///
+    /// # Errors
+    /// When it cannot be written whole: nothing of it is left then.
+    pub(super) fn keep(mut self, token: &str) -> std::io::Result<()> {
+        self.file.write_all(token.as_bytes()).and_then(|()| self.file.sync_all())?;
+        self.whole = true;
+        Ok(())
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        if !self.whole {
+            // It would be in the way of the next try. Nobody waits for it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
@@ -208,8 +235,17 @@ mod tests {
     fn a_token_file_is_new_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let mode = new_private_file(&path).unwrap().metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(new_private_file(&path).is_err());
+        TokenFile::new(&path).unwrap().keep("vk1_t").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(TokenFile::new(&path).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "vk1_t", "and stays as it was");
+    }
+
+    #[test]
+    fn a_token_file_that_got_no_token_is_not_in_the_way_of_the_next_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        drop(TokenFile::new(&path).unwrap());
+        assert!(!path.exists());
     }
 }

@@ -21,7 +21,7 @@
 //! are refused with `OUTSIDE_RUN`, whether what was named exists or not. When
 //! the starter loses its grant, the stack a component, or the store the stack
 //! or the starter, the run has lost it at the next call; an open stream ends
-//! within a second. Who may change the stack changes what its runs reach, never
+//! by itself. Who may change the stack changes what its runs reach, never
 //! beyond what their starters may mint.
 //!
 //! Data scientists start runs on stacks that they see, and a `runner` on those

@@ -8,10 +8,11 @@
 //!
 //! An anonymous network peer; a data scientist with a valid token; a runner
 //! with its own token; a pipeline with the token of its run ([`super::runs`]);
-//! a platform engineer who may write connectors but must not read a secret back, grant to themselves, or erase traces; an owner of
-//! another project; a reader of the database, its WAL, logs and core dumps; a
-//! writer of the database file (detected, not prevented); a cloud that is
-//! slow, wrong or hostile in its answers; power loss and a full disk.
+//! a platform engineer who may write connectors but must not read a secret
+//! back, grant to themselves, or erase traces; an owner of another project; a
+//! reader of the database, its WAL, logs and core dumps; a writer of the
+//! database file (detected, not prevented); a cloud that is slow, wrong or
+//! hostile in its answers; power loss and a full disk.
 //!
 //! ## Not against
 //!

@@ -61,17 +61,19 @@ pub fn once<T: Message>(call: &Call, request_id: &str, rest: &T) -> Result<Optio
 }
 
 /// SHA-256 of method, body and the run that calls: a run and its starter are
-/// one principal, and no answer to one is an answer to the other. Maps are ordered, so equal requests have equal
-/// digests.
+/// one principal, and no answer to one is an answer to the other. Maps are
+/// ordered, so equal requests have equal digests.
 #[must_use]
 pub fn digest<T: Message>(call: &Call, rest: &T) -> [u8; 32] {
     let method = call.record.method.as_bytes();
     let mut hash = Sha256::new();
-    hash.update(u64::try_from(method.len()).unwrap_or(u64::MAX).to_be_bytes());
-    hash.update(method);
     if let Some(run) = call.run() {
+        // No method is so long: what follows is read in one way only.
+        hash.update(u64::MAX.to_be_bytes());
         hash.update(run.as_bytes());
     }
+    hash.update(u64::try_from(method.len()).unwrap_or(u64::MAX).to_be_bytes());
+    hash.update(method);
     hash.update(rest.encode_to_vec());
     hash.finalize().into()
 }

@@ -4,7 +4,7 @@
 
 use crate::audit::{Line, Outcome, Subject};
 use crate::authz::Permission;
-use crate::domain::{PageAsk, Run};
+use crate::domain::{PageAsk, Run, RunState};
 use crate::store::{IssuanceFilter, Tx, Write};
 
 use super::super::credentials::REVOKE_MAX;
@@ -52,10 +52,10 @@ impl Broker {
     }
 
     async fn end_run(&self, call: &Call, run: Run, once: Option<&Once>) -> Result<Run, BrokerError> {
-        if run.finished_at.is_some() {
+        let now = self.clock.now();
+        if run.state_at(now) != RunState::Running {
             return Ok(run);
         }
-        let now = self.clock.now();
         let finished = run.finished(now);
         let line = Line { subject: Some(Subject::Run(run.id)), ..call.line(Outcome::Ok, "") };
         let tx = Tx::with_line(line.with_detail("name", run.name.as_str()))

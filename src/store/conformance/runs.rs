@@ -209,5 +209,8 @@ pub(super) async fn a_deleted_principal_takes_the_tokens_of_its_runs_along(world
     world.write(Write::InsertRun { run: run.clone(), token }).await.unwrap();
     world.write(Write::DeletePrincipal { project: world.here, id: made.principal.id }).await.unwrap();
     assert!(world.store.token(&run.token).await.is_err_and(|error| error == GONE));
-    assert_eq!(world.store.run(world.here, run.id).await, Ok(run), "the record stays");
+    assert_eq!(world.store.run(world.here, run.id).await, Ok(run.clone()), "the record stays");
+    world.clock.advance(Duration::from_secs(91 * 24 * 3600));
+    world.start(2, "another").await;
+    assert_eq!(world.store.run(world.here, run.id).await, Err(GONE), "not for ever: somebody else's start forgets it");
 }

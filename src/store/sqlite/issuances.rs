@@ -56,12 +56,14 @@ fn list(
                        AND :connector IS NULL AND :principal IS NULL AND :run IS NULL AND (issued_at, id) < (:at, :id) \
                        AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
                        ORDER BY issued_at DESC, id DESC LIMIT :rows";
-    const OF_CONNECTOR: &str = "SELECT body FROM issuances WHERE connector = :connector AND project = :project AND :run IS NULL \
-                                AND (:principal IS NULL OR principal = :principal) AND (issued_at, id) < (:at, :id) \
+    const OF_CONNECTOR: &str = "SELECT body FROM issuances WHERE connector = :connector AND project = :project \
+                                AND :run IS NULL AND (:principal IS NULL OR principal = :principal) \
+                                AND (issued_at, id) < (:at, :id) \
                                 AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
                                 ORDER BY issued_at DESC, id DESC LIMIT :rows";
-    const OF_PRINCIPAL: &str = "SELECT body FROM issuances WHERE principal = :principal AND project = :project AND :run IS NULL \
-                                AND (:connector IS NULL OR connector = :connector) AND (issued_at, id) < (:at, :id) \
+    const OF_PRINCIPAL: &str = "SELECT body FROM issuances WHERE principal = :principal AND project = :project \
+                                AND :run IS NULL AND (:connector IS NULL OR connector = :connector) \
+                                AND (issued_at, id) < (:at, :id) \
                                 AND (:active_at IS NULL OR (expires_at > :active_at AND ended = 0)) \
                                 ORDER BY issued_at DESC, id DESC LIMIT :rows";
     const OF_RUN: &str = "SELECT body FROM issuances WHERE run = :run AND project = :project \
@@ -89,7 +91,8 @@ fn list(
 }
 
 pub(super) fn insert(work: &Work<'_>, issuance: &Issuance) -> Result<(), Failure> {
-    const INSERT: &str = "INSERT INTO issuances (id, project, connector, principal, run, issued_at, expires_at, ended, body) \
+    const INSERT: &str = "INSERT INTO issuances \
+                          (id, project, connector, principal, run, issued_at, expires_at, ended, body) \
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     work.database.prepare_cached(INSERT)?.execute(params![
         issuance.id.as_bytes(),

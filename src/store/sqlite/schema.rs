@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// `vkdb`, in the header of the file.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6462;
 /// The newest version.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// From version n to n + 1, and the digest of the schema that results.
 struct Migration {
@@ -28,6 +28,10 @@ const MIGRATIONS: [Migration; VERSION as usize] = [
     Migration {
         sql: include_str!("migrations/0003_runs.sql"),
         digest: "56c82397a70dad36a7d2043d14769ca966e2c1e5e0b4f0e42b06e94672e05e64",
+    },
+    Migration {
+        sql: include_str!("migrations/0004_runs_over.sql"),
+        digest: "4b4e67bb1f4549c0d3590b80132ea9fcd8c5a37b537c5232558bf69f9d54cfe6",
     },
 ];
 

@@ -97,6 +97,8 @@ async fn a_token_lives_an_hour_from_each_renewal_and_never_beyond_the_end() {
     assert_eq!(code(late), "RUN_OVER");
     let seen = broker.describe_run(&house.call(&house.scientist).await, &id).await.unwrap();
     assert_eq!(seen.state_at(broker.now()), RunState::Expired);
+    let done = broker.finish_run(&house.call(&house.scientist).await, &finish(&id, false)).await.unwrap();
+    assert_eq!(done.run, seen, "nobody finished what was over");
 }
 
 /// Case B9.
