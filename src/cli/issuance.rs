@@ -207,12 +207,19 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
 }
 
 async fn revoke(session: &Session, args: RevokeArgs) -> Result<(), Failure> {
-    let ask = proto::RevokeIssuancesRequest {
-        project: session.project.clone(),
-        issuances: args.issuances,
-        connector: args.connector,
-        request_id: request_id(),
-    };
-    let answer = session.call(ask, async |ask| session.credentials().revoke_issuances(ask).await).await?;
-    session.output.list(&answer.results.into_iter().map(RevokedView::from).collect::<Vec<_>>())
+    let mut results = Vec::new();
+    loop {
+        let ask = proto::RevokeIssuancesRequest {
+            project: session.project.clone(),
+            issuances: args.issuances.clone(),
+            connector: args.connector.clone(),
+            request_id: request_id(),
+        };
+        let answer = session.call(ask, async |ask| session.credentials().revoke_issuances(ask).await).await?;
+        results.extend(answer.results.into_iter().map(RevokedView::from));
+        if !answer.more {
+            return session.output.list(&results);
+        }
+        eprintln!("{} done; there are more", results.len());
+    }
 }

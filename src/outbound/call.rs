@@ -96,7 +96,8 @@ fn request(call: Call) -> Option<HttpRequest> {
     builder.body(SdkBody::from(call.body)).ok()?.try_into().ok()
 }
 
-fn seconds(text: &str) -> Option<Duration> {
+/// What a server wishes in `Retry-After`, within bounds.
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
     let asked = Duration::from_secs(text.trim().parse().ok()?);
     Some(asked.min(RETRY_AFTER_MAX))
 }

@@ -26,6 +26,7 @@ mod tests;
 mod tls;
 mod unverified;
 
+pub(crate) use call::seconds as retry_after;
 pub use call::{BODY_BYTES_MAX, Call, Response};
 pub use error::OutboundError;
 pub use implicit::{ImplicitIdentities, ImplicitIdentity};

@@ -21,8 +21,10 @@ use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
 
 /// How long a mint may take in all, role chains included.
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
-/// How long after a failed refresh the next one is tried.
+/// How long after a failed refresh the next one is tried, and up to how much
+/// later.
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+const REFRESH_JITTER_MS: u64 = 60_000;
 
 /// Tells the one who leads that its hand-out is in the ledger already. Nobody
 /// listens once the caller has hung up: then nothing is handed out, and no
@@ -42,16 +44,48 @@ impl Broker {
     /// when the ledger cannot be written.
     pub async fn mint_credential(self: &Arc<Self>, call: &Call, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
         let plan = self.plan(call, ask).await?;
-        let (kept, lined) = self.obtain(call, &plan).await?;
-        if !lined {
-            self.hand_out(call, &plan, &kept).await?;
+        let obtained = self.obtain(call, &plan).await?;
+        self.to_the_door(call, ask, &plan, obtained).await
+    }
+
+    /// The next credential for one who has the issuance `last`. What is kept
+    /// is no news to it: a new one is minted then. Nothing when there is none
+    /// yet.
+    pub(super) async fn mint_next(
+        self: &Arc<Self>,
+        call: &Call,
+        ask: &MintAsk,
+        last: Option<IssuanceId>,
+    ) -> Result<Option<HandedOut>, BrokerError> {
+        let plan = self.plan(call, ask).await?;
+        let known = |kept: &Arc<Kept>| last == Some(kept.issuance);
+        let obtained = match self.cache.find(&plan.key) {
+            Some(kept) if known(&kept) => self.fly_or_wait(call, &plan).await?,
+            Some(_) | None => self.obtain(call, &plan).await?,
+        };
+        if known(&obtained.0) {
+            return Ok(None);
         }
-        if let Err(error) = self.may_leave(call, ask, &plan, &kept).await {
+        self.to_the_door(call, ask, &plan, obtained).await.map(Some)
+    }
+
+    /// The line of the hand-out, and a last look.
+    async fn to_the_door(
+        &self,
+        call: &Call,
+        ask: &MintAsk,
+        plan: &Plan,
+        (kept, lined): (Arc<Kept>, bool),
+    ) -> Result<HandedOut, BrokerError> {
+        if !lined {
+            self.hand_out(call, plan, &kept).await?;
+        }
+        if let Err(error) = self.may_leave(call, ask, plan, &kept).await {
             let line = route_line(call, &plan.route, Outcome::Denied, "WITHHELD");
             Box::pin(self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line })).await?;
             return Err(error);
         }
-        Ok(HandedOut::new(kept, &plan))
+        Ok(HandedOut::new(kept, plan))
     }
 
     /// Invariant: what leaves was allowed at a revision that is still the
@@ -108,7 +142,9 @@ impl Broker {
     /// Mints the next one while the last one still serves.
     fn refresh_ahead(self: &Arc<Self>, call: &Call, plan: &Plan, kept: &Arc<Kept>) {
         let now = self.clock.now();
-        kept.refresh_not_before.store(now.plus(REFRESH_PAUSE).millis(), Ordering::Relaxed);
+        // With jitter: what an outage held up does not come back in step.
+        let jitter = Duration::from_millis(u64::from(kept.issuance.as_bytes()[1]) * REFRESH_JITTER_MS / 255);
+        kept.refresh_not_before.store(now.plus(REFRESH_PAUSE + jitter).millis(), Ordering::Relaxed);
         if let Ok(Boarding::Lead(leading, waiting)) = self.flights.join(&plan.key, now) {
             drop(waiting);
             self.take_off(call, plan, leading, None);

@@ -248,7 +248,8 @@ impl<'a> Sts<'a> {
         if (200..300).contains(&status) {
             return UpstreamError::BadAnswer { what: "not an answer of STS" };
         }
-        Refusal { status, code, message: &text, retry_after: None }.explain(doing)
+        let retry_after = raw.headers().get("retry-after").and_then(crate::outbound::retry_after);
+        Refusal { status, code, message: &text, retry_after }.explain(doing)
     }
 }
 
