@@ -143,7 +143,9 @@ impl ConnectorType for Azure {
         let long_lived = secret_expires_at.is_none_or(|end| end > limit);
         // What is signed or exchanged is another credential, and narrower.
         let leaves = matches!(scope.handed(), Some(Handed::Token(_) | Handed::Cluster { .. }) | None);
-        settings.way() == Way::HandedIn && leaves && long_lived
+        // The token is for all of Storage, and one container was asked for.
+        let wider = scope.entra_token;
+        settings.way() == Way::HandedIn && leaves && (long_lived || wider)
     }
 
     async fn verify(
