@@ -20,6 +20,9 @@ pub(in crate::broker) const WATCHES_MAX: usize = 4_096;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure that may pass.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause while the credential that serves is due, and the next one
+/// is not to be had yet.
+const DUE_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// What a watcher receives.
 pub type Pushed = Result<HandedOut, BrokerError>;
@@ -56,7 +59,9 @@ impl Broker {
         while !sender.is_closed() {
             let next = match self.mint_credential(&call, ask).await {
                 Ok(out) => {
-                    let at = out.refresh_at;
+                    let now = self.clock.now();
+                    let pause = (out.minted().expires_at.since(now) / 10).clamp(RETRY_PAUSE, DUE_PAUSE_MAX);
+                    let at = out.refresh_at.max(now.plus(pause));
                     if sender.send(Ok(out)).await.is_err() {
                         return;
                     }

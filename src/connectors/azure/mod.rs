@@ -128,6 +128,11 @@ impl ConnectorType for Azure {
         false
     }
 
+    /// Entra and registries take no lifetime; a signature says its own.
+    fn obeys_ttl(&self, _: &Settings, scope: &Scope) -> bool {
+        matches!(scope.handed(), Some(Handed::Signed { .. }))
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }
