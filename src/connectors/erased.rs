@@ -36,6 +36,8 @@ pub struct NarrowedScope {
     pub enforced: EnforcedScope,
     /// In which shape it is handed out.
     pub shape: ShapeName,
+    /// See [`ConnectorType::obeys_ttl`].
+    pub obeys_ttl: bool,
 }
 
 /// [`ConnectorType`] without its own types. Implemented once, for all of them.
@@ -241,8 +243,9 @@ impl<T: ConnectorType> AnyConnectorType for T {
         let scope = ConnectorType::narrow(self, &settings, ask)?;
         let enforced = self.enforced(&settings, &scope);
         let shape = self.shape(&settings, &scope);
+        let obeys_ttl = ConnectorType::obeys_ttl(self, &settings, &scope);
         let json = serde_json::to_string(&scope).map_err(|_| FieldError::new("resource_id", "cannot be narrowed"))?;
-        Ok(NarrowedScope { json, enforced, shape })
+        Ok(NarrowedScope { json, enforced, shape, obeys_ttl })
     }
 
     fn passthrough(

@@ -243,6 +243,11 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// `list_resources` must leave the source credential as it is.
     fn exclusive(&self, settings: &Self::Settings) -> bool;
 
+    /// Whether what is minted for a scope lives no longer than the `ttl` that
+    /// it is minted for. Otherwise somebody else decides that: the provider, or
+    /// whoever made what was handed in.
+    fn obeys_ttl(&self, settings: &Self::Settings, scope: &Self::Scope) -> bool;
+
     /// What the cloud will really enforce for a scope.
     fn enforced(&self, settings: &Self::Settings, scope: &Self::Scope) -> EnforcedScope;
 
@@ -274,8 +279,9 @@ pub trait ConnectorType: Send + Sync + 'static {
         ask: &ListAsk,
     ) -> Result<Vec<Reach>, UpstreamError>;
 
-    /// Mints a credential of this scope for about `ttl`; `expires_at` of the
-    /// reply is what the cloud said.
+    /// Mints a credential of this scope for about `ttl`, where the cloud lets
+    /// itself be told; `expires_at` of the reply is what the cloud said, and
+    /// the broker hands nothing out that a ceiling forbids.
     #[allow(clippy::too_many_arguments)]
     async fn mint(
         &self,

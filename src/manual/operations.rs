@@ -32,6 +32,22 @@
 //! and names the first bad line. Keep the head it prints somewhere else, and
 //! hand it back with `--expect-head`: that shows a cut tail, too.
 //!
+//! ## How long what is minted lives
+//!
+//! A wish (`--ttl`) beyond a `ttl_max`, the end of the grant or the end of the
+//! run is cut, and the reply's `ttl_note` says by what. AWS, Kubernetes, SSH
+//! and signed URLs live as long as was granted. Entra's tokens (60 to 90
+//! minutes, on the server's own machine up to a day), those of registries and
+//! of OAuth 2.0 providers, Google's (an hour), and what was handed in live as
+//! long as somebody else decided. Beyond a wish alone they are handed out, and
+//! the `ttl_note` says until when they live. Beyond a `ttl_max`, the grant or
+//! the run, by more than a minute for clocks and rounding, they are not: the
+//! mint fails with `OUTLIVES_CEILING`, which names the life and the ceiling.
+//! What the provider made is in the ledger and in `issuance list` as
+//! `withdrawn`, until its end handed to nobody, or as `revoked` where the
+//! provider ended it. For five minutes it is not asked again. Set a `ttl_max`
+//! for such connectors that their provider keeps to: for Entra 90 minutes.
+//!
 //! ## Rotating source credentials
 //!
 //! `valetkey connector list` warns about what is expired, about to end (a

@@ -144,6 +144,23 @@ fn a_registry_with_passwords_alone_is_served_by_passthrough_or_not_at_all() {
     register(&vault, &registry, "open", &login(HTPASSWD), &open).ok();
     let said = mint(&vault, &registry, "open", "team/model", "write").json();
     assert_eq!((&said["passthrough"], &said["downscope"]), (&json!(true), &json!("none")), "{said}");
+    // Every listing and the ledger say so: of the registration, the mint and each hand-out.
+    let listed = vault.cli("bob", &["issuance", "list", "-o", "json"]).json();
+    assert_eq!((&listed[0]["id"], &listed[0]["passthrough"]), (&said["issuance_id"], &json!(true)), "{listed}");
+    let table = vault.cli("bob", &["issuance", "list"]).ok().stdout;
+    assert!(table.to_lowercase().contains("passthrough") && table.contains("YES"), "{table}");
+    let lines = vault.cli("carol", &["audit", "list", "-o", "json"]).json();
+    let lines = lines.as_array().unwrap();
+    let flagged = |line: &&Value| line["details"]["passthrough"].is_string();
+    assert_eq!(lines.iter().filter(flagged).count(), 2, "the result and the hand-out: {lines:?}");
+    let registered = |line: &&Value| line["details"]["allow_passthrough"] == "on" && line["outcome"] == "ok";
+    assert_eq!(lines.iter().filter(registered).count(), 1, "{lines:?}");
+    vault.cli("alice", &["connector", "update", "open", "--allow-passthrough=false"]).ok();
+    let off = vault.cli("carol", &["audit", "list", "--outcome", "ok", "-o", "json"]).json();
+    let switched = off.as_array().unwrap().iter().find(|line| line["details"]["allow_passthrough"] == "off");
+    assert!(switched.is_some_and(|line| line["method"].as_str().unwrap().ends_with("UpdateConnector")), "{off}");
+    mint(&vault, &registry, "open", "team/model", "write").fails(1, "PASSTHROUGH_OFF");
+    vault.cli("alice", &["connector", "update", "open", "--allow-passthrough"]).ok();
     let resource = format!("{}/team/model", registry.host);
     let arguments = ["mint", "--connector", "open", "--resource", &resource, "--access", "write"];
     let config = vault.cli("bob", &[&arguments[..], &["--format", "docker-config"]].concat()).ok();

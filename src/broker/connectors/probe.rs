@@ -110,7 +110,7 @@ impl Broker {
         let _turn = self.turns.take(old.id).await?;
         let found = self.connector(old.project, old.id).await;
         let old = found.map_err(|error| BrokerError::of("connector", &error))?;
-        let entry = self.open_on(call, &old, None).await?;
+        let entry = self.open_on(call, &old, &[]).await?;
         let settings = stored_settings(&old)?;
         let probe = self.probe(call, &old, &settings, &entry)?;
         let asked = self.with_secret(&old, permit, &entry, move |secret| Box::pin(probe.ask(secret)));

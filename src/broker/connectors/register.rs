@@ -45,6 +45,10 @@ pub struct Register {
     pub once: Option<Once>,
 }
 
+/// The detail of a ledger line that says that a long-lived secret may leave
+/// from now on, or no longer.
+pub(super) const ALLOW_PASSTHROUGH: &str = "allow_passthrough";
+
 impl Broker {
     /// Registers a connector, verified against its cloud unless told not to.
     ///
@@ -62,8 +66,9 @@ impl Broker {
         let kind = super::source::type_of(&connector)?;
         check_secret(kind, &connector, &ask.secret, self.clock.now())?;
         let asks = asks_cloud(&connector, ask.skip_verify, ask.validate_only)?;
-        let detail = if asks { ("verify", "asked") } else { ("verify", "skipped") };
-        let entry = self.open_on(call, &connector, Some(detail)).await?;
+        let mut details = vec![("verify", if asks { "asked" } else { "skipped" })];
+        details.extend(connector.policy.allow_passthrough.then_some((ALLOW_PASSTHROUGH, "on")));
+        let entry = self.open_on(call, &connector, &details).await?;
         if asks {
             let asked = self.verify_new(call, &mut connector, &mut ask.secret, &entry).await;
             if let Err(error) = asked {

@@ -86,7 +86,7 @@ impl Broker {
         let kind = type_of(&old)?;
         rotates(kind, &old)?;
         let turn = self.rotations.take(old.id).ok_or_else(under_way)?;
-        let entry = self.open_on(call, &old, Some(("rotation", "auto"))).await?;
+        let entry = self.open_on(call, &old, &[("rotation", "auto")]).await?;
         let rotation = Rotation {
             broker: Arc::clone(self),
             call: call.clone(),

@@ -154,12 +154,10 @@ impl Broker {
         &self,
         call: &Call,
         connector: &Connector,
-        detail: Option<(&'static str, &str)>,
+        details: &[(&'static str, &str)],
     ) -> Result<OpenEntry, BrokerError> {
-        let mut line = Line { connector: Some(connector.id), ..call.line(Outcome::Pending, "") };
-        if let Some((key, text)) = detail {
-            line = line.with_detail(key, text);
-        }
+        let line = Line { connector: Some(connector.id), ..call.line(Outcome::Pending, "") };
+        let line = details.iter().fold(line, |line, (key, text)| line.with_detail(key, text));
         Ok(self.ledger.open(line).await?)
     }
 

@@ -12,7 +12,7 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
-use super::register::check_policy;
+use super::register::{ALLOW_PASSTHROUGH, check_policy};
 use super::source::{check_secret, seal_context, stored_settings, type_of};
 
 /// What is to be changed: only what is given.
@@ -66,7 +66,10 @@ impl Broker {
         let changes = resealed || new.settings != old.settings;
         let may_look = !settings.exclusive || (resealed && !ask.validate_only);
         let asks_cloud = !ask.skip_verify && may_look && changes;
-        let entry = self.open_on(call, &old, Some(("change", &what(&ask)))).await?;
+        let change = what(&old, &ask);
+        let mut details = vec![("change", change.as_str())];
+        details.extend(passthrough_change(&old, &ask).map(|change| (ALLOW_PASSTHROUGH, change)));
+        let entry = self.open_on(call, &old, &details).await?;
         if asks_cloud {
             new = self.verified_change(call, new, &mut ask, &permit, &entry).await?;
         } else if changes {
@@ -173,15 +176,22 @@ fn apply(new: &mut Connector, ask: &Update) {
     }
 }
 
+/// Whether a long-lived secret may leave from now on that might not before, or
+/// the other way round.
+fn passthrough_change(old: &Connector, ask: &Update) -> Option<&'static str> {
+    let new = ask.policy.as_ref()?.allow_passthrough;
+    (new != old.policy.allow_passthrough).then_some(if new { "on" } else { "off" })
+}
+
 /// Which fields change, for the ledger: names only.
-fn what(ask: &Update) -> String {
+fn what(old: &Connector, ask: &Update) -> String {
     let fields = [
         ("name", ask.name.is_some()),
         ("description", ask.description.is_some()),
         ("labels", ask.labels.is_some()),
         ("settings", ask.settings.is_some()),
         ("mint_policy", ask.policy.is_some()),
-        ("allow_passthrough", ask.policy.as_ref().is_some_and(|p| p.allow_passthrough)),
+        (ALLOW_PASSTHROUGH, passthrough_change(old, ask).is_some()),
         ("secret_expires_at", ask.secret_expires_at.is_some()),
         ("secrets", !ask.secret.is_empty()),
         ("skip_verify", ask.skip_verify),

@@ -14,6 +14,7 @@ use crate::domain::Timestamp;
 use super::super::detach::detach;
 use super::super::{Broker, BrokerError, Call, CallRecord};
 use super::hand_out::HandedOut;
+use super::outliving::outlives;
 use super::plan::MintAsk;
 
 /// The most streams at once.
@@ -75,6 +76,8 @@ impl Broker {
                     at.max(self.clock.now().plus(LOOK_EVERY))
                 }
                 Ok(None) => self.clock.now().plus(LOOK_EVERY),
+                // What it has serves on, to its end.
+                Err(error) if last.is_some() && outlives(&error) => self.clock.now().plus(RETRY_PAUSE_MAX),
                 Err(error) if last.is_some() && passes(&error) => self.clock.now().plus(pause(&error)),
                 Err(error) => return give_up(sender, error).await,
             };

@@ -130,6 +130,10 @@ impl ConnectorType for Aws {
         false
     }
 
+    fn obeys_ttl(&self, settings: &Settings, _: &Scope) -> bool {
+        settings.way() != Way::HandedIn
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }

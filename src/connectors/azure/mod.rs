@@ -128,6 +128,11 @@ impl ConnectorType for Azure {
         false
     }
 
+    /// Entra and registries take no lifetime; a signature says its own.
+    fn obeys_ttl(&self, _: &Settings, scope: &Scope) -> bool {
+        matches!(scope.handed(), Some(Handed::Signed { .. }))
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }
@@ -143,7 +148,9 @@ impl ConnectorType for Azure {
         let long_lived = secret_expires_at.is_none_or(|end| end > limit);
         // What is signed or exchanged is another credential, and narrower.
         let leaves = matches!(scope.handed(), Some(Handed::Token(_) | Handed::Cluster { .. }) | None);
-        settings.way() == Way::HandedIn && leaves && long_lived
+        // The token is for all of Storage, and one container was asked for.
+        let wider = scope.entra_token;
+        settings.way() == Way::HandedIn && leaves && (long_lived || wider)
     }
 
     async fn verify(

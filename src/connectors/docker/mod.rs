@@ -116,6 +116,11 @@ impl ConnectorType for Docker {
         false
     }
 
+    /// Token services take no lifetime.
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        false
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }

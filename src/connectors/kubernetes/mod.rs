@@ -109,6 +109,10 @@ impl ConnectorType for Kubernetes {
         false
     }
 
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        true
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings.cluster(), scope)
     }

@@ -104,6 +104,11 @@ impl ConnectorType for OAuth2 {
         matches!(settings, Settings::RefreshToken(_))
     }
 
+    /// Token endpoints take no lifetime.
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        false
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }

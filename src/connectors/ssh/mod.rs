@@ -114,6 +114,10 @@ impl ConnectorType for Ssh {
         false
     }
 
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        true
+    }
+
     fn enforced(&self, _: &Settings, scope: &Scope) -> EnforcedScope {
         scope.enforced()
     }

@@ -332,3 +332,19 @@ fn a_handed_in_token_counts_as_long_lived_beyond_a_day_and_a_half() {
     assert!(!Azure.passthrough(&own, &container, None, now));
     assert!(!Azure.passthrough(&application(""), &generic, None, now));
 }
+
+#[test]
+fn the_handed_in_token_for_one_container_is_wider_than_that_and_so_a_passthrough() {
+    let own = handed_in("");
+    let now = Timestamp::from_seconds(1_000_000);
+    let soon = Some(now.plus(Duration::from_secs(1800)));
+    let container = |parameters: &[(&str, &str)]| {
+        ask_with("blob-container", "az://mldata/datasets", AccessLevel::Admin, parameters)
+    };
+    let whole = container(&[("token", "aad")]);
+    let passthrough =
+        |settings: &Settings, ask: &Ask| Azure.passthrough(settings, &Azure.narrow(settings, ask).unwrap(), soon, now);
+    assert!(passthrough(&own, &whole), "however soon it ends");
+    assert!(!passthrough(&own, &container(&[])), "a signed URL is for that container alone");
+    assert!(!passthrough(&application(""), &whole), "a token that Entra makes is not what is stored");
+}
