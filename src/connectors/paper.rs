@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{
-    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream,
-    UpstreamError, Verified, unsupported,
+    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription,
+    Upstream, UpstreamError, Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
@@ -161,6 +161,11 @@ impl ConnectorType for Paper {
 
     fn complete(&self, settings: PaperSettings, _: &dyn Entropy) -> Result<PaperSettings, FieldErrors> {
         Ok(settings)
+    }
+
+    /// Some stamps are JWTs.
+    fn secret_end(&self, _: &PaperSettings, secret: &SourceCredential) -> Option<SecretEnd> {
+        SecretEnd::of_token("stamp", secret.field("stamp")?.expose_text()?)
     }
 
     fn check_secret(

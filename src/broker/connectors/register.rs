@@ -31,6 +31,8 @@ pub struct Register {
     pub secret: SourceCredential,
     /// When it ends.
     pub secret_expires_at: Option<Timestamp>,
+    /// How many seconds before its end it counts as ended.
+    pub secret_skew_tolerance: u32,
     /// For people.
     pub description: String,
     /// For filters.
@@ -60,7 +62,7 @@ impl Broker {
         }
         let mut connector = self.draft(call, &ask)?;
         let kind = super::source::type_of(&connector)?;
-        check_secret(kind, &connector, &ask.secret, self.clock.now())?;
+        check_secret(kind, &mut connector, &ask.secret, self.clock.now())?;
         let asks = asks_cloud(&connector, ask.skip_verify, ask.validate_only)?;
         let detail = if asks { ("verify", "asked") } else { ("verify", "skipped") };
         let entry = self.open_on(call, &connector, Some(detail)).await?;
@@ -117,6 +119,8 @@ impl Broker {
                 lineage: 1,
                 created_at: now,
                 expires_at: ask.secret_expires_at,
+                own_end: None,
+                skew_tolerance: ask.secret_skew_tolerance,
                 fingerprint: self.keyring.fingerprint(call.project(), &ask.secret)?,
                 rotation: None,
             },

@@ -18,6 +18,8 @@ mod successor;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_ends;
+#[cfg(test)]
 mod tests_exclusive;
 mod turns;
 mod watch;
