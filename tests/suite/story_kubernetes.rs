@@ -384,7 +384,8 @@ fn a_client_certificate_says_itself_when_it_ends_and_nobody_makes_it_last_longer
     assert_eq!(end(&longer.json()), own);
     let shorter = story.register("shorter", "token", &pair("client"), &["--secret-expires-in", "2h"]).ok();
     assert_eq!(hours(&shorter.json()), 2, "{shorter}");
-    let updated = story.vault.cli("alice", &["connector", "update", "train", "--secret-expires-in", "30d", "-o", "json"]);
+    let updated =
+        story.vault.cli("alice", &["connector", "update", "train", "--secret-expires-in", "30d", "-o", "json"]);
     assert_eq!(end(&updated.ok().json()), own);
     // The neighbours: one that has expired, and none at all.
     let said = story.register("late", "token", &pair("expired"), &["--skip-verify"]);
@@ -398,7 +399,10 @@ fn a_client_certificate_says_itself_when_it_ends_and_nobody_makes_it_last_longer
     assert_eq!((&tolerant["secret_skew_tolerance_seconds"], end(&tolerant)), (&json!(86_100), own));
     story.mint(&[]).fails(1, "s are allowed");
     story.vault.cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "25h"]).fails(1, "a day");
-    story.vault.cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "24h"]).fails(1, "leaves nothing");
+    story
+        .vault
+        .cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "24h"])
+        .fails(1, "leaves nothing");
     story.vault.cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "0s"]).ok();
     story.mint(&[]).ok();
     let list = story.vault.cli("alice", &["connector", "list"]).ok();

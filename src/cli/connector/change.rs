@@ -259,9 +259,10 @@ mod tests {
     #[test]
     fn a_tolerance_is_taken_away_by_name() {
         let mut ask = proto::UpdateConnectorRequest::default();
-        assert_eq!(lay_over(&mut ask, args(&["--secret-skew-tolerance", "0s"]), current()), [
-            "secret_skew_tolerance_seconds"
-        ]);
+        assert_eq!(
+            lay_over(&mut ask, args(&["--secret-skew-tolerance", "0s"]), current()),
+            ["secret_skew_tolerance_seconds"]
+        );
     }
 
     #[test]

@@ -214,7 +214,10 @@ mod tests {
             let place = Place { cloud, ..PLACE };
             assert_eq!((place.authority(), place.management()), (authority.to_owned(), management.to_owned()));
             assert_eq!(place.blobs("acct"), blobs);
-            assert_eq!(place.registry(&format!("team.{}", cloud.registry_domain())), format!("https://team.{registry}"));
+            assert_eq!(
+                place.registry(&format!("team.{}", cloud.registry_domain())),
+                format!("https://team.{registry}")
+            );
             assert_eq!(cloud.federation_audience(), audience);
         }
         assert_eq!(Place { blob_url: Some("https://127.0.0.1:1/"), ..PLACE }.blobs("acct"), "https://127.0.0.1:1/acct");

@@ -106,7 +106,8 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
 }
 
 fn check_client(settings: &Settings, client: &Client<'_>, refusals: &mut Refusals) {
-    let problem = "must be an https URL (http only where the server's config names that endpoint), with no user and no fragment";
+    let problem =
+        "must be an https URL (http only where the server's config names that endpoint), with no user and no fragment";
     refusals.unless(endpoint(client.token_url), "settings.token_url", problem);
     let problem = "must be 1 to 512 printable ASCII characters";
     refusals.unless(printable(client.client_id), "settings.client_id", problem);

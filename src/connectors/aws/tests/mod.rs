@@ -267,7 +267,8 @@ fn endpoints_over_http_are_a_danger_beyond_the_machine() {
     };
     for field in ["endpoint_url", "sts_endpoint_url"] {
         assert_eq!(said(field, "http://weed.example.com:8333"), 1);
-        for safe in ["https://weed.example.com", "http://127.0.0.1:8333", "http://[::1]:8333", "http://localhost:8333"] {
+        for safe in ["https://weed.example.com", "http://127.0.0.1:8333", "http://[::1]:8333", "http://localhost:8333"]
+        {
             assert_eq!(said(field, safe), 0, "{safe}");
         }
     }

@@ -10,10 +10,7 @@ fn a_certificate_says_when_it_ends_and_a_secret_does_not() {
     let own = application("");
     let at = not_after(pem.as_bytes()).unwrap();
     let end = |fields: &[(&str, &str)]| Azure.secret_end(&own, &secret(fields));
-    assert_eq!(
-        end(&[("client_certificate", pem.as_str())]),
-        Some(SecretEnd { field: "client_certificate", at })
-    );
+    assert_eq!(end(&[("client_certificate", pem.as_str())]), Some(SecretEnd { field: "client_certificate", at }));
     assert_eq!(end(&[("client_secret", fake::SECRET)]), None);
     // What does not parse is the check's to refuse.
     assert_eq!(end(&[("client_certificate", "hunter2")]), None);
