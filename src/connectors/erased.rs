@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::sealing::SourceCredential;
 
 use super::description::TypeDescription;
+use super::secret_end::SecretEnd;
 use super::typed::{Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, Upstream, Verified};
 use super::upstream_error::UpstreamError;
 
@@ -67,6 +68,12 @@ pub trait AnyConnectorType: Send + Sync {
     /// See [`ConnectorType::dangers`]; none of settings that do not parse,
     /// which nothing can be minted with.
     fn dangers(&self, settings: &str) -> Vec<&'static str>;
+
+    /// See [`ConnectorType::secret_end`].
+    ///
+    /// # Errors
+    /// When what is stored does not parse.
+    fn secret_end(&self, settings: &str, secret: &SourceCredential) -> Result<Option<SecretEnd>, FieldErrors>;
 
     /// See [`ConnectorType::check_secret`].
     ///
@@ -212,6 +219,10 @@ impl<T: ConnectorType> AnyConnectorType for T {
 
     fn dangers(&self, settings: &str) -> Vec<&'static str> {
         self.read(settings).map(|settings| ConnectorType::dangers(self, &settings)).unwrap_or_default()
+    }
+
+    fn secret_end(&self, settings: &str, secret: &SourceCredential) -> Result<Option<SecretEnd>, FieldErrors> {
+        Ok(ConnectorType::secret_end(self, &self.read(settings)?, secret))
     }
 
     fn check_secret(

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{
-    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream,
+    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream,
     UpstreamError, Verified, unsupported,
 };
 use crate::domain::{
@@ -164,6 +164,11 @@ impl ConnectorType for Paper {
 
     fn complete(&self, settings: PaperSettings, _: &dyn Entropy) -> Result<PaperSettings, FieldErrors> {
         Ok(settings)
+    }
+
+    /// Some stamps are JWTs.
+    fn secret_end(&self, _: &PaperSettings, secret: &SourceCredential) -> Option<SecretEnd> {
+        SecretEnd::of_token("stamp", secret.field("stamp")?.expose_text()?)
     }
 
     fn check_secret(

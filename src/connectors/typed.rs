@@ -17,6 +17,7 @@ use crate::outbound::Outbound;
 use crate::sealing::SourceCredential;
 
 use super::description::TypeDescription;
+use super::secret_end::SecretEnd;
 use super::upstream_error::UpstreamError;
 
 /// What is wished for, in canonical form.
@@ -189,7 +190,13 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// Names the field that could not be filled in.
     fn complete(&self, settings: Self::Settings, entropy: &dyn Entropy) -> Result<Self::Settings, FieldErrors>;
 
+    /// When a source credential ends by its own word: a certificate's or a
+    /// token's. Nothing of what is opaque, and nothing of what does not parse:
+    /// [`ConnectorType::check_secret`] refuses that.
+    fn secret_end(&self, settings: &Self::Settings, secret: &SourceCredential) -> Option<SecretEnd>;
+
     /// Checks a source credential against the settings, without the cloud.
+    /// `expires_at` is the earlier of what was said and its own end.
     ///
     /// # Errors
     /// Names each refused field as `secrets.FIELD`, never its content.

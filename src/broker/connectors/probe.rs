@@ -20,7 +20,7 @@ use crate::store::{Tx, Write};
 
 use super::super::{Broker, BrokerError, Call};
 use super::VERIFY_DEADLINE;
-use super::source::{focus, stored_settings, type_of};
+use super::source::{end_of_successor, focus, stored_settings, type_of};
 
 /// All that one look takes.
 struct Probe {
@@ -37,7 +37,7 @@ impl Probe {
     async fn ask(self, secret: &SourceCredential) -> Result<(Verification, MintOutcome), UpstreamError> {
         let now = self.upstream.clock.now();
         let settings = &self.connector.settings;
-        let end = self.connector.secret.expires_at;
+        let end = self.connector.secret.usable_until();
         let asked =
             self.kind.mint(&self.upstream, settings, secret, end, &self.scope.json, self.ttl, &self.attribution);
         let outcome = tokio::time::timeout(VERIFY_DEADLINE, asked).await;
@@ -85,6 +85,7 @@ impl Broker {
         if let Some(successor) = outcome.successor {
             connector.secret.fields = successor.names();
             connector.secret.fingerprint = self.keyring.fingerprint(connector.project, &successor)?;
+            end_of_successor(type_of(connector)?, connector, &successor, self.clock.now())?;
             *secret = successor;
         }
         connector.verification = verification;

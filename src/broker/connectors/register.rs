@@ -31,6 +31,8 @@ pub struct Register {
     pub secret: SourceCredential,
     /// When it ends.
     pub secret_expires_at: Option<Timestamp>,
+    /// How many seconds before its end it counts as ended.
+    pub secret_skew_tolerance: u32,
     /// For people.
     pub description: String,
     /// For filters.
@@ -64,7 +66,7 @@ impl Broker {
         }
         let mut connector = self.draft(call, &ask)?;
         let kind = super::source::type_of(&connector)?;
-        check_secret(kind, &connector, &ask.secret, self.clock.now())?;
+        check_secret(kind, &mut connector, &ask.secret, self.clock.now())?;
         let asks = asks_cloud(&connector, ask.skip_verify, ask.validate_only)?;
         let mut details = vec![("verify", if asks { "asked" } else { "skipped" })];
         details.extend(connector.policy.allow_passthrough.then_some((ALLOW_PASSTHROUGH, "on")));
@@ -122,6 +124,8 @@ impl Broker {
                 lineage: 1,
                 created_at: now,
                 expires_at: ask.secret_expires_at,
+                own_end: None,
+                skew_tolerance: ask.secret_skew_tolerance,
                 fingerprint: self.keyring.fingerprint(call.project(), &ask.secret)?,
                 rotation: None,
             },

@@ -88,7 +88,7 @@ impl Broker {
         new.verification = self.unverified();
         new.updated_at = now;
         new.version = old.version.next();
-        check_secret(type_of(&new)?, &new, &ask.secret, now)?;
+        check_secret(type_of(&new)?, &mut new, &ask.secret, now)?;
         Ok(new)
     }
 }

@@ -298,7 +298,7 @@ impl Rotation {
         next.secret.fingerprint = self.broker.keyring.fingerprint(self.call.project(), &made.secret)?;
         next.secret.rotation = Some(self.stage(RotationStage::Retiring { key_id: made.old_key_id.clone() }));
         next.verification = verification;
-        check_secret(self.kind, &next, &made.secret, now)?;
+        check_secret(self.kind, &mut next, &made.secret, now)?;
         let sealed = self.broker.keyring.seal(&seal_context(&next, &stored_settings(&next)?), &made.secret)?;
         Ok((next, sealed))
     }

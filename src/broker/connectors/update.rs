@@ -13,7 +13,7 @@ use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
 use super::register::{ALLOW_PASSTHROUGH, check_policy};
-use super::source::{check_secret, seal_context, stored_settings, type_of};
+use super::source::{check_secret, check_tolerance, seal_context, stored_settings, type_of};
 
 /// What is to be changed: only what is given.
 pub struct Update {
@@ -33,6 +33,8 @@ pub struct Update {
     pub policy: Option<MintPolicy>,
     /// The new end of the source credential, or none.
     pub secret_expires_at: Option<Option<Timestamp>>,
+    /// How many seconds before its end it counts as ended from now on.
+    pub secret_skew_tolerance: Option<u32>,
     /// The source credential again; empty when it is not handed in.
     pub secret: SourceCredential,
     /// Do not ask the cloud.
@@ -119,14 +121,22 @@ impl Broker {
         apply(&mut new, ask);
         check_policy(&new.policy, &settings)?;
         let now = self.clock.now();
-        if !ask.secret.is_empty() {
+        let said = ask.secret_expires_at.unwrap_or_else(|| old.secret.said_end());
+        if ask.secret.is_empty() {
+            // What the stored one says of itself still cuts what is said.
+            new.secret.end_by(said, old.secret.own_end);
+            if ask.secret_skew_tolerance.is_some() {
+                check_tolerance(&new, now)?;
+            }
+        } else {
+            new.secret.expires_at = said;
             new.secret.version += 1;
             new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
             new.secret.rotation = None;
             new.secret.fields = ask.secret.names();
             new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
-            check_secret(kind, &new, &ask.secret, now)?;
+            check_secret(kind, &mut new, &ask.secret, now)?;
         }
         new.updated_at = now;
         new.version = old.version.next();
@@ -171,8 +181,8 @@ fn apply(new: &mut Connector, ask: &Update) {
     if let Some(policy) = &ask.policy {
         new.policy = policy.clone();
     }
-    if let Some(end) = ask.secret_expires_at {
-        new.secret.expires_at = end;
+    if let Some(seconds) = ask.secret_skew_tolerance {
+        new.secret.skew_tolerance = seconds;
     }
 }
 
@@ -193,6 +203,7 @@ fn what(old: &Connector, ask: &Update) -> String {
         ("mint_policy", ask.policy.is_some()),
         (ALLOW_PASSTHROUGH, passthrough_change(old, ask).is_some()),
         ("secret_expires_at", ask.secret_expires_at.is_some()),
+        ("secret_skew_tolerance_seconds", ask.secret_skew_tolerance.is_some()),
         ("secrets", !ask.secret.is_empty()),
         ("skip_verify", ask.skip_verify),
     ];

@@ -242,7 +242,7 @@ impl Broker {
                     &upstream,
                     &connector.settings,
                     secret,
-                    connector.secret.expires_at,
+                    connector.secret.usable_until(),
                     &route.scope.json,
                     ttl,
                     &attribution,
@@ -264,7 +264,9 @@ impl Broker {
     /// What no connector type may get wrong: the shape that it promised, a
     /// life in the future, and the long-lived secret only where the connector
     /// allows it.
-    pub(super) fn checked(&self, plan: &Plan, minted: Minted) -> Result<Minted, BrokerError> {
+    pub(super) fn checked(&self, plan: &Plan, mut minted: Minted) -> Result<Minted, BrokerError> {
+        // A skew tolerance makes no long-lived secret a short-lived one.
+        minted.passthrough |= plan.route.passthrough;
         if minted.shape.name() != plan.route.scope.shape {
             return Err(BrokerError::Internal { what: "a credential of another shape than was decided on" });
         }

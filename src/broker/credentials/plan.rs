@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
 use crate::authz::{MintWish, Permission, Permit, Visible, visible_scope};
+use crate::connectors::UpstreamError;
 use crate::domain::ttl::GrantedTtl;
 use crate::domain::{
     AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, RunId, ShapeName, Timestamp, Ttl,
@@ -120,7 +121,7 @@ impl Broker {
         let target =
             self.target(call, Some(route.connector.id), route.component.as_ref().map(|component| component.id));
         let permit = self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
-        if let Some(error) = beyond_ceiling(&route) {
+        if let Some(error) = beyond_ceiling(&route).or_else(|| expired(&route, self.clock.now())) {
             Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
             return Err(error);
         }
@@ -141,7 +142,7 @@ impl Broker {
         ceilings.extend(route.connector.policy.ttl_max.map(|max| (max, "the connector's ceiling")));
         ceilings.extend(permit.limits().ttl_max.map(|max| (max, "the role binding")));
         let whole = route.ttl.grant(ask.ttl, &ceilings)?;
-        let ends = [permit.limits().not_after, route.connector.secret.expires_at];
+        let ends = [permit.limits().not_after, route.connector.secret.usable_until()];
         let end = ends.into_iter().flatten().min().filter(|end| *end < now.plus(whole.ttl.as_duration()));
         let Some(end) = end else { return self.checked_floor(ask, whole).map(|granted| (granted, None)) };
         let left = Ttl::seconds(u32::try_from(end.since(now).as_secs()).unwrap_or(u32::MAX));
@@ -223,6 +224,13 @@ pub(super) fn route_line(call: &Call, route: &Route, outcome: Outcome, reason: &
         access: Some(route.access),
         ..call.line(outcome, reason)
     }
+}
+
+/// A source credential that has ended, or that counts as ended, mints nothing:
+/// the cloud is not asked.
+fn expired(route: &Route, now: Timestamp) -> Option<BrokerError> {
+    let ended = route.connector.secret.usable_until().is_some_and(|end| end <= now);
+    ended.then(|| UpstreamError::Expired.into())
 }
 
 /// A scope beyond the ceiling is refused, never silently cut.

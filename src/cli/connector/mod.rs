@@ -174,6 +174,25 @@ fn show(session: &Session, connector: proto::Connector) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Shows what is stored now, and says when it ends before what was `said`: a
+/// certificate's or a token's own word counts then.
+fn show_stored(
+    session: &Session,
+    connector: proto::Connector,
+    said: Option<prost_types::Timestamp>,
+) -> Result<(), Failure> {
+    let stored = connector.secret_expires_at;
+    show(session, connector)?;
+    let cut = said.zip(stored).is_some_and(|(said, stored)| stored.seconds < said.seconds);
+    if let Some(end) = Moment::from_proto(stored.as_ref()).filter(|_| cut) {
+        session.terminal.tell(&format!(
+            "note: the source credential itself says that it ends at {}, before what was asked for, and that counts",
+            end.whole_seconds()
+        ));
+    }
+    Ok(())
+}
+
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
     let connectors = gather(&args.limit, async |page: PageAsk| {
         let ask = proto::ListConnectorsRequest {

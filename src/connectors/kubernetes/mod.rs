@@ -9,8 +9,8 @@
 use async_trait::async_trait;
 
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -60,6 +60,10 @@ impl ConnectorType for Kubernetes {
 
     fn complete(&self, settings: Settings, _: &dyn Entropy) -> Result<Settings, FieldErrors> {
         Ok(settings)
+    }
+
+    fn secret_end(&self, _: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+        upstream_secret::end(secret)
     }
 
     fn check_secret(

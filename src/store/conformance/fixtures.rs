@@ -92,6 +92,8 @@ pub(crate) fn connector(project: ProjectId, number: u64, named: &str) -> Connect
             version: 1,
             created_at: NOW,
             expires_at: None,
+            own_end: None,
+            skew_tolerance: 0,
             fingerprint: "f".to_owned(),
             rotation: None,
         },

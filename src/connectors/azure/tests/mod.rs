@@ -1,8 +1,10 @@
 //! The Azure type as a whole: settings, ids, secrets and narrowing here,
 //! minting and looking against a strict Azure beside.
 
+mod ends;
 mod looking;
 mod minting;
+mod places;
 
 use std::collections::BTreeMap;
 
