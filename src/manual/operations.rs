@@ -26,6 +26,31 @@
 //! Off until `[issuer] url` is set; how to have AWS, Google and Entra trust it
 //! is in [`super::openid_issuer`].
 //!
+//! Strangers may ask the server and the issuer's door, and nobody can take all
+//! places: a stranger has seconds, and at the cap the oldest of the address
+//! with the most connections gives way. Behind a proxy that hides the addresses
+//! of its clients they all are one.
+//!
+//! ## Names of resources
+//!
+//! A mint names a resource by any spelling of its cloud, and the server keeps
+//! one of it. It asks no cloud what a name could mean: a short name is
+//! completed from the connector's settings and refused without them, because
+//! its meaning would change with what else there is, and whether somebody has
+//! a right to it is decided before a source credential is opened.
+//!
+//! | short | what it takes |
+//! | --- | --- |
+//! | GKE's `CLUSTER` | `location` on the connector, or `LOCATION/CLUSTER` |
+//! | AKS's `CLUSTER` | `resource_group`, or `RESOURCE_GROUP/CLUSTER` |
+//! | Azure's `CONTAINER`, `az://CONTAINER` | `storage_account`, or `az://ACCOUNT/CONTAINER` |
+//! | a subscription's name | `subscription_id` and `subscription_name`, or the GUID |
+//!
+//! `valetkey connector update NAME --set location=LOCATION` sets one, and
+//! `valetkey connector list-resources NAME` shows the full ids. Its list of
+//! Azure's containers goes through every storage account, unless one is set;
+//! an account that it may not look into is named beside what was found.
+//!
 //! ## Checking the ledger
 //!
 //! `valetkey audit verify --data-dir DIR` reads the store without the daemon

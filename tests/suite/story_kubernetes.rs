@@ -450,3 +450,31 @@ fn a_login_in_a_kubeconfig_registers_too() {
     assert_eq!(made["auth_method"], "password", "{made}");
     sees_pods(&story.kube.python(&story.kubeconfig(&[]), &["pods", "ml"]));
 }
+
+#[test]
+fn f8_the_kubeconfig_of_the_machine_is_offered_and_registers() {
+    use base64::Engine as _;
+    let story = Story::new();
+    let authority = base64::engine::general_purpose::STANDARD.encode(story.kube.text("ca.pem"));
+    let inline = json!({"certificate-authority-data": authority});
+    let placed = |user: &Value| {
+        let path = story.kube.kubeconfig("found.json", user, &inline);
+        fs::create_dir_all(story.vault.beside(".kube")).unwrap();
+        fs::copy(path, story.vault.beside(".kube/config")).unwrap();
+    };
+    let auto = |more: &[&str]| {
+        let arguments = ["connector", "register", "train", "--auto-configure", "--type", "kubernetes", "-o", "json"];
+        story.vault.cli("alice", &[&arguments[..], more].concat())
+    };
+    placed(&json!({"token": "canary-of-nobody"}));
+    auto(&["--yes"]).fails(2, "missing settings: service_accounts");
+    let wrong = auto(&["--yes", "--set", ACCOUNTS]).fails(1, "SOURCE_CREDENTIAL_REFUSED");
+    assert!(!wrong.all().contains("canary-of-nobody"), "{wrong}");
+    placed(&json!({"token": kube::TOKEN}));
+    let unasked = auto(&["--set", ACCOUNTS]).fails(2, "give --yes");
+    assert!(unasked.stderr.contains("found kubeconfig:train"), "{unasked}");
+    let made = auto(&["--yes", "--set", ACCOUNTS]);
+    assert_eq!(made.json()["verification"]["state"], "verified", "{made}");
+    assert!(!made.all().contains(kube::TOKEN), "{made}");
+    sees_pods(&story.kube.python(&story.kubeconfig(&[]), &["pods", "ml"]));
+}

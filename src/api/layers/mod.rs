@@ -39,7 +39,7 @@ use lines::Lines;
 use rates::{PrincipalRates, SourceRates};
 use shape::{Entrance, KnownMethod, Misshape};
 
-pub use connection::{ActiveCall, Connection, Fate};
+pub use connection::{ActiveCall, Connection, Fate, network};
 pub use porter::Porter;
 
 /// The method of a call whose path is none of ours, in the ledger.

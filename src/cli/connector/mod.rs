@@ -230,9 +230,12 @@ async fn list_resources(session: &Session, args: ResourcesArgs) -> Result<(), Fa
             page_token: page.token,
         };
         let answer = session.call(ask, async |ask| session.connectors().list_connector_resources(ask).await).await?;
-        // Only one type has pages; with several there is no next one to ask for.
-        let next = if args.resource_type.is_empty() { String::new() } else { answer.next_page_token };
-        Ok((answer.reach, next))
+        // A page is of one type; with several there is no next one to ask for.
+        let several = answer.reach.len() > 1;
+        if several && !answer.next_page_token.is_empty() {
+            session.terminal.tell("not everything is listed: give --resource-type TYPE for all of one type");
+        }
+        Ok((answer.reach, if several { String::new() } else { answer.next_page_token }))
     })
     .await?;
     session.output.list(&reach.into_iter().map(ReachView::from).collect::<Vec<_>>())

@@ -203,6 +203,28 @@ fn every_spelling_of_an_id_becomes_the_canonical_one() {
 }
 
 #[test]
+fn f17_a_name_alone_is_refused_with_what_to_write_and_which_setting_to_set() {
+    let bare = application("");
+    for (resource_type, raw, write, setting) in [
+        ("blob-container", "az://datasets", "az://ACCOUNT/CONTAINER", "storage_account"),
+        ("blob-container", "abfss://datasets/", "az://ACCOUNT/CONTAINER", "storage_account"),
+        ("blob-container", "datasets", "az://ACCOUNT/CONTAINER", "storage_account"),
+        ("kubernetes-cluster", "train", "RESOURCE_GROUP/CLUSTER", "resource_group"),
+        ("azure-generic", "Production", "a GUID", "subscription_name"),
+    ] {
+        let said = Azure.canonical(&bare, &kind(resource_type), Some(raw)).unwrap_err().to_string();
+        let set = format!("--set {setting}=");
+        assert!(said.contains(write) && said.contains(&set) && said.contains("list-resources"), "{raw}: {said}");
+    }
+    // With the setting it is the form that is wrong, and it is said so.
+    let own = application(r#","storage_account":"mldata","resource_group":"ml","subscription_name":"Production""#);
+    for (resource_type, raw) in [("blob-container", "Data"), ("kubernetes-cluster", "-"), ("azure-generic", "Other")] {
+        let said = Azure.canonical(&own, &kind(resource_type), Some(raw)).unwrap_err().to_string();
+        assert!(!said.contains("--set"), "{raw}: {said}");
+    }
+}
+
+#[test]
 fn ids_of_others_and_ids_that_lie_are_refused() {
     let own = application(r#","storage_account":"mldata","resource_group":"ml""#);
     for (resource_type, raw) in [
