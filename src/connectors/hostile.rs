@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::outbound::Response;
 
-use super::{Doing, UpstreamError, aws, azure, gcp, kubernetes};
 use super::token_endpoint::{EXPIRES_IN_MAX, NoToken, TOKEN_LENGTH_MAX, read_rotating, token_fits};
+use super::{Doing, UpstreamError, aws, azure, gcp, kubernetes};
 
 /// The longest error that may be made of an answer, whatever is in that.
 const SAID_LENGTH_MAX: usize = 512;

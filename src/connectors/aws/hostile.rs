@@ -103,7 +103,8 @@ pub fn fuzz_policy(text: &str) -> bool {
             // Only what a cluster can be called is one.
             let name = |key: &&str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
             for name in keys.iter().copied().filter(name).chain(["", "train2", cluster]) {
-                let may = session.may("eks:DescribeCluster", &format!("arn:aws:eks:{region}:123456789012:cluster/{name}"));
+                let may =
+                    session.may("eks:DescribeCluster", &format!("arn:aws:eks:{region}:123456789012:cluster/{name}"));
                 debug_assert_eq!(may, name == cluster, "{name}: {policy}");
             }
         }
@@ -113,13 +114,7 @@ pub fn fuzz_policy(text: &str) -> bool {
 }
 
 /// The scope and its policy, by the settings that the letters stand for.
-fn narrowed(
-    kind: &str,
-    raw: &str,
-    access: AccessLevel,
-    elsewhere: bool,
-    cap: Option<&str>,
-) -> Option<(Scope, String)> {
+fn narrowed(kind: &str, raw: &str, access: AccessLevel, elsewhere: bool, cap: Option<&str>) -> Option<(Scope, String)> {
     let mut settings = serde_json::json!({
         "region": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/ml-data", "external_id": "ours-1",
     });
@@ -157,7 +152,8 @@ impl Session<'_> {
     fn is_of_bucket(&self, bucket: &str, prefix: Option<&str>, keys: &[&str]) {
         let prefix = prefix.unwrap_or_default();
         let within = |key: &str| prefix.is_empty() || key == prefix || key.starts_with(&format!("{prefix}/"));
-        let near = [String::new(), prefix.to_owned(), format!("{prefix}/x"), format!("{prefix}2"), format!("{prefix}2/x")];
+        let near =
+            [String::new(), prefix.to_owned(), format!("{prefix}/x"), format!("{prefix}2"), format!("{prefix}2/x")];
         let shorter: String = prefix.chars().take(prefix.chars().count().saturating_sub(1)).collect();
         let all = near.iter().map(String::as_str).chain([shorter.as_str(), "*", "?"]).chain(keys.iter().copied());
         for key in all {
@@ -170,13 +166,15 @@ impl Session<'_> {
                     debug_assert!(!may || (own && !writes), "{action} {object}: {}", self.policy);
                 }
                 let context = [AS_USUAL[0], AS_USUAL[1], ("s3:prefix", key)];
-                let list = Request { action: "s3:ListBucket", resource: &format!("arn:aws:s3:::{other}"), context: &context };
+                let list =
+                    Request { action: "s3:ListBucket", resource: &format!("arn:aws:s3:::{other}"), context: &context };
                 let listed = other == bucket && within(key) && (prefix.is_empty() || key != prefix);
                 debug_assert!(!allows(self.policy, list) || listed, "lists {key} of {other}: {}", self.policy);
             }
         }
         // And it is of use.
-        let object = format!("arn:aws:s3:::{bucket}/{}", if prefix.is_empty() { "x".to_owned() } else { format!("{prefix}/x") });
+        let object =
+            format!("arn:aws:s3:::{bucket}/{}", if prefix.is_empty() { "x".to_owned() } else { format!("{prefix}/x") });
         debug_assert!(self.capped || self.may("s3:GetObject", &object), "{object}: {}", self.policy);
     }
 
@@ -184,7 +182,8 @@ impl Session<'_> {
         let own = repository.unwrap_or("team/model");
         let near = [own.to_owned(), format!("{own}2"), format!("{own}/x"), "*".to_owned()];
         for name in near.iter().map(String::as_str).chain(names.iter().copied()) {
-            let (one, other) = (format!("{arn}{name}"), format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}"));
+            let (one, other) =
+                (format!("{arn}{name}"), format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}"));
             let within = repository.is_none_or(|own| own == name);
             let writes = self.access == AccessLevel::Read;
             debug_assert!(!self.may("ecr:BatchGetImage", &one) || within, "{one}: {}", self.policy);

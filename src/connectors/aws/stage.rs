@@ -9,9 +9,7 @@ use super::fake::{Fake, KEY, Manner, SESSION, TOKEN};
 use super::ids::KUBERNETES_CLUSTER;
 use crate::connectors::Upstream;
 use crate::connectors::every_mint::{ASKED, HANDED_IN, Stage, about, now, upstream};
-use crate::domain::{
-    IdentityError, IdentityTokens, PrincipalKind, SecretText, Subject, SubjectForm, Ttl,
-};
+use crate::domain::{IdentityError, IdentityTokens, PrincipalKind, SecretText, Subject, SubjectForm, Ttl};
 use crate::outbound::{ImplicitIdentities, ImplicitIdentity, Outbound};
 
 /// An issuer whose tokens can be read.

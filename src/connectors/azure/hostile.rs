@@ -61,7 +61,8 @@ pub fn fuzz_answer(data: &[u8]) -> bool {
 fn no_wider(token: &RegistryToken) {
     debug_assert!(token.expires_at > NOW && token.expires_at <= NOW.plus(HOUR * 24));
     let payload = token.text.reveal().split('.').nth(1).unwrap_or_default().trim_end_matches('=');
-    let claims: Option<Value> = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let claims: Option<Value> =
+        URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let grants = claims.as_ref().and_then(|claims| claims.get("access")).and_then(Value::as_array);
     for grant in grants.into_iter().flatten() {
         let said = |name: &str, other: &str| grant.get(name).or(grant.get(other));
@@ -74,8 +75,13 @@ fn no_wider(token: &RegistryToken) {
 
 fn one_of_its_hosts(encoded: &str) -> bool {
     let Some(found) = upstream_aks::read(encoded, &[CLUSTER.to_owned()]) else { return false };
-    let rest = found.endpoint.strip_prefix("https://").and_then(|rest| rest.to_ascii_lowercase().strip_prefix(CLUSTER).map(str::to_owned));
+    let rest = found
+        .endpoint
+        .strip_prefix("https://")
+        .and_then(|rest| rest.to_ascii_lowercase().strip_prefix(CLUSTER).map(str::to_owned));
     debug_assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':')), "{}", found.endpoint);
-    debug_assert!(found.certificate_authority.contains("CERTIFICATE") && !found.certificate_authority.contains("PRIVATE KEY"));
+    debug_assert!(
+        found.certificate_authority.contains("CERTIFICATE") && !found.certificate_authority.contains("PRIVATE KEY")
+    );
     true
 }

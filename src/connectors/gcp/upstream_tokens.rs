@@ -186,7 +186,8 @@ pub async fn impersonated(
     let now = upstream.clock.now();
     let delegates: Vec<String> =
         target.delegates.iter().map(|delegate| format!("projects/-/serviceAccounts/{delegate}")).collect();
-    let body = serde_json::json!({ "delegates": delegates, "scope": scopes, "lifetime": format!("{}s", ttl.as_seconds()) });
+    let body =
+        serde_json::json!({ "delegates": delegates, "scope": scopes, "lifetime": format!("{}s", ttl.as_seconds()) });
     let call = errors::post(place.impersonation_url(target.email), source.reveal(), &body);
     generated(&errors::send(upstream, call, IMPERSONATING).await?, now, ttl)
 }

@@ -45,7 +45,8 @@ pub fn fuzz_answer(data: &[u8]) -> bool {
 fn as_asked(given: &Given, wanted: &Wanted<'_>) {
     debug_assert!(given.expires_at > NOW && given.expires_at <= NOW.plus(TTL.as_duration()).plus(SKEW_MAX));
     let payload = given.token.reveal().split('.').nth(1).unwrap_or_default();
-    let claims: Option<Value> = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let claims: Option<Value> =
+        URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     debug_assert!(claims.is_some(), "a token that cannot be read");
     let Some(claims) = claims else { return };
     let is = |value: Option<&Value>, text: &str| value.is_some_and(|value| value == text);
@@ -57,5 +58,7 @@ fn as_asked(given: &Given, wanted: &Wanted<'_>) {
     }
     let bound = claims.get("kubernetes.io").and_then(|bound| bound.get("secret")).and_then(|secret| secret.get("uid"));
     debug_assert_eq!(bound.and_then(Value::as_str), wanted.bond, "{claims}");
-    debug_assert!(given.id.as_deref().is_none_or(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')));
+    debug_assert!(
+        given.id.as_deref().is_none_or(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+    );
 }

@@ -177,7 +177,8 @@ fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
     azurite.args(["--cert", &at("server.pem"), "--key", &at("server.key")]);
     azurite.env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:bm90LXRoZS1rZXktb2YtYW55LWFjY291bnQ="));
     let mut distribution = Command::new("docker-registry");
-    fs::write(folder.join("registry.yml"), registry_config(folder, registry, cloud)).expect("the run folder is writable");
+    fs::write(folder.join("registry.yml"), registry_config(folder, registry, cloud))
+        .expect("the run folder is writable");
     distribution.args(["serve", &at("registry.yml")]);
     for (name, command) in [("entra", &entra), ("azurite", &azurite), ("registry", &distribution)] {
         let outputs = folder.join(name);
