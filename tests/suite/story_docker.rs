@@ -128,10 +128,11 @@ fn dockers_own_command_line_uses_the_configuration_as_it_is_handed_out() {
         refused(&registry.inspect_by(neighbour, config));
     }
     assert_eq!(registry.asked(), asked, "a login went to the token service");
-    assert_ne!(registry.inspect_by("team/model", "{}").code, 0, "with no login at all");
+    registry.inspect_by("team/model", "{}").fails(1, "");
     let mut ended: Value = serde_json::from_str(&model).unwrap();
     ended["auths"][&registry.host]["registrytoken"] = registry.expired("repository:team/model:pull").into();
-    refused(&registry.inspect_by("team/model", &ended.to_string()));
+    // Of an image that it could see a moment ago.
+    registry.inspect_by("team/model", &ended.to_string()).fails(1, "no such manifest");
 }
 
 fn swapped(letter: char) -> char {
