@@ -115,16 +115,15 @@ pub fn fuzz_policy(text: &str) -> bool {
 
 /// The scope and its policy, by the settings that the letters stand for.
 fn narrowed(kind: &str, raw: &str, access: AccessLevel, elsewhere: bool, cap: Option<&str>) -> Option<(Scope, String)> {
-    let mut settings = serde_json::json!({
-        "region": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/ml-data", "external_id": "ours-1",
-    });
-    if elsewhere {
-        settings["endpoint_url"] = "https://s3.example.com".into();
-    }
-    if let Some(cap) = cap {
+    let endpoint_url = elsewhere.then_some("https://s3.example.com");
+    let policy = cap.map(|cap| {
         let statement = serde_json::json!({"Effect": "Allow", "Action": "s3:*", "Resource": cap});
-        settings["policy"] = serde_json::json!({"Version": "2012-10-17", "Statement": [statement]});
-    }
+        serde_json::json!({"Version": "2012-10-17", "Statement": [statement]})
+    });
+    let settings = serde_json::json!({
+        "region": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/ml-data", "external_id": "ours-1",
+        "endpoint_url": endpoint_url, "policy": policy,
+    });
     let (method, resource_type) = (AuthMethodName::parse("iam-role").ok()?, ResourceTypeName::parse(kind).ok()?);
     let settings = AnyConnectorType::parse_settings(&Aws, &method, &settings.to_string()).ok()?.json;
     let resource = AnyConnectorType::canonical(&Aws, &settings, &resource_type, Some(raw)).ok()?;
