@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 readonly seconds="${VALETKEY_FUZZ_SECONDS:-60}"
 # The long ones first, so that none runs alone at the end.
 readonly long=(sealed_record token settings)
-readonly short=(challenge google_credentials kubeconfig ssh_agent ssh_keys token_answer)
+readonly short=(challenge cloud_answers google_credentials kubeconfig session_policy ssh_agent ssh_keys token_answer)
 readonly cache="${VALETKEY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/valetkey-tests}/fuzz"
 readonly build="${CARGO_TARGET_DIR:-$PWD/target}"
 # The slowest input allowed, the largest input, and the memory of one run: bounds, not wishes.

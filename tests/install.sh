@@ -21,6 +21,7 @@ readonly client_packages=(
     'requests>=2.32,<3'          # the transport of google-auth
     'azure-identity==1.27.0'     # stock clients of Azure: Entra,
     'azure-storage-blob>=12.26,<13' # and Blob Storage
+    'azure-containerregistry==1.2.0' # and Container Registry
     'kubernetes==37.0.1'         # the Python client of Kubernetes
 )
 readonly npm_packages=(
@@ -110,7 +111,7 @@ install_clients() {
     rm -f "$cache/clients.stamp"
     PIP_ROOT_USER_ACTION=ignore "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-input \
         "${client_packages[@]}" >&2
-    "$cache/venv/bin/python" -c 'import google.cloud.storage, azure.identity, azure.storage.blob, kubernetes' ||
+    "$cache/venv/bin/python" -c 'import google.cloud.storage, azure.identity, azure.storage.blob, azure.containerregistry, kubernetes' ||
         fail "the Python environment does not import the clients of the other clouds"
     printf '%s' "$wanted" >"$cache/clients.stamp"
 }
@@ -127,6 +128,27 @@ install_npm() {
     printf '%s' "$wanted" >"$cache/npm.stamp"
 }
 
+# Docker's command line alone, of the first package that has it (Debian 13, Debian 12): taken out of the package, which is
+# not installed, because a daemon and a service would come with it.
+install_docker() {
+    [ -x "$cache/docker/docker" ] && return 0
+    local package folder="$cache/docker"
+    say 'fetching the command line of Docker'
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    as_root apt-get -qq update >&2
+    for package in docker-cli docker.io; do
+        (cd "$folder" && apt-get -qq download "$package" >/dev/null 2>&1) || continue
+        dpkg-deb --fsys-tarfile "$folder"/*.deb | tar -xOf - ./usr/bin/docker >"$folder/docker.new" || continue
+        rm "$folder"/*.deb
+        chmod +x "$folder/docker.new"
+        mv "$folder/docker.new" "$folder/docker"
+        "$folder/docker" --version >/dev/null || fail 'the command line of Docker does not run'
+        return 0
+    done
+    fail 'no Debian package has the command line of Docker'
+}
+
 main() {
     mkdir -p "$cache"
     exec 9>"$cache/install.lock"
@@ -138,6 +160,7 @@ main() {
         install_python
         install_clients
         install_npm
+        install_docker
         ;;
     *) fail "usage: tests/install.sh [python|all]" ;;
     esac

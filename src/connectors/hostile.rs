@@ -1,4 +1,5 @@
-//! The entry for the fuzz target: hostile answers of a token endpoint.
+//! The entries for the fuzz targets: hostile answers of a token endpoint, and
+//! of the clouds themselves.
 //!
 //! Asks nobody. What is believed must be servable, what is refused must say
 //! little, and a refresh token that can be read must not be lost.
@@ -10,8 +11,8 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::outbound::Response;
 
-use super::Doing;
 use super::token_endpoint::{EXPIRES_IN_MAX, NoToken, TOKEN_LENGTH_MAX, read_rotating, token_fits};
+use super::{Doing, UpstreamError, aws, azure, gcp, kubernetes};
 
 /// The longest error that may be made of an answer, whatever is in that.
 const SAID_LENGTH_MAX: usize = 512;
@@ -39,8 +40,7 @@ pub fn fuzz_answer(data: &[u8]) -> bool {
             true
         }
         Err(NoToken { error, refresh_token }) => {
-            let said = error.to_string();
-            debug_assert!(said.len() <= SAID_LENGTH_MAX && !said.chars().any(char::is_control), "{said}");
+            tells_little(&error);
             let found = refresh_token.as_ref().map(|token| token.reveal());
             debug_assert!(status == 200 || found.is_none());
             if let Some(there) = rotated(body).filter(|_| status == 200) {
@@ -49,6 +49,28 @@ pub fn fuzz_answer(data: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// Reads `data` as an answer of the cloud that its first byte names; which of
+/// that cloud's answers it is, the second byte says.
+///
+/// For the fuzz target: returns for every input. True when it was believed.
+#[must_use]
+pub fn fuzz_cloud_answer(data: &[u8]) -> bool {
+    let Some((cloud, answer)) = data.split_first() else { return false };
+    match cloud {
+        b'a' => aws::fuzz_answer(answer),
+        b'g' => gcp::fuzz_answer(answer),
+        b'k' => kubernetes::fuzz_answer(answer),
+        b'z' => azure::fuzz_answer(answer),
+        _ => false,
+    }
+}
+
+/// Whatever an answer says, an error made of it is short and of one line.
+pub(super) fn tells_little(error: &UpstreamError) {
+    let said = error.to_string();
+    debug_assert!(said.len() <= SAID_LENGTH_MAX && !said.chars().any(char::is_control), "{said}");
 }
 
 /// The refresh token of an answer, read in another way: by a parser that takes
@@ -72,5 +94,21 @@ mod tests {
         assert!(!fuzz_answer(include_bytes!("../../tests/fuzz/seeds/token_answer/rotated_with_nonsense")));
         assert!(!fuzz_answer(include_bytes!("../../tests/fuzz/seeds/token_answer/refusal")));
         assert!(!fuzz_answer(b""));
+    }
+
+    #[test]
+    fn the_seeds_of_clouds_are_believed_or_not() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds/cloud_answers");
+        let mut seeds = 0;
+        for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+            // A seed that is not to be believed says so by its name.
+            let refused = file.to_string_lossy().ends_with(".refused");
+            assert_eq!(fuzz_cloud_answer(&std::fs::read(&file).unwrap()), !refused, "{}", file.display());
+            seeds += 1;
+        }
+        assert!(seeds >= 20, "{seeds} seeds");
+        for none in [b"".as_slice(), b"a", b"g", b"k", b"z", b"?"] {
+            assert!(!fuzz_cloud_answer(none));
+        }
     }
 }

@@ -49,25 +49,27 @@ const AZURE: &str = r#"{"subscription_id":"0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 const ACCOUNTS: &str = r#"{"service_accounts":{"read":"ml/reader","write":"ml/writer","admin":"ml/admin"}}"#;
 
 /// One row of the long table.
-struct Cell {
-    kind: &'static str,
-    method: &'static MethodDescription,
-    resource: &'static str,
-    access: AccessLevel,
-    minted: Result<Minting, String>,
+pub(super) struct Cell {
+    pub kind: &'static str,
+    pub method: &'static MethodDescription,
+    pub resource: &'static str,
+    pub access: AccessLevel,
+    pub minted: Result<Minting, String>,
 }
 
 /// What one ask comes to.
-struct Minting {
-    shape: ShapeName,
-    enforced: crate::domain::EnforcedScope,
+pub(super) struct Minting {
+    pub ask: Ask,
+    pub shape: ShapeName,
+    pub enforced: crate::domain::EnforcedScope,
     /// With what was handed in ending within the hour, and never.
-    passthrough: (bool, bool),
+    pub passthrough: (bool, bool),
     ttl: crate::domain::TtlRange,
     obeys_ttl: bool,
 }
 
-fn settings_of(kind: &dyn AnyConnectorType, method: &MethodDescription) -> CheckedSettings {
+/// Settings under which a method serves as much as it can.
+pub(super) fn settings_of(kind: &dyn AnyConnectorType, method: &MethodDescription) -> CheckedSettings {
     let name = AuthMethodName::parse(method.name).expect("a method is a word");
     let mut settings = example(&method.settings_schema);
     let more = MORE_SETTINGS.iter().find(|(k, m, _)| (*k, *m) == (kind.description().name, method.name));
@@ -104,10 +106,12 @@ fn minting(
     let mut refused = "no example id".to_owned();
     for id in ids.iter().rev() {
         for parameters in [BTreeMap::new(), all.clone()] {
-            match kind.narrow(&settings.json, &ask(resource, id, access, parameters)) {
+            let ask = ask(resource, id, access, parameters);
+            match kind.narrow(&settings.json, &ask) {
                 Ok(scope) => {
                     let passthrough = |end| kind.passthrough(&settings.json, &scope.json, end, NOW).unwrap();
                     return Ok(Minting {
+                        ask,
                         shape: scope.shape,
                         passthrough: (passthrough(Some(SOON)), passthrough(None)),
                         enforced: scope.enforced,
@@ -122,7 +126,8 @@ fn minting(
     Err(refused)
 }
 
-fn cells() -> Vec<Cell> {
+/// The long table.
+pub(super) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for kind in CATALOG {
         for method in &kind.description().methods {

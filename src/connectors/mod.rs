@@ -14,6 +14,8 @@ mod conformance;
 pub mod description;
 pub mod docker;
 pub mod erased;
+#[cfg(test)]
+mod every_mint;
 pub mod gcp;
 mod hostile;
 pub mod kubernetes;
@@ -38,7 +40,7 @@ pub use description::{
     TypeDescription,
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
-pub use hostile::fuzz_answer;
+pub use hostile::{fuzz_answer, fuzz_cloud_answer};
 pub use secret_end::SecretEnd;
 pub use typed::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,

@@ -1,4 +1,4 @@
-"""Unmodified Azure clients, and a bare registry client, one command a run; prints JSON.
+"""Unmodified Azure clients, and a bare HTTP client, one command a run; prints JSON.
 
     azure_client.py CA seed ENTRA TENANT CLIENT BLOBS        secret on stdin; makes containers, each with a blob
     azure_client.py CA assertion ENTRA TENANT CLIENT PEM     a token by certificate, as MSAL asks
@@ -9,9 +9,12 @@
     azure_client.py CA sas ACTION                            a signed URL on stdin; list, read, write, account
     azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
     azure_client.py CA blobs BLOBS                           a bearer token on stdin; lists containers
+    azure_client.py CA images ENTRA TENANT CLIENT REGISTRY AUDIENCE ACTION REPOSITORY
+                                                             a secret on stdin; push or pull, by the registry's own client
     azure_client.py CA http METHOD URL                       a bearer token on stdin; the status
 """
 
+import io
 import json
 import os
 import re
@@ -21,6 +24,7 @@ import time
 import urllib.error
 import urllib.request
 
+from azure.containerregistry import ContainerRegistryClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.identity import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
@@ -112,6 +116,22 @@ def blobs(ca, url):
     return sorted(container.name for container in service.list_containers())
 
 
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = b'{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}'
+
+
+def images(ca, authority, tenant, client, registry, audience, action, repository):
+    credential = ClientSecretCredential(tenant, client, sys.stdin.read(), **entra(ca, authority))
+    with ContainerRegistryClient(registry, credential, audience=audience, connection_verify=ca) as registry:
+        if action == "pull":
+            return registry.get_manifest(repository, "vendor").manifest["config"]["digest"]
+        digest, size = registry.upload_blob(repository, io.BytesIO(CONFIG))
+        config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": size}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+        registry.set_manifest(repository, manifest, tag="vendor")
+        return digest
+
+
 def http(ca, method, url):
     request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {sys.stdin.read()}"})
     try:
@@ -123,7 +143,7 @@ def http(ca, method, url):
 
 COMMANDS = {
     "seed": seed, "assertion": assertion, "wrong": wrong, "federated": federated, "door": door, "sas": sas,
-    "sas-env": sas_env, "blobs": blobs, "http": http,
+    "sas-env": sas_env, "blobs": blobs, "images": images, "http": http,
 }
 
 

@@ -3,7 +3,8 @@
 //   node azure_cloud.mjs NPM_FOLDER PORT CERTIFICATE KEY FACTS
 //
 // FACTS is JSON: tenant, client, object, secret, certificate (PEM of the application), subscription, and registry
-// {host, service, key, certificate, rights}. Entra is oidc-provider, which checks secrets and makes the tokens; what it
+// {host, key, certificate, rights, url, ca}. The registry at `url` is behind /v2/ here too, because the vendor's client
+// looks for its token service under the address of the registry. Entra is oidc-provider, which checks secrets and makes the tokens; what it
 // does not know is checked before it: the assertion of a certificate must be RS256 by the registered certificate and
 // name it by its thumbprint, be for the token endpoint, by and about the application, live for ten minutes at most,
 // and be used once. An assertion of somebody else's issuer needs a federated credential, set by POST /fake/federated
@@ -203,30 +204,61 @@ async function registryToken(claims, seconds) {
   return jwt.setIssuedAt().setNotBefore('0s').setExpirationTime(`${seconds}s`).sign(registryKey);
 }
 
+async function principalOf(refreshToken) {
+  try {
+    const checked = { algorithms: ['RS256'], audience: registry.host, issuer: 'Azure Container Registry' };
+    const key = await jose.importX509(registry.certificate, 'RS256');
+    const { payload } = await jose.jwtVerify(refreshToken, key, checked);
+    return payload.use === 'refresh' ? payload.sub : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 // The registry grants what the principal may do, and no error when that is less than asked.
+function granted(scope) {
+  const [kind, name, actions] = scope.split(':');
+  const rights = (kind === 'repository' && registry.rights[name]) || [];
+  return { type: kind, name, actions: (actions ?? '').split(',').filter((action) => rights.includes(action)) };
+}
+
 async function registryAnswer(pathname, form) {
   if (form.service !== registry.host) return undefined;
-  if (pathname === '/oauth2/exchange' && form.grant_type === 'access_token' && form.tenant === tenant) {
+  // The tenant may be left out, as the vendor's client does; another one is refused.
+  const home = form.tenant === undefined || form.tenant === tenant;
+  if (pathname === '/oauth2/exchange' && form.grant_type === 'access_token' && home) {
     const known = await tokenFor(form.access_token, [REGISTRIES, MANAGEMENT]);
     return known && { refresh_token: await registryToken({ use: 'refresh' }, 3 * 3600) };
   }
   if (pathname !== '/oauth2/token' || form.grant_type !== 'refresh_token') return undefined;
-  try {
-    const checked = { algorithms: ['RS256'], audience: registry.host, issuer: 'Azure Container Registry' };
-    const key = await jose.importX509(registry.certificate, 'RS256');
-    const { payload } = await jose.jwtVerify(form.refresh_token, key, checked);
-    if (payload.use !== 'refresh') return undefined;
-  } catch {
-    return undefined;
-  }
-  const [kind, name, actions] = form.scope.split(':');
-  const rights = registry.rights[name] ?? [];
-  const granted = actions.split(',').filter((action) => rights.includes(action));
-  return { access_token: await registryToken({ access: [{ type: kind, name, actions: granted }] }, 4500) };
+  if ((await principalOf(form.refresh_token)) === undefined) return undefined;
+  return { access_token: await registryToken({ access: [granted(form.scope)] }, 4500) };
+}
+
+// What a docker login does: the refresh token as the password of the user with no name.
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+async function loginAnswer(request, url) {
+  const pair = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64').toString();
+  const [user, ...password] = pair.split(':');
+  if (user !== NOBODY || url.searchParams.get('service') !== registry.host) return undefined;
+  if ((await principalOf(password.join(':'))) === undefined) return undefined;
+  return { access_token: await registryToken({ access: url.searchParams.getAll('scope').map(granted) }, 4500) };
+}
+
+// The registry itself, unchanged: it asks for tokens and checks them.
+function forward(request, response) {
+  const { method, headers } = request;
+  const onward = https.request(new URL(request.url, registry.url), { method, headers, ca: registry.ca }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on('error', () => response.writeHead(502).end());
+  request.pipe(onward);
 }
 
 async function answer(request, response) {
   const url = new URL(request.url, home);
+  if (url.pathname.startsWith('/v2/')) return forward(request, response);
   let text = '';
   for await (const chunk of request) text += chunk;
   const form = Object.fromEntries(new URLSearchParams(text));
@@ -248,8 +280,9 @@ async function answer(request, response) {
     const body = managed(request.method, url);
     return body ? send(response, 200, body) : send(response, 403, { error: { code: 'AuthorizationFailed' } });
   }
-  if (url.pathname.startsWith('/oauth2/') && request.method === 'POST') {
-    const body = await registryAnswer(url.pathname, form);
+  if (url.pathname.startsWith('/oauth2/')) {
+    const login = request.method === 'GET' && url.pathname === '/oauth2/token';
+    const body = login ? await loginAnswer(request, url) : await registryAnswer(url.pathname, form);
     return body ? send(response, 200, body) : send(response, 401, { errors: [{ code: 'UNAUTHORIZED' }] });
   }
   return send(response, 404, {});

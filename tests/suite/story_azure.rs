@@ -143,6 +143,43 @@ fn a_real_registry_takes_the_token_for_its_repository_alone() {
     assert_eq!(login["basic_login"]["endpoint"], json!(format!("https://{REGISTRY}")));
 }
 
+/// The login that `docker login` would be given, used by a client that asks for tokens with it.
+#[test]
+fn a_login_of_the_whole_registry_is_used_by_a_stock_client_and_reaches_what_the_principal_may() {
+    let cloud = Cloud::shared();
+    let vault = cloud.vault();
+    admin(&cloud, &vault);
+    let mint = |arguments: &[&str]| {
+        let docker = ["mint", "--connector", "prod-azure", "--resource-type", "docker-registry"];
+        vault.cli("bob", &[&docker, arguments].concat()).ok()
+    };
+    let config = mint(&["--resource", REGISTRY, "--access", "admin", "--format", "docker-config"]).json();
+    // The name is Azure's; where it leads to, is here.
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, auth: &Value| {
+        let path = folder.path().join(name);
+        fs::write(&path, json!({ "auths": { cloud.registry_host(): auth } }).to_string()).unwrap();
+        path.display().to_string()
+    };
+    let good = file("good.json", &config["auths"][REGISTRY]);
+    cloud.push("base/login", &["--dest-authfile", &good]).ok();
+    let refused = |outcome: &Outcome| {
+        let denied = ["unauthorized", "authentication required", "denied"];
+        let said = outcome.stderr.to_lowercase();
+        assert!(outcome.code != 0 && denied.iter().any(|word| said.contains(word)), "{outcome}");
+    };
+    refused(&cloud.push("base/public", &["--dest-authfile", &good]));
+    refused(&cloud.push("base/login", &["--dest-authfile", &file("none.json", &json!({}))]));
+    let stranger = ["--dest-creds", "00000000-0000-0000-0000-000000000000:no-token-of-this-registry"];
+    refused(&cloud.push("base/login", &stranger));
+    // The token of one repository, by the same client.
+    let id = format!("{REGISTRY}/base/login");
+    let said = mint(&["--resource", &id, "--access", "write", "-o", "json"]).json();
+    let token = said["bearer_token"]["token"].as_str().unwrap();
+    cloud.push("base/login", &["--dest-registry-token", token]).ok();
+    refused(&cloud.push("base/vendor", &["--dest-registry-token", token]));
+}
+
 #[test]
 fn verification_and_listing_name_what_is_reached_and_a_cluster_has_its_address() {
     let cloud = Cloud::shared();
@@ -200,4 +237,32 @@ fn stock_clients_find_entra_and_azurite_strict() {
     let (head, tail) = token.rsplit_once('.').unwrap();
     let flipped = format!("{head}.{}{}", if tail.starts_with('A') { 'B' } else { 'A' }, &tail[1..]);
     assert_eq!(cloud.client(&["http", "GET", &management], &flipped)["ok"], 401);
+}
+
+/// The same of the registry's token service: the vendor's client finds it by the registry's challenge, exchanges the token
+/// of azure-identity there, and moves real images.
+#[test]
+fn the_vendors_registry_client_finds_the_token_service_strict() {
+    let cloud = Cloud::shared();
+    let images = |secret: &str, audience: &str, action: &str, repository: &str| {
+        let home = cloud.cloud();
+        cloud.client(&["images", home, TENANT, CLIENT, home, audience, action, repository], secret)
+    };
+    let registries = "https://containerregistry.azure.net";
+    let pushed = images(SECRET, registries, "push", "base/vendor")["ok"].clone();
+    assert!(pushed.as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{pushed}");
+    for audience in [registries, "https://management.azure.com"] {
+        assert_eq!(images(SECRET, audience, "pull", "base/vendor")["ok"], pushed, "{audience}");
+    }
+    for (secret, audience, action, repository) in [
+        (SECRET, registries, "push", "base/public"),
+        (SECRET, registries, "pull", "base/secret"),
+        (SECRET, "https://vault.azure.net", "pull", "base/vendor"),
+        ("8Q~not-the-secret", registries, "pull", "base/vendor"),
+    ] {
+        let refused = images(secret, audience, action, repository);
+        assert_eq!(refused["error"], "ClientAuthenticationError", "{audience} {action} {repository}: {refused}");
+    }
+    // Who may pull is told that there is nothing.
+    assert_eq!(images(SECRET, registries, "pull", "base/public")["error"], "ResourceNotFoundError");
 }

@@ -1,5 +1,5 @@
-//! Registries through the real daemon and command line, against Debian's own registry and stock skopeo: a token of one
-//! repository does what it was minted for and nothing beside it, and the password goes where it was agreed to.
+//! Registries through the real daemon and command line, against Debian's own registry, stock skopeo and docker: a token
+//! of one repository does what it was minted for and nothing beside it, and the password goes where it was agreed to.
 
 use std::fs;
 
@@ -106,6 +106,34 @@ fn a_token_of_one_repository_does_what_it_was_minted_for_and_no_more() {
     register(&vault, &registry, "identity", &identity, &["--set", &token_url]).ok();
     let token = token_of(&mint(&vault, &registry, "identity", "team/other", "read"));
     registry.pull("team/other", &token).ok();
+}
+
+/// Docker's own command line takes the token out of the configuration and asks no token service.
+#[test]
+fn dockers_own_command_line_uses_the_configuration_as_it_is_handed_out() {
+    let registry = Registry::with_tokens();
+    let vault = vault(&registry);
+    let token_url = format!("token_url={}", registry.token_url.as_deref().unwrap());
+    register(&vault, &registry, "images", &login(ROBOT), &["--set", &token_url]).ok();
+    let config = |repository: &str| {
+        registry.push(repository, &token_of(&mint(&vault, &registry, "images", repository, "write"))).ok();
+        let resource = format!("{}/{repository}", registry.host);
+        let arguments = ["mint", "--connector", "images", "--resource", &resource, "--format", "docker-config"];
+        vault.cli("bob", &arguments).ok().stdout
+    };
+    let (model, other) = (config("team/model"), config("team/other"));
+    let asked = registry.asked();
+    for (config, own, neighbour) in [(&model, "team/model", "team/other"), (&other, "team/other", "team/model")] {
+        let seen = registry.inspect_by(own, config).json();
+        assert_eq!(seen["layers"].as_array().map(Vec::len), Some(1), "{seen}");
+        refused(&registry.inspect_by(neighbour, config));
+    }
+    assert_eq!(registry.asked(), asked, "a login went to the token service");
+    registry.inspect_by("team/model", "{}").fails(1, "");
+    let mut ended: Value = serde_json::from_str(&model).unwrap();
+    ended["auths"][&registry.host]["registrytoken"] = registry.expired("repository:team/model:pull").into();
+    // Of an image that it could see a moment ago.
+    registry.inspect_by("team/model", &ended.to_string()).fails(1, "no such manifest");
 }
 
 fn swapped(letter: char) -> char {

@@ -75,10 +75,9 @@ async fn update(house: &House, change: impl FnOnce(&mut Update)) -> Result<Conne
 }
 
 fn field<T>(answer: Result<T, BrokerError>) -> String {
-    match answer.err().unwrap() {
-        BrokerError::Invalid(errors) => errors.0[0].field.clone(),
-        other => panic!("{}", other.code()),
-    }
+    let refused = answer.err().unwrap();
+    let BrokerError::Invalid(errors) = refused else { panic!("{}", refused.code()) };
+    errors.0[0].field.clone()
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ fn other(service: &str, parts: &http::request::Parts) -> (u16, String) {
         ("ecr", "/", "DescribeRepositories") => {
             (400, "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}".to_owned())
         }
-        ("eks", "/clusters/train", _) => (
+        ("eks", "/clusters/train" | "/clusters/serve", _) => (
             200,
             "{\"cluster\":{\"endpoint\":\"https://x.eks\",\"certificateAuthority\":{\"data\":\"bm8=\"}}}".to_owned(),
         ),

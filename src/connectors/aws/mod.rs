@@ -28,13 +28,17 @@ mod errors;
 mod fake;
 mod glob;
 mod grants;
+mod hostile;
 mod ids;
+mod judge;
 mod place;
 mod policy;
 pub mod profile;
 mod scope;
 mod settings;
 mod settings_check;
+#[cfg(test)]
+pub(super) mod stage;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -47,6 +51,7 @@ mod upstream_signed;
 mod upstream_sts;
 mod upstream_verify;
 
+pub use hostile::{fuzz_answer, fuzz_policy};
 pub use scope::Scope;
 pub use settings::Settings;
 

@@ -60,10 +60,15 @@ struct AuthorizationData {
 pub async fn login(upstream: &Upstream, place: &Place<'_>, credentials: &Credentials) -> Result<Login, UpstreamError> {
     let plain = json_call(place, "GetAuthorizationToken", &json!({}));
     let answer = send(upstream, place, Service::Ecr, credentials, &plain, LOGGING_IN).await?;
-    let parsed: Authorization = serde_json::from_slice(answer.body()).map_err(|_| NO_LOGIN)?;
+    read_login(answer.body(), upstream.clock.now())
+}
+
+/// The login of an answer.
+pub fn read_login(body: &[u8], now: Timestamp) -> Result<Login, UpstreamError> {
+    let parsed: Authorization = serde_json::from_slice(body).map_err(|_| NO_LOGIN)?;
     let data = parsed.authorization_data.into_iter().next().ok_or(NO_LOGIN)?;
     let expires_at = seconds(data.expires_at).ok_or(NO_LOGIN)?;
-    believable(upstream.clock.now(), expires_at, LOGIN_LIFE)?;
+    believable(now, expires_at, LOGIN_LIFE)?;
     let encoded = Zeroizing::new(data.authorization_token);
     let text = Zeroizing::new(STANDARD.decode(encoded.as_bytes()).map_err(|_| NO_LOGIN)?);
     let text = std::str::from_utf8(&text).map_err(|_| NO_LOGIN)?;

@@ -88,7 +88,12 @@ pub async fn address(
 ) -> Result<Address, UpstreamError> {
     let plain = get(format!("{}/clusters/{cluster}", place.endpoint(Service::Eks)));
     let answer = send(upstream, place, Service::Eks, credentials, &plain, DESCRIBING).await?;
-    let Described { cluster } = serde_json::from_slice(answer.body()).map_err(|_| NO_CLUSTER)?;
+    located(answer.body())
+}
+
+/// The address in an answer about a cluster.
+pub fn located(body: &[u8]) -> Result<Address, UpstreamError> {
+    let Described { cluster } = serde_json::from_slice(body).map_err(|_| NO_CLUSTER)?;
     let fits = cluster.endpoint.starts_with("https://")
         && cluster.endpoint.len() <= TEXT_LENGTH_MAX
         && cluster.endpoint.bytes().all(|b| b.is_ascii_graphic());

@@ -14,6 +14,8 @@ use super::upstream_signed::{Plain, QUERY, send};
 
 /// XML events of one answer: those of 10,000 buckets, the most of a page.
 const EVENTS_MAX: usize = 200_000;
+/// What a list of buckets is in.
+pub const LIST: &str = "ListAllMyBucketsResult";
 /// XML events before the first element.
 const PROLOG_EVENTS_MAX: usize = 8;
 
@@ -49,7 +51,7 @@ pub async fn look(
 }
 
 /// The name of the element that everything else is in.
-fn root(body: &[u8]) -> Option<String> {
+pub fn root(body: &[u8]) -> Option<String> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     for _ in 0..PROLOG_EVENTS_MAX {
         match reader.read_event().ok()? {
@@ -91,30 +93,32 @@ pub async fn buckets(
 }
 
 /// The names and the continuation token of a `ListAllMyBucketsResult`.
-fn names(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
+pub fn names(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
     let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     let (mut path, mut names, mut next) = (Vec::<String>::new(), Vec::new(), None);
+    let mut rooted = false;
     for _ in 0..EVENTS_MAX {
         match reader.read_event().ok()? {
-            Event::Start(tag) => path.push(tag.local_name().as_ref().to_owned()),
+            // A page without a word in it is no empty list.
+            Event::Start(tag) | Event::Empty(tag) if path.is_empty() && tag.local_name().as_ref() != LIST => {
+                return None;
+            }
+            Event::Start(tag) => {
+                rooted = true;
+                path.push(tag.local_name().as_ref().to_owned());
+            }
             Event::End(_) => drop(path.pop()),
             Event::Text(text) => {
                 let steps: Vec<&str> = path.iter().map(String::as_str).collect();
                 match steps.as_slice() {
-                    ["ListAllMyBucketsResult", "Buckets", "Bucket", "Name"] => {
-                        names.push(text.to_string());
-                    }
-                    ["ListAllMyBucketsResult", "ContinuationToken"] => next = Some(text.to_string()),
-                    [first, ..] if *first != "ListAllMyBucketsResult" => return None,
+                    [LIST, "Buckets", "Bucket", "Name"] => names.push(text.to_string()),
+                    [LIST, "ContinuationToken"] => next = Some(text.to_string()),
                     _ => {}
                 }
             }
-            Event::Empty(tag) if path.is_empty() && tag.local_name().as_ref() != "ListAllMyBucketsResult" => {
-                return None;
-            }
-            Event::Eof => return path.is_empty().then_some((names, next)),
-            Event::Empty(_)
-            | Event::CData(_)
+            Event::Eof => return (rooted && path.is_empty()).then_some((names, next)),
+            Event::Empty(_) => rooted = true,
+            Event::CData(_)
             | Event::Comment(_)
             | Event::Decl(_)
             | Event::PI(_)
@@ -147,7 +151,14 @@ mod tests {
         assert_eq!(names(list), Some((vec!["a-b".to_owned(), "c.d".to_owned()], Some("t".to_owned()))));
         let none = b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
         assert_eq!(names(none), Some((Vec::new(), None)));
-        for bad in [b"<html><body>hello</body></html>".as_slice(), b"<ListAllMyBucketsResult><Buckets>", b"<html/>"] {
+        for bad in [
+            b"<html><body>hello</body></html>".as_slice(),
+            b"<html><body></body></html>",
+            b"<ListAllMyBucketsResult><Buckets>",
+            b"<html/>",
+            b"",
+            b"text",
+        ] {
             assert_eq!(names(bad), None);
         }
     }

@@ -61,6 +61,8 @@ pub struct Manner {
     pub expires_in: Option<Value>,
     /// What a registry's token says that it is good for.
     pub access: Option<Value>,
+    /// The principal may delete in the registry too.
+    pub may_delete: bool,
     /// Its storage accounts, in place of the one; nobody may look into those
     /// whose names begin with `closed`.
     pub accounts: Vec<String>,

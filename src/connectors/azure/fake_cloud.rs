@@ -10,7 +10,8 @@ use super::place::{KUBERNETES, REGISTRY, STORAGE};
 pub const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
 /// The registry's login server.
 pub const REGISTRY_HOST: &str = "mlteam.azurecr.io";
-/// Its repository, which the principal may pull and push and not delete.
+/// Its repository, which the principal may pull and push, and delete where it
+/// was given that.
 pub const REPOSITORY: &str = "base/model";
 /// Storage accounts in one page of their list.
 pub const ACCOUNTS_A_PAGE: usize = 12;
@@ -47,6 +48,8 @@ fn storage_error(code: &str) -> String {
 fn manager(asked: &Asked, state: &State) -> (u16, String) {
     let own = format!("/subscriptions/{SUBSCRIPTION}");
     let cluster = format!("{own}/resourceGroups/ml/providers/Microsoft.ContainerService/managedClusters/train");
+    let other = cluster.replace("/train", "/serve");
+    let there = |id: &str| id == cluster || id == other;
     let accounts = format!("{own}/providers/Microsoft.Storage/storageAccounts");
     let clusters = format!("{own}/providers/Microsoft.ContainerService/managedClusters");
     let registries = format!("{own}/providers/Microsoft.ContainerRegistry/registries");
@@ -71,10 +74,10 @@ fn manager(asked: &Asked, state: &State) -> (u16, String) {
         Some(("GET", path)) if path == registries => {
             json!({"value": [{"id": "x", "properties": {"loginServer": REGISTRY_HOST}}]})
         }
-        Some(("GET", path)) if path == cluster => {
+        Some(("GET", path)) if there(path) => {
             json!({"properties": {"fqdn": host, "aadProfile": {"managed": true}}})
         }
-        Some(("POST", path)) if path == format!("{cluster}/listClusterUserCredential") => {
+        Some(("POST", path)) if path.strip_suffix("/listClusterUserCredential").is_some_and(there) => {
             json!({"kubeconfigs": [{"name": "clusterUser", "value": kubeconfig(host)}]})
         }
         _ => return (403, manager_error("AuthorizationFailed")),
@@ -177,8 +180,8 @@ fn registry(asked: &Asked, state: &State, path: &str) -> (u16, String) {
             let (Some(_), ["repository", name, actions]) = (refresh, scope.as_slice()) else {
                 return (401, "{}".to_owned());
             };
-            let granted: Vec<&str> =
-                actions.split(',').filter(|action| *name == REPOSITORY && *action != "delete").collect();
+            let may = |action: &&str| *name == REPOSITORY && (*action != "delete" || state.manner.may_delete);
+            let granted: Vec<&str> = actions.split(',').filter(may).collect();
             let own = json!([{"type": "repository", "name": name, "actions": granted}]);
             let access = state.manner.access.clone().unwrap_or(own);
             let claims = json!({"aud": REGISTRY_HOST, "exp": now + 4500, "use": "access", "access": access});

@@ -28,12 +28,15 @@ mod fake;
 mod fake_cloud;
 #[cfg(test)]
 mod fake_keys;
+mod hostile;
 mod ids;
 mod place;
 mod sas;
 mod scope;
 mod settings;
 mod settings_check;
+#[cfg(test)]
+pub(super) mod stage;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -46,6 +49,7 @@ mod upstream_list;
 mod upstream_secret;
 mod upstream_verify;
 
+pub use hostile::fuzz_answer;
 pub use scope::Scope;
 pub use settings::Settings;
 

@@ -10,7 +10,7 @@ use url::form_urlencoded::Serializer;
 use crate::connectors::answer::{json, unanswered};
 use crate::connectors::{Doing, Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp};
-use crate::outbound::Call;
+use crate::outbound::{Call, Response};
 
 use super::claims::Claims;
 use super::place::Place;
@@ -84,7 +84,7 @@ impl Registry<'_> {
             ("access_token", token.text.reveal()),
         ];
         let body: Refresh = self.ask("/oauth2/exchange", &form, EXCHANGING).await?;
-        self.believed(body.refresh_token.0).map(|(token, _)| token)
+        believed(body.refresh_token.0, self.upstream.clock.now()).map(|(token, _)| token)
     }
 
     /// A token for these actions on one repository.
@@ -101,19 +101,7 @@ impl Registry<'_> {
             ("scope", &scope),
             ("refresh_token", refresh.text.reveal()),
         ];
-        let body: Access = self.ask("/oauth2/token", &form, SCOPING).await?;
-        let (token, claims) = self.believed(body.access_token.0)?;
-        let grants = claims.access.ok_or(UpstreamError::BadAnswer { what: "a token that does not say its scope" })?;
-        let own = |grant: &super::claims::Grant| grant.kind == "repository" && grant.name == repository;
-        let known = |action: &String| actions.contains(&action.as_str());
-        if !grants.iter().all(|grant| own(grant) && grant.actions.iter().all(known)) {
-            return Err(UpstreamError::BadAnswer { what: "a token for more than was asked for" });
-        }
-        let granted = |action: &&str| grants.iter().any(|grant| grant.actions.iter().any(|one| one == action));
-        if !actions.iter().all(granted) {
-            return Err(missing(actions.iter().copied().filter(|action| !granted(action))));
-        }
-        Ok(token)
+        granted(&self.answer("/oauth2/token", &form, SCOPING).await?, self.upstream.clock.now(), repository, actions)
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(
@@ -122,30 +110,56 @@ impl Registry<'_> {
         form: &[(&str, &str)],
         doing: Doing,
     ) -> Result<T, UpstreamError> {
+        json(&self.answer(path, form, doing).await?)
+    }
+
+    async fn answer(&self, path: &str, form: &[(&str, &str)], doing: Doing) -> Result<Response, UpstreamError> {
         let body = Serializer::new(String::new()).extend_pairs(form).finish().into_bytes();
         let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
         let url = format!("{}{path}", self.place.registry(self.host));
         let call = Call { method: "POST", url, headers, body };
         let answer = self.upstream.outbound.call(call).await.map_err(unanswered)?;
         match answer.status {
-            200 => json(&answer),
+            200 => Ok(answer),
             // The token is Entra's and fresh: what is missing is a right in the registry.
             401 => Err(doing.denied("UNAUTHORIZED".to_owned())),
             status => Err(doing.refused(status, None, answer.retry_after)),
         }
     }
+}
 
-    fn believed(&self, text: SecretText) -> Result<(RegistryToken, Claims), UpstreamError> {
-        let bad = |what| UpstreamError::BadAnswer { what };
-        let now = self.upstream.clock.now();
-        let fits = text.len() <= TOKEN_LENGTH_MAX && text.reveal().bytes().all(|b| b.is_ascii_graphic());
-        let claims = Claims::read(text.reveal()).filter(|_| fits).ok_or(bad("a token that is none"))?;
-        let expires_at = claims
-            .expires_at()
-            .filter(|end| *end > now && *end <= now.plus(LIFE_MAX))
-            .ok_or(bad("an impossible expiry"))?;
-        Ok((RegistryToken { text, expires_at }, claims))
+/// The token of an answer, when it is for these actions on this repository and
+/// for no more.
+pub fn granted(
+    answer: &Response,
+    now: Timestamp,
+    repository: &str,
+    actions: &[&str],
+) -> Result<RegistryToken, UpstreamError> {
+    let body: Access = json(answer)?;
+    let (token, claims) = believed(body.access_token.0, now)?;
+    let grants = claims.access.ok_or(UpstreamError::BadAnswer { what: "a token that does not say its scope" })?;
+    let own = |grant: &super::claims::Grant| grant.kind == "repository" && grant.name == repository;
+    let known = |action: &String| actions.contains(&action.as_str());
+    if !grants.iter().all(|grant| own(grant) && grant.actions.iter().all(known)) {
+        return Err(UpstreamError::BadAnswer { what: "a token for more than was asked for" });
     }
+    let granted = |action: &&str| grants.iter().any(|grant| grant.actions.iter().any(|one| one == action));
+    if !actions.iter().all(granted) {
+        return Err(missing(actions.iter().copied().filter(|action| !granted(action))));
+    }
+    Ok(token)
+}
+
+fn believed(text: SecretText, now: Timestamp) -> Result<(RegistryToken, Claims), UpstreamError> {
+    let bad = |what| UpstreamError::BadAnswer { what };
+    let fits = text.len() <= TOKEN_LENGTH_MAX && text.reveal().bytes().all(|b| b.is_ascii_graphic());
+    let claims = Claims::read(text.reveal()).filter(|_| fits).ok_or(bad("a token that is none"))?;
+    let expires_at = claims
+        .expires_at()
+        .filter(|end| *end > now && *end <= now.plus(LIFE_MAX))
+        .ok_or(bad("an impossible expiry"))?;
+    Ok((RegistryToken { text, expires_at }, claims))
 }
 
 /// By the names of the roles' permissions.

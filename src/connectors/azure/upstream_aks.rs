@@ -121,7 +121,8 @@ pub async fn address(manager: &Manager<'_>, path: &str) -> Result<Address, Upstr
 
 const NO_ADDRESS: UpstreamError = UpstreamError::BadAnswer { what: "not a cluster's address" };
 
-fn read(encoded: &str, hosts: &[String]) -> Option<Address> {
+/// The address in a kubeconfig as it comes, of a cluster at one of these hosts.
+pub fn read(encoded: &str, hosts: &[String]) -> Option<Address> {
     let text = Zeroizing::new(STANDARD.decode(encoded).ok()?);
     let config: Config = serde_yaml_ng::from_slice(&text).ok()?;
     let [NamedCluster { cluster }] = config.clusters.as_slice() else {

@@ -78,15 +78,7 @@ impl Manager<'_> {
             Some(_) => return Err(UpstreamError::StoredSettings),
             None => &own,
         };
-        let answer = self.send("GET", asked, doing).await?;
-        let read: Page = json(&answer)?;
-        let next = match read.next_link.filter(|link| !link.is_empty()) {
-            Some(link) => {
-                Some(self.next(&link, path).ok_or(UpstreamError::BadAnswer { what: "a link that leads away" })?)
-            }
-            None => None,
-        };
-        Ok((read.value, next))
+        read_page(&self.send("GET", asked, doing).await?, &self.place.management(), path)
     }
 
     /// One resource.
@@ -113,15 +105,26 @@ impl Manager<'_> {
         let code = json::<Refusal>(&answer).ok().and_then(|refusal| refusal.error.code);
         Err(doing.refused(answer.status, code.as_deref(), answer.retry_after))
     }
+}
 
-    /// The path and query of a link on the same host and of the same list.
-    fn next(&self, link: &str, path: &str) -> Option<String> {
-        // The resource manager names its port at times, and is one host.
-        let home = self.place.management();
-        let rest = link.strip_prefix(&home)?;
-        let rest = rest.strip_prefix(":443").unwrap_or(rest);
-        follows(rest, path).then(|| rest.to_owned())
-    }
+/// A page of the list at `path` of the manager at `home`, and the path and
+/// query of the next.
+pub fn read_page(answer: &Response, home: &str, path: &str) -> Result<(Vec<Item>, Option<String>), UpstreamError> {
+    let read: Page = json(answer)?;
+    let away = UpstreamError::BadAnswer { what: "a link that leads away" };
+    let next = match read.next_link.filter(|link| !link.is_empty()) {
+        Some(link) => Some(next(&link, home, path).ok_or(away)?),
+        None => None,
+    };
+    Ok((read.value, next))
+}
+
+/// The path and query of a link on the same host and of the same list. The
+/// resource manager names its port at times, and is one host.
+fn next(link: &str, home: &str, path: &str) -> Option<String> {
+    let rest = link.strip_prefix(home)?;
+    let rest = rest.strip_prefix(":443").unwrap_or(rest);
+    follows(rest, path).then(|| rest.to_owned())
 }
 
 /// Whether this is a page of that list.

@@ -57,7 +57,12 @@ pub async fn delegation_key(
     );
     let url = format!("{}/?restype=service&comp=userdelegationkey", place.blobs(account));
     let answer = send(upstream, "POST", url, token, body, DELEGATING).await?;
-    let fields = texts(answer.body(), "UserDelegationKey").ok_or(NO_KEY)?;
+    delegated(answer.body(), now, expires_at)
+}
+
+/// The key of an answer, which was asked for until `expires_at`.
+pub fn delegated(body: &[u8], now: Timestamp, expires_at: Timestamp) -> Result<DelegationKey, UpstreamError> {
+    let fields = texts(body, "UserDelegationKey").ok_or(NO_KEY)?;
     let key = key(fields).ok_or(NO_KEY)?;
     let late = key.expires_at.seconds() > expires_at.seconds() + END_SLACK;
     if late || key.expires_at <= now {
@@ -108,9 +113,13 @@ pub async fn containers(
         url.push_str("&marker=");
         url.extend(utf8_percent_encode(page, NON_ALPHANUMERIC));
     }
-    let answer = send(upstream, "GET", url, token, String::new(), LISTING).await?;
+    listed(send(upstream, "GET", url, token, String::new(), LISTING).await?.body())
+}
+
+/// The names and the marker of the next page.
+pub fn listed(body: &[u8]) -> Result<(Vec<String>, Option<String>), UpstreamError> {
     let no_list = UpstreamError::BadAnswer { what: "not a list of containers" };
-    let mut found = texts(answer.body(), "EnumerationResults").ok_or(no_list)?;
+    let mut found = texts(body, "EnumerationResults").ok_or(no_list)?;
     let mut all = |path: &str| found.remove(path).unwrap_or_default();
     let names = all("EnumerationResults/Containers/Container/Name").into_iter().map(|name| name.to_string()).collect();
     let next = all("EnumerationResults/NextMarker").into_iter().next().map(|text| text.to_string());

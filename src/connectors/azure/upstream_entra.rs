@@ -344,7 +344,7 @@ struct Refusal {
 }
 
 /// What Entra's own code means; nothing when it is none of these.
-fn refusal(answer: &Response) -> Option<UpstreamError> {
+pub fn refusal(answer: &Response) -> Option<UpstreamError> {
     if answer.status == 200 {
         return None;
     }

@@ -28,6 +28,8 @@ mod scope;
 mod settings;
 mod settings_check;
 #[cfg(test)]
+pub(super) mod stage;
+#[cfg(test)]
 mod tests;
 mod token;
 mod upstream;

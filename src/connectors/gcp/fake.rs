@@ -27,6 +27,10 @@ pub const KEY_IDS: [&str; 2] = ["00000000000000000000000000000000000000aa", "000
 /// Of the service account.
 pub const EMAIL: &str = "broker@ml-prod-123456.iam.gserviceaccount.com";
 
+/// Each cluster of the project is there, for whoever has a token of the fake.
+const CLUSTERS: &str = "GET /v1/projects/ml-prod-123456/locations/europe-west4-a/clusters/";
+const CLUSTER_CA: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
 /// A request.
 #[derive(Clone)]
 pub struct Asked {
@@ -121,6 +125,9 @@ fn documented(asked: &Asked, flavor: &str) -> (u16, String) {
             json!({"privateKeyData": STANDARD.encode(key_file(EMAIL, 1))})
         }
         _ if line.starts_with("DELETE ") => json!({}),
+        _ if line.starts_with(CLUSTERS) && asked.authorization.starts_with("Bearer ya29.") => {
+            json!({"endpoint": "34.1.2.3", "masterAuth": {"clusterCaCertificate": STANDARD.encode(CLUSTER_CA)}})
+        }
         _ if line.ends_with("/default/token") && flavor == "Google" => token("ya29.machine"),
         _ if line.ends_with("/default/email") && flavor == "Google" => {
             return (200, "daemon@x.iam.gserviceaccount.com\n".to_owned());

@@ -1,14 +1,31 @@
-//! The entry for the fuzz target: hostile files in place of Google's.
+//! The entries for the fuzz targets: hostile files in place of Google's, and
+//! hostile answers.
 //!
 //! What is taken names no program, no path, no other token endpoint and no
-//! other universe, and only addresses and names that fit into calls.
+//! other universe, and only addresses and names that fit into calls. What is
+//! believed of an answer may be handed out, and ends when it can.
 
-use crate::domain::SecretFieldName;
+use std::time::Duration;
+
+use crate::connectors::hostile::tells_little;
+use crate::connectors::{Doing, UpstreamError, token_endpoint};
+use crate::domain::{SecretFieldName, Timestamp, Ttl};
+use crate::outbound::Response;
 use crate::sealing::{Plaintext, SourceCredential};
 
 use super::place::{self, Place};
 use super::settings_check::{EXTERNAL_ACCOUNT_JSON, SERVICE_ACCOUNT_JSON, USER_ACCOUNT_JSON};
+use super::upstream_container::located;
 use super::upstream_secret::{federation, key_id_fits, origin, service_account, user_login};
+use super::upstream_source::Access;
+use super::upstream_tokens::{an_hour_at_most, generated, known};
+use super::{description, errors};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const TTL: Ttl = Ttl::seconds(3600);
+/// What a clock may be off.
+const SKEW_MAX: Duration = Duration::from_secs(60);
+const DOING: Doing = Doing { permissions: &["container.clusters.get"], remedy: "remedy" };
 
 const PLACE: Place<'static> = Place { project: "ml", location: None, endpoint_url: None };
 
@@ -39,6 +56,46 @@ pub fn fuzz_credentials(data: &[u8]) -> bool {
         debug_assert!(!runs_or_reads(data));
     }
     taken > 0
+}
+
+/// Reads `data` as the answer of Google that its first byte names.
+///
+/// For the fuzz target: returns for every input. True when it was believed.
+#[must_use]
+pub fn fuzz_answer(data: &[u8]) -> bool {
+    let Some((kind, body)) = data.split_first() else { return false };
+    let answer = |status| Response::new(status, None, body);
+    let read = match kind {
+        b't' => token_endpoint::answered(&answer(200), NOW).and_then(|token| an_hour_at_most(token, NOW)).map(living),
+        b'i' => generated(&answer(200), NOW, TTL).map(living),
+        b'n' => known(&answer(200), NOW).map(|found| {
+            let latest = NOW.plus(Duration::from_secs(description::LONGEST.into()));
+            debug_assert!(found.expires_at > NOW && found.expires_at <= latest);
+            debug_assert!(found.email.is_none_or(|address| place::email(&address)));
+            debug_assert!(found.client.is_none_or(|client| client.bytes().all(|byte| byte.is_ascii_graphic())));
+        }),
+        b'c' => located(&answer(200)).map(|found| {
+            let host = found.endpoint.strip_prefix("https://").unwrap_or_default();
+            debug_assert!(!host.is_empty() && !host.contains(['/', '?', '#', '@', '\\', ' ']), "{host}");
+            debug_assert!(found.certificate_authority.is_some() || host.ends_with(".gke.goog"), "{host}");
+        }),
+        b'r' => Err(errors::refusal(&answer(403), DOING)),
+        _ => return false,
+    };
+    read.inspect_err(|error| {
+        tells_little(error);
+        if let UpstreamError::Denied { missing, .. } = error {
+            debug_assert!(missing.iter().all(|name| DOING.permissions.contains(&name.as_str())));
+        }
+    })
+    .is_ok()
+}
+
+fn living(access: Access) {
+    let latest = NOW.plus(TTL.as_duration()).plus(SKEW_MAX);
+    debug_assert!(access.expires_at > NOW && access.expires_at <= latest);
+    let token = access.token.reveal();
+    debug_assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
 }
 
 /// Whether a file says, for certain, what another client would run or read.

@@ -32,6 +32,8 @@ mod scope;
 mod settings;
 mod settings_check;
 #[cfg(test)]
+pub(super) mod stage;
+#[cfg(test)]
 mod tests;
 mod upstream;
 mod upstream_container;
@@ -45,7 +47,7 @@ mod upstream_subject;
 mod upstream_tokens;
 mod upstream_verify;
 
-pub use hostile::fuzz_credentials;
+pub use hostile::{fuzz_answer, fuzz_credentials};
 pub use scope::Scope;
 pub use settings::Settings;
 

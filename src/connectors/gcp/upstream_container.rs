@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use crate::connectors::answer::json;
 use crate::connectors::{Doing, Upstream, UpstreamError};
+use crate::outbound::Response;
 
 use super::errors;
 use super::place::{Place, Service};
@@ -68,7 +70,12 @@ pub async fn address(
 ) -> Result<Address, UpstreamError> {
     let path = format!("/v1/projects/{}/locations/{location}/clusters/{cluster}", place.project);
     let call = errors::get(place.url(Service::Container, &path), token);
-    let found: Cluster = errors::ask(upstream, call, DESCRIBING).await?;
+    located(&errors::send(upstream, call, DESCRIBING).await?)
+}
+
+/// The address in an answer about a cluster.
+pub fn located(answer: &Response) -> Result<Address, UpstreamError> {
+    let found: Cluster = json(answer)?;
     if host(&found.endpoint) {
         let data = found.master_auth.map(|auth| auth.cluster_ca_certificate).unwrap_or_default();
         // Its CA is of its own: with none, nobody could tell it from another.

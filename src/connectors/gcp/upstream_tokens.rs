@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::Map;
 
+use crate::connectors::answer::{json, unanswered};
 use crate::connectors::token_endpoint::{self, TokenAnswer, TokenAsk};
 use crate::connectors::{Doing, Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp, Ttl};
+use crate::outbound::{Call, Response};
 
 use super::errors;
 use super::place::{Place, Service, email};
@@ -63,7 +65,7 @@ pub async fn asserted(
     scopes: &[&str],
 ) -> Result<Access, UpstreamError> {
     let now = upstream.clock.now();
-    let claims = json!({
+    let claims = serde_json::json!({
         "iss": key.email,
         "scope": scopes.join(" "),
         "aud": AUDIENCE,
@@ -184,9 +186,15 @@ pub async fn impersonated(
     let now = upstream.clock.now();
     let delegates: Vec<String> =
         target.delegates.iter().map(|delegate| format!("projects/-/serviceAccounts/{delegate}")).collect();
-    let body = json!({ "delegates": delegates, "scope": scopes, "lifetime": format!("{}s", ttl.as_seconds()) });
+    let body =
+        serde_json::json!({ "delegates": delegates, "scope": scopes, "lifetime": format!("{}s", ttl.as_seconds()) });
     let call = errors::post(place.impersonation_url(target.email), source.reveal(), &body);
-    let generated: Generated = errors::ask(upstream, call, IMPERSONATING).await?;
+    generated(&errors::send(upstream, call, IMPERSONATING).await?, now, ttl)
+}
+
+/// The token of an answer of generateAccessToken.
+pub fn generated(answer: &Response, now: Timestamp, ttl: Ttl) -> Result<Access, UpstreamError> {
+    let generated: Generated = json(answer)?;
     let token = SecretText::new(generated.access_token);
     let fits = (1..=TOKEN_LENGTH_MAX).contains(&token.len()) && token.reveal().bytes().all(|b| b.is_ascii_graphic());
     if !fits {
@@ -221,8 +229,8 @@ pub async fn introspected(upstream: &Upstream, place: &Place<'_>, token: &Secret
         url::form_urlencoded::Serializer::new(String::new()).append_pair("access_token", token.reveal()).finish();
     let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
     let url = place.url(Service::OAuth, "/tokeninfo");
-    let call = crate::outbound::Call { method: "POST", url, headers, body: body.into_bytes() };
-    let answer = upstream.outbound.call(call).await.map_err(crate::connectors::answer::unanswered)?;
+    let call = Call { method: "POST", url, headers, body: body.into_bytes() };
+    let answer = upstream.outbound.call(call).await.map_err(unanswered)?;
     if answer.status == 400 {
         // Google's word for a token that has ended or never was.
         return Err(UpstreamError::CredentialRefused { code: "invalid_token".to_owned() });
@@ -230,7 +238,12 @@ pub async fn introspected(upstream: &Upstream, place: &Place<'_>, token: &Secret
     if answer.status != 200 {
         return Err(INTROSPECTING.refused(answer.status, None, answer.retry_after));
     }
-    let info: TokenInfo = crate::connectors::answer::json(&answer)?;
+    known(&answer, now)
+}
+
+/// What an answer about a token says.
+pub fn known(answer: &Response, now: Timestamp) -> Result<Known, UpstreamError> {
+    let info: TokenInfo = json(answer)?;
     let left = info.expires_in.as_ref().and_then(|left| left.as_u64().or_else(|| left.as_str()?.parse().ok()));
     let left = left.filter(|left| (1..=u64::from(super::description::LONGEST)).contains(left)).ok_or(IMPOSSIBLE)?;
     let client = info.azp.filter(|client| client.len() <= 128 && client.bytes().all(|b| b.is_ascii_graphic()));

@@ -21,9 +21,12 @@ use crate::sealing::SourceCredential;
 mod description;
 #[cfg(test)]
 mod fake;
+mod hostile;
 mod ids;
 mod scope;
 mod settings;
+#[cfg(test)]
+pub(super) mod stage;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -31,6 +34,7 @@ mod upstream_secret;
 mod upstream_token;
 mod upstream_verify;
 
+pub use hostile::fuzz_answer;
 pub use scope::Scope;
 pub use settings::Settings;
 

@@ -232,21 +232,28 @@ impl Asked<'_> {
         let Account { namespace, name } = self.account;
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
         let answer = self.api.ask("POST", &path, Some(&self.body())).await?;
-        let answer: Answer = answer::json(&on_tokens(self.account).done(answer)?)?;
-        let claims = claims(&answer.status.token).ok_or(bad("a token that is no service account token"))?;
-        self.check(&answer, &claims)?;
-        let expires_at = self.end(&answer, &claims)?;
+        let wanted = Wanted {
+            account: self.account,
+            audience: self.scope.audience.as_ref(),
+            ttl: self.ttl,
+            bond: self.bond.map(|bond| bond.uid.as_str()),
+            now: self.api.upstream.clock.now(),
+        };
+        let given = wanted.read(&on_tokens(self.account).done(answer)?)?;
+        if self.api.is_own_token(given.token.reveal()) {
+            return Err(bad("the source credential itself"));
+        }
         let cluster = self.api.cluster;
         Ok(Minted {
+            attribution: self.attribution(&given),
             shape: MintedShape::Bearer {
-                token: answer.status.token,
+                token: given.token,
                 endpoint: Some(cluster.address().to_owned()),
                 certificate_authority: cluster.certificate_authority.clone(),
             },
-            expires_at,
+            expires_at: given.expires_at,
             enforced: scope::enforced(cluster, self.scope),
             revocable: if self.bond.is_some() { Revocable::Single } else { Revocable::No },
-            attribution: self.attribution(&claims),
             passthrough: false,
         })
     }
@@ -263,11 +270,56 @@ impl Asked<'_> {
         json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec })
     }
 
+    /// What the API server's audit log shows: the account, and from 1.32 on
+    /// the token's id.
+    fn attribution(&self, given: &Given) -> String {
+        let user = self.account.user();
+        match (&given.id, self.bond) {
+            (Some(id), _) => format!("{user}, credential-id JTI={id}"),
+            (None, Some(bond)) => format!("{user}, Secret {}", bond.name),
+            (None, None) => user,
+        }
+    }
+}
+
+/// What a TokenRequest asked for.
+pub struct Wanted<'a> {
+    /// Of this account.
+    pub account: &'a Account,
+    /// For this audience, or the API server's own.
+    pub audience: Option<&'a String>,
+    /// For so long.
+    pub ttl: Ttl,
+    /// Bound to the Secret with this uid.
+    pub bond: Option<&'a str>,
+    /// At this time.
+    pub now: Timestamp,
+}
+
+/// What came of it. No Debug.
+pub struct Given {
+    /// The token.
+    pub token: SecretText,
+    /// The earlier of the two ends that the API server names.
+    pub expires_at: Timestamp,
+    /// The token's id, where it has a readable one.
+    pub id: Option<String>,
+}
+
+impl Wanted<'_> {
+    /// The token of an answer, when it is what was asked for and no more.
+    pub fn read(&self, answer: &Response) -> Result<Given, UpstreamError> {
+        let answer: Answer = answer::json(answer)?;
+        let claims = claims(&answer.status.token).ok_or(bad("a token that is no service account token"))?;
+        self.check(&answer, &claims)?;
+        let expires_at = self.end(&answer, &claims)?;
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        let id = claims.jti.filter(|id| id.len() <= TOKEN_ID_LENGTH_MAX && id.bytes().all(word));
+        Ok(Given { token: answer.status.token, expires_at, id })
+    }
+
     /// Nothing more than was asked for.
     fn check(&self, answer: &Answer, claims: &Claims) -> Result<(), UpstreamError> {
-        if self.api.is_own_token(answer.status.token.reveal()) {
-            return Err(bad("the source credential itself"));
-        }
         if claims.sub != self.account.user() {
             return Err(bad("a token of another service account than was asked for"));
         }
@@ -275,14 +327,14 @@ impl Asked<'_> {
             Audiences::One(one) => std::slice::from_ref(one),
             Audiences::Many(many) => many.as_slice(),
         };
-        if let Some(wanted) = &self.scope.audience {
+        if let Some(wanted) = self.audience {
             let wanted = std::slice::from_ref(wanted);
             if audiences != wanted || answer.spec.audiences != wanted {
                 return Err(bad("a token for another audience than was asked for"));
             }
         }
         let bound = claims.bound.secret.as_ref().map(|secret| secret.uid.as_str());
-        if bound != self.bond.map(|bond| bond.uid.as_str()) {
+        if bound != self.bond {
             return Err(bad("a token that is not bound as was asked for"));
         }
         Ok(())
@@ -294,28 +346,14 @@ impl Asked<'_> {
         let named: jiff::Timestamp =
             answer.status.expiration_timestamp.parse().map_err(|_| bad("an end that is no time"))?;
         let (named, claimed) = (Timestamp::from_millis(named.as_millisecond()), Timestamp::from_seconds(claims.exp));
-        let now = self.api.upstream.clock.now();
-        let latest = now.plus(self.ttl.as_duration()).plus(CLOCK_SLACK);
+        let latest = self.now.plus(self.ttl.as_duration()).plus(CLOCK_SLACK);
         let life = claims.exp.saturating_sub(claims.iat);
         let longer = life > i64::from(self.ttl.as_seconds()).saturating_add(ROUNDING_SECONDS);
         if longer || named.max(claimed) > latest {
             return Err(bad("a longer life than was asked for"));
         }
         let end = named.min(claimed);
-        if end > now { Ok(end) } else { Err(bad("a token that has ended already; do the clocks agree?")) }
-    }
-
-    /// What the API server's audit log shows: the account, and from 1.32 on
-    /// the token's id.
-    fn attribution(&self, claims: &Claims) -> String {
-        let user = self.account.user();
-        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        let id = claims.jti.as_deref().filter(|id| id.len() <= TOKEN_ID_LENGTH_MAX && id.bytes().all(word));
-        match (id, self.bond) {
-            (Some(id), _) => format!("{user}, credential-id JTI={id}"),
-            (None, Some(bond)) => format!("{user}, Secret {}", bond.name),
-            (None, None) => user,
-        }
+        if end > self.now { Ok(end) } else { Err(bad("a token that has ended already; do the clocks agree?")) }
     }
 }
 

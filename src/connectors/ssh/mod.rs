@@ -31,6 +31,8 @@ mod scope;
 mod settings;
 mod settings_check;
 #[cfg(test)]
+pub(super) mod stage;
+#[cfg(test)]
 mod tests;
 mod upstream;
 mod upstream_key;

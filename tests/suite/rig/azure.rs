@@ -1,5 +1,6 @@
 //! Azure on loopback: Azurite as blob storage, oidc-provider as Entra with a strict door before it, the resource manager
-//! and a registry's token service beside it, and a real registry (docker-registry) that takes the service's tokens.
+//! and a registry's token service beside it, and a real registry (docker-registry) that takes the service's tokens,
+//! with skopeo as its client.
 //!
 //! Azurite checks audience, issuer and dates of tokens, and signatures, dates, permissions and containers of signed
 //! URLs; not the signatures of tokens, and no directories. Started once for a run; a vault of a test reaches it.
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::shared::Owner;
 use super::vault::{Outcome, Setup, Vault, outcome};
-use super::{cache, ports, process, shared};
+use super::{cache, ports, process, registry, shared};
 
 /// The tenant.
 pub const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
@@ -120,6 +121,21 @@ impl Cloud {
     pub fn client_with(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Value {
         client(self.ca(), arguments, variables, input)
     }
+
+    /// skopeo, copying a small image to `repository` of the registry by these arguments, which name a credential.
+    pub fn push(&self, repository: &str, arguments: &[&str]) -> Outcome {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::copy(self.ca(), folder.path().join("ca.crt")).expect("the folder is writable");
+        let to = format!("docker://{}/{repository}:v1", self.registry_host());
+        let (from, certificates) = (registry::image(folder.path()), folder.path().display().to_string());
+        let copy = ["copy", "--dest-cert-dir", &certificates];
+        registry::skopeo(folder.path(), &[&copy[..], arguments, &[&from, &to]].concat())
+    }
+
+    /// `127.0.0.1:PORT` of the registry.
+    pub fn registry_host(&self) -> &str {
+        self.registry().trim_start_matches("https://")
+    }
 }
 
 /// As `--secrets -` takes the application's secret.
@@ -148,7 +164,7 @@ fn start(owner: &Owner, folder: &Path) -> Value {
 
 fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
     let [cloud, blobs, registry] = ports::free();
-    write_files(folder);
+    write_files(folder, registry);
     let at = |name: &str| folder.join(name).display().to_string();
     let npm = cache::folder().join("npm");
     let mut entra = Command::new("node");
@@ -161,7 +177,8 @@ fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
     azurite.args(["--cert", &at("server.pem"), "--key", &at("server.key")]);
     azurite.env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:bm90LXRoZS1rZXktb2YtYW55LWFjY291bnQ="));
     let mut distribution = Command::new("docker-registry");
-    fs::write(folder.join("registry.yml"), registry_config(folder, registry)).expect("the run folder is writable");
+    fs::write(folder.join("registry.yml"), registry_config(folder, registry, cloud))
+        .expect("the run folder is writable");
     distribution.args(["serve", &at("registry.yml")]);
     for (name, command) in [("entra", &entra), ("azurite", &azurite), ("registry", &distribution)] {
         let outputs = folder.join(name);
@@ -181,7 +198,7 @@ fn start_once(owner: &Owner, folder: &Path) -> Option<Value> {
     })
 }
 
-fn write_files(folder: &Path) {
+fn write_files(folder: &Path, registry: u16) {
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("the run folder is writable");
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -201,12 +218,14 @@ fn write_files(folder: &Path) {
     let (registry_key, registry_file, registry_certificate) = rsa(folder, "tokens");
     write("tokens.bundle.pem", &registry_certificate);
     assert!(registry_file.ends_with("tokens.key"));
-    let rights = json!({"base/model": ["pull", "push"], "base/public": ["pull"]});
+    let all = ["pull", "push"];
+    let rights = json!({"base/model": all, "base/vendor": all, "base/login": all, "base/public": ["pull"]});
     let facts = json!({
         "tenant": TENANT, "client": CLIENT, "object": OBJECT, "secret": SECRET, "subscription": SUBSCRIPTION,
         "certificate": application_certificate,
         "registry": {
             "host": REGISTRY, "key": registry_key, "certificate": registry_certificate, "rights": rights,
+            "url": format!("https://127.0.0.1:{registry}"), "ca": authority.pem(),
         },
     });
     write("facts.json", &facts.to_string());
@@ -223,12 +242,13 @@ fn rsa(folder: &Path, name: &str) -> (String, String, String) {
     (read(&key), key.display().to_string(), read(&certificate))
 }
 
-fn registry_config(folder: &Path, port: u16) -> String {
+// Its token service is where it is, not where its name would be; its locations are relative, as the vendor's are.
+fn registry_config(folder: &Path, port: u16, cloud: u16) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
     format!(
         "version: 0.1\nlog: {{ level: warn }}\nstorage: {{ filesystem: {{ rootdirectory: {:?} }} }}\n\
-         http: {{ addr: '127.0.0.1:{port}', tls: {{ certificate: {:?}, key: {:?} }} }}\n\
-         auth: {{ token: {{ realm: 'https://{REGISTRY}/oauth2/token', service: '{REGISTRY}', \
+         http: {{ addr: '127.0.0.1:{port}', relativeurls: true, tls: {{ certificate: {:?}, key: {:?} }} }}\n\
+         auth: {{ token: {{ realm: 'https://127.0.0.1:{cloud}/oauth2/token', service: '{REGISTRY}', \
          issuer: 'Azure Container Registry', rootcertbundle: {:?} }} }}\n",
         at("layers"),
         at("server.pem"),

@@ -19,6 +19,13 @@ pub fn command(name: &str) -> PathBuf {
     path
 }
 
+/// Docker's own command line.
+pub fn docker() -> PathBuf {
+    let path = folder().join("docker/docker");
+    assert!(path.exists(), "{} is missing: run tests/run.sh, which installs it", path.display());
+    path
+}
+
 /// A client program of `tests/clients`.
 pub fn client_program(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);

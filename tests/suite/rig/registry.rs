@@ -1,5 +1,5 @@
 //! Debian's own registry over https on loopback, with a strict token service of ours or with htpasswd, and stock
-//! skopeo as its client.
+//! skopeo and Docker's own command line as its clients.
 //!
 //! The registry checks signature (by x5c under the CA), issuer, audience and end of a token, and which actions on which
 //! repository it allows; it lets tokens live a minute longer than they say.
@@ -105,10 +105,11 @@ impl Registry {
         said.body
     }
 
-    /// Pushes a small image with this token.
+    /// Pushes a small image with this token, in Docker's own format: its older command lines read no other.
     pub fn push(&self, repository: &str, token: &str) -> Outcome {
-        let (from, to) = (self.image(), self.reference(repository));
-        self.skopeo(&["copy", "--dest-cert-dir", &self.certificates(), "--dest-registry-token", token, &from, &to])
+        let (from, to, certificates) = (self.image(), self.reference(repository), self.certificates());
+        let by = ["--dest-cert-dir", &certificates, "--dest-registry-token", token];
+        self.skopeo(&[&["copy", "--format", "v2s2"], &by[..], &[&from, &to]].concat())
     }
 
     /// Pulls it again with this token.
@@ -135,11 +136,23 @@ impl Registry {
         self.folder.path().join(name)
     }
 
-    fn skopeo(&self, arguments: &[&str]) -> Outcome {
-        let mut command = Command::new("skopeo");
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.folder.path());
-        command.env("XDG_RUNTIME_DIR", self.folder.path()).arg("--insecure-policy").args(arguments);
+    /// What Docker's own command line makes of an image, with a configuration as it was handed out. It speaks to the
+    /// registry itself, and looks at no certificate where the registry is on loopback.
+    pub fn inspect_by(&self, repository: &str, config: &str) -> Outcome {
+        let folder = tempfile::tempdir_in(self.folder.path()).expect("a temporary folder can be made");
+        fs::write(folder.path().join("config.json"), config).expect("the folder is writable");
+        let mut command = Command::new(cache::docker());
+        command.env_clear().env("HOME", folder.path()).arg("--config").arg(folder.path());
+        command.args(["manifest", "inspect", "--insecure", &format!("{}/{repository}:v1", self.host)]);
         outcome(&mut command, "")
+    }
+
+    fn skopeo(&self, arguments: &[&str]) -> Outcome {
+        skopeo(self.folder.path(), arguments)
+    }
+
+    fn image(&self) -> String {
+        image(&self.file("image"))
     }
 
     fn reference(&self, repository: &str) -> String {
@@ -153,35 +166,42 @@ impl Registry {
         fs::copy(&self.authority.ca, folder.join("ca.crt")).expect("the folder is writable");
         folder.display().to_string()
     }
+}
 
-    /// An image of one empty layer, in the layout of OCI.
-    fn image(&self) -> String {
-        let folder = self.file("image");
-        let blobs = folder.join("blobs/sha256");
-        fs::create_dir_all(&blobs).expect("the folder is writable");
-        let blob = |kind: &str, bytes: &[u8]| {
-            let digest = hex::encode(Sha256::digest(bytes));
-            fs::write(blobs.join(&digest), bytes).expect("the folder is writable");
-            json!({
-                "mediaType": format!("application/vnd.oci.image.{kind}"),
-                "digest": format!("sha256:{digest}"), "size": bytes.len(),
-            })
-        };
-        let tar = [0_u8; 1024];
-        let layer = blob("layer.v1.tar", &tar);
-        let config = json!({
-            "architecture": "amd64", "os": "linux", "config": {},
-            "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
-        });
-        let config = blob("config.v1+json", config.to_string().as_bytes());
-        let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
-        let mut manifest = blob("manifest.v1+json", manifest.to_string().as_bytes());
-        manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "v1" });
-        let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
-        fs::write(folder.join("index.json"), index.to_string()).expect("the folder is writable");
-        fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the folder is writable");
-        format!("oci:{}:v1", folder.display())
-    }
+/// skopeo with nothing of the machine's: no home, no logins.
+pub fn skopeo(home: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = Command::new("skopeo");
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", home);
+    command.env("XDG_RUNTIME_DIR", home).arg("--insecure-policy").args(arguments);
+    outcome(&mut command, "")
+}
+
+/// An image of one empty layer, in the layout of OCI.
+pub fn image(folder: &Path) -> String {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("the folder is writable");
+    let blob = |kind: &str, bytes: &[u8]| {
+        let digest = hex::encode(Sha256::digest(bytes));
+        fs::write(blobs.join(&digest), bytes).expect("the folder is writable");
+        json!({
+            "mediaType": format!("application/vnd.oci.image.{kind}"),
+            "digest": format!("sha256:{digest}"), "size": bytes.len(),
+        })
+    };
+    let tar = [0_u8; 1024];
+    let layer = blob("layer.v1.tar", &tar);
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
+    });
+    let config = blob("config.v1+json", config.to_string().as_bytes());
+    let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
+    let mut manifest = blob("manifest.v1+json", manifest.to_string().as_bytes());
+    manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "v1" });
+    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
+    fs::write(folder.join("index.json"), index.to_string()).expect("the folder is writable");
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the folder is writable");
+    format!("oci:{}:v1", folder.display())
 }
 
 fn registry(folder: &Path, authority: &Authority, auth: &str) -> (Daemon, u16) {

@@ -1,55 +1,19 @@
-//! What a session may do, judged by an evaluator of AWS's rules.
+//! What a session may do, by the judge of AWS's rules.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::policy::{Effect, Policy, Statement};
+use super::super::judge::{self, Request};
+use super::super::policy::Policy;
 use super::*;
 use crate::domain::Downscope;
 
-/// What AWS would decide for a request under a session policy alone: an
-/// evaluator of the documented rules, written apart from the code it judges.
+/// What AWS would decide for a request under a session policy alone.
 fn allowed(policy: &Policy, action: &str, resource: &str, context: &BTreeMap<&str, &str>) -> bool {
-    let holds = |statement: &Statement| {
-        let any =
-            |patterns: &[String], text: &str| patterns.iter().any(|pattern| wild(pattern.as_bytes(), text.as_bytes()));
-        let action_holds = if statement.action.is_empty() {
-            !any(&statement.not_action, action)
-        } else {
-            any(&statement.action, action)
-        };
-        let resource_holds = if statement.resource.is_empty() {
-            !any(&statement.not_resource, resource)
-        } else {
-            any(&statement.resource, resource)
-        };
-        let condition_holds = statement.condition.iter().all(|(operator, keys)| {
-            keys.iter().all(|(key, values)| match (operator.as_str(), context.get(key.as_str())) {
-                ("StringLike", value) => value.is_some_and(|value| any(values, value)),
-                ("StringEquals" | "Bool", value) => value.is_some_and(|value| values.iter().any(|want| want == value)),
-                ("StringNotEqualsIfExists", value) => {
-                    value.is_none_or(|value| !values.iter().any(|want| want == value))
-                }
-                (other, _) => panic!("the evaluator knows no {other}"),
-            })
-        });
-        action_holds && resource_holds && condition_holds
-    };
-    let effect = |effect| policy.statements().iter().any(|statement| statement.effect == effect && holds(statement));
-    effect(Effect::Allow) && !effect(Effect::Deny)
-}
-
-fn wild(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) if wild(rest, text) => true,
-        (Some((b'*', _)), Some((_, tail))) => wild(pattern, tail),
-        (Some((b'?', rest)), Some((_, tail))) => wild(rest, tail),
-        (Some((one, rest)), Some((other, tail))) => one == other && wild(rest, tail),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
+    let context: Vec<(&str, &str)> = context.iter().map(|(key, value)| (*key, *value)).collect();
+    judge::allows(&policy.json(), Request { action, resource, context: &context })
 }
 
 fn bucket_policy(settings: &Settings, id: &str, access: AccessLevel) -> Policy {
