@@ -26,7 +26,7 @@ mod tests;
 mod tls;
 mod unverified;
 
-pub use call::{BODY_BYTES_MAX, Call, Response};
+pub use call::{BODY_BYTES_MAX, Call, Response, retry_after};
 pub use error::OutboundError;
 pub use implicit::{ImplicitIdentities, ImplicitIdentity};
 pub use private_tls::{ClientIdentity, PrivateTls, check_roots};

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::connectors::{Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp, Ttl};
+use crate::outbound::retry_after;
 
 use super::attribution::Names;
 use super::errors::{self, Doing, Refusal};
@@ -248,7 +249,8 @@ impl<'a> Sts<'a> {
         if (200..300).contains(&status) {
             return UpstreamError::BadAnswer { what: "not an answer of STS" };
         }
-        Refusal { status, code, message: &text, retry_after: None }.explain(doing)
+        let retry_after = raw.headers().get("retry-after").and_then(retry_after);
+        Refusal { status, code, message: &text, retry_after }.explain(doing)
     }
 }
 
