@@ -224,7 +224,7 @@ impl Door {
             request.extensions_mut().insert(call.clone());
         }
         let door = Arc::clone(&self);
-        let work = async move { door.handled(request, admitted).await };
+        let work = Box::pin(async move { door.handled(request, admitted).await });
         let done = if method.outlives_caller() {
             tokio::time::timeout_at(deadline, task::to_the_end(work)).await
         } else {

@@ -69,8 +69,9 @@ pub(super) async fn drive<S>(
 {
     let ours = Arc::clone(&connection);
     let service = service_fn(move |request| {
-        let (door, connection) = (Arc::clone(&door), Arc::clone(&ours));
-        async move { Ok::<_, Infallible>(door.call(request, connection).await) }
+        // Boxed: what serves the call moves it several times before it begins.
+        let answer = Box::pin(Arc::clone(&door).call(request, Arc::clone(&ours)));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut http = pin!(builder().serve_connection(TokioIo::new(stream), service));
     // Set once it finishes: when it must be over.

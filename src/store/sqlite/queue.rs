@@ -29,6 +29,8 @@ struct Inside<T> {
     // Invariant: at most `bound` long.
     waiting: VecDeque<T>,
     closed: bool,
+    /// Threads that sleep until something comes: only they cost a system call.
+    asleep: usize,
 }
 
 pub(super) struct Queue<T> {
@@ -39,7 +41,7 @@ pub(super) struct Queue<T> {
 
 impl<T> Queue<T> {
     pub(super) const fn new(bound: usize) -> Self {
-        let inside = Inside { waiting: VecDeque::new(), closed: false };
+        let inside = Inside { waiting: VecDeque::new(), closed: false, asleep: 0 };
         Self { inside: Mutex::new(inside), arrived: Condvar::new(), bound }
     }
 
@@ -52,17 +54,22 @@ impl<T> Queue<T> {
             return Err(Refusal::Full);
         }
         inside.waiting.push_back(item);
+        let wake = inside.asleep > 0;
         drop(inside);
-        self.arrived.notify_one();
+        if wake {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
     /// Waits at most `patience` for the first, and takes up to `max`.
     pub(super) fn take(&self, max: usize, patience: Duration) -> Taken<T> {
-        let inside = self.lock();
+        let mut inside = self.lock();
+        inside.asleep += 1;
         let nothing = |inside: &mut Inside<T>| inside.waiting.is_empty() && !inside.closed;
         let (mut inside, _) =
             self.arrived.wait_timeout_while(inside, patience, nothing).unwrap_or_else(PoisonError::into_inner);
+        inside.asleep -= 1;
         if !inside.waiting.is_empty() {
             let count = inside.waiting.len().min(max);
             Taken::Some(inside.waiting.drain(..count).collect())
@@ -106,6 +113,35 @@ mod tests {
         assert_eq!(queue.put(4), Ok(()));
         assert!(matches!(queue.take(9, Duration::ZERO), Taken::Some(items) if items == [2, 4]));
         assert!(matches!(queue.take(9, Duration::ZERO), Taken::Idle));
+    }
+
+    /// None is forgotten asleep: each wait would end the test, not the patience.
+    #[test]
+    fn whoever_sleeps_is_woken_for_each() {
+        let queue = Queue::new(64);
+        std::thread::scope(|scope| {
+            let takers: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut taken = 0_usize;
+                        loop {
+                            match queue.take(1, Duration::from_secs(3600)) {
+                                Taken::Some(items) => taken += items.len(),
+                                Taken::Idle => panic!("it slept through"),
+                                Taken::Closed => return taken,
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for item in 0..10_000 {
+                while queue.put(item).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+            queue.close();
+            assert_eq!(takers.into_iter().map(|taker| taker.join().unwrap()).sum::<usize>(), 10_000);
+        });
     }
 
     #[test]
