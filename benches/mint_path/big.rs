@@ -112,6 +112,8 @@ fn connector(project: &Project, number: usize, settings: &str) -> Outcome<Write>
         lineage: 1,
         created_at: now,
         expires_at: None,
+        own_end: None,
+        skew_tolerance: 0,
         fingerprint: "0".repeat(16),
         rotation: None,
     };

@@ -45,9 +45,16 @@ impl CredentialHandlers {
         self.broker.sign_challenge(call, convert::challenge(body)?).await
     }
 
-    async fn revoke(&self, call: &Call, body: proto::RevokeIssuancesRequest) -> Result<Vec<Revoked>, BrokerError> {
+    async fn revoke(
+        &self,
+        call: &Call,
+        body: proto::RevokeIssuancesRequest,
+    ) -> Result<(Vec<Revoked>, bool), BrokerError> {
         own_project(call, &body.project)?;
-        self.broker.revoke_issuances(call, &convert::revoke(call, body)?).await
+        let ask = convert::revoke(call, body)?;
+        let results = self.broker.revoke_issuances(call, &ask).await?;
+        let more = ask.more_after(&results);
+        Ok((results, more))
     }
 }
 
@@ -111,7 +118,10 @@ impl CredentialService for CredentialHandlers {
         let encode = |one| convert::revoked(&call, &self.broker, one);
         reply(
             &call,
-            answer.map(|all| proto::RevokeIssuancesResponse { results: all.into_iter().map(encode).collect() }),
+            answer.map(|(all, more)| proto::RevokeIssuancesResponse {
+                results: all.into_iter().map(encode).collect(),
+                more,
+            }),
         )
     }
 }

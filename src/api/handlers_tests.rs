@@ -100,6 +100,7 @@ async fn an_answer_to_a_run_is_none_to_its_starter() {
         };
         runs.renew_run(by(&house, who, body).await).await.map(tonic::Response::into_inner)
     };
+    house.clock.advance(std::time::Duration::from_secs(1));
     let first = renew(&run).await.unwrap();
     assert_eq!(first, renew(&run).await.unwrap());
     let refused = renew(&house.scientist).await.unwrap_err();

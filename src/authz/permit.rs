@@ -14,7 +14,8 @@ pub struct Limits {
     pub access_max: AccessLevel,
     /// The longest lifetime.
     pub ttl_max: Option<Ttl>,
-    /// No credential may outlive this.
+    /// No credential may outlive this, but for the minute that clocks and
+    /// clouds are apart.
     pub not_after: Option<Timestamp>,
 }
 

@@ -290,6 +290,8 @@ impl Maker {
                 version: 1,
                 created_at: now,
                 expires_at: None,
+                own_end: None,
+                skew_tolerance: 0,
                 fingerprint: "0".repeat(16),
                 rotation: None,
             },

@@ -64,7 +64,7 @@ use crate::store::Store;
 
 use audit::TAILS_MAX;
 use connectors::RotationTurns;
-use credentials::{CredentialCache, Flights, Routes, Turns, WATCHES_MAX};
+use credentials::{CredentialCache, Flights, Outliving, Routes, Turns, WATCHES_MAX};
 use lookup::Lookups;
 use vouching::Vouching;
 
@@ -103,6 +103,7 @@ pub struct Broker {
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    outliving: Outliving,
     rotations: RotationTurns,
     turns: Turns,
     watches: Arc<Semaphore>,
@@ -122,6 +123,7 @@ impl Broker {
             routes: Routes::new(),
             cache: CredentialCache::new(),
             flights: Flights::default(),
+            outliving: Outliving::default(),
             rotations: RotationTurns::default(),
             turns: Turns::default(),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),

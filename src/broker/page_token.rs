@@ -15,8 +15,8 @@ use super::call::Call;
 
 /// Bytes of the MAC that are kept.
 const MAC_LENGTH: usize = 16;
-/// The longest token, in characters.
-const PAGE_TOKEN_LENGTH_MAX: usize = 4096;
+/// The longest token, in characters: clouds give pages that are some KiB long.
+const PAGE_TOKEN_LENGTH_MAX: usize = 16 * 1024;
 
 /// Makes and reads page tokens.
 pub struct PageTokens(Arc<Keyring>);

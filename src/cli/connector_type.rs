@@ -193,6 +193,14 @@ impl TypeView {
         self.resource_types.iter().map(|one| (one.name.as_str(), one.summary.as_str(), one.id_form.as_str()))
     }
 
+    /// The resource type, when there is one alone.
+    pub(super) fn only_resource_type(&self) -> Option<String> {
+        match self.resource_types.as_slice() {
+            [only] => Some(only.name.clone()),
+            _ => None,
+        }
+    }
+
     /// One of the auth methods.
     ///
     /// # Errors

@@ -303,6 +303,17 @@ fn views_of_credentials_are_stable() {
     let certificate = s("ssh-ed25519-cert-v01@openssh.com AAAA vk-bob-0");
     let certificate = minted(Shape::SshCertificate(proto::SshCertificate { certificate }));
     check_view::<_, super::mint::CredentialView>("credential_ssh_certificate", certificate);
+    let url = s("https://mldata.blob.core.windows.net/datasets?sv=2022-11-02&sr=c&sp=rl&sig=S");
+    let url = minted(Shape::SignedUrl(proto::SignedUrl { url }));
+    check_view::<_, super::mint::CredentialView>("credential_signed_url", url);
+    let client = proto::ClientCertificate {
+        certificate: s("-----BEGIN CERTIFICATE-----"),
+        private_key: s("-----BEGIN PRIVATE KEY-----"),
+        certificate_authority: s("-----BEGIN CERTIFICATE-----"),
+        endpoint: s("https://k8s"),
+    };
+    let client = minted(Shape::ClientCertificate(client));
+    check_view::<_, super::mint::CredentialView>("credential_client_certificate", client);
     check_view::<_, super::issuance::IssuanceView>("issuance", issuance());
     let revoked = proto::RevokedIssuance { issuance: Some(issuance()), note: s("the cloud honours it until 1h") };
     check_view::<_, super::issuance::RevokedView>("revoked", revoked);

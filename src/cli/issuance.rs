@@ -94,6 +94,8 @@ pub(super) struct IssuanceView {
     downscope: &'static str,
     /// `no`, `role-wide` or `single`.
     revocable: &'static str,
+    /// It is the long-lived secret itself.
+    passthrough: bool,
     /// When it was minted.
     issued_at: Option<Moment>,
     /// When it really ends.
@@ -123,6 +125,7 @@ impl From<proto::Issuance> for IssuanceView {
             access: access_in_words(issuance.access),
             downscope: downscope(issuance.downscope),
             revocable: revocable(issuance.revocable),
+            passthrough: issuance.passthrough,
             issued_at: Moment::from_proto(issuance.issued_at.as_ref()),
             expires_at: Moment::from_proto(issuance.expires_at.as_ref()),
             ended_at: Moment::from_proto(issuance.ended_at.as_ref()),
@@ -146,9 +149,16 @@ impl From<proto::RevokedIssuance> for RevokedView {
     }
 }
 
+impl IssuanceView {
+    /// What a list shows of it.
+    const fn loud(&self) -> &'static str {
+        if self.passthrough { "YES" } else { "no" }
+    }
+}
+
 impl Row for IssuanceView {
     const HEAD: &'static [&'static str] =
-        &["id", "principal", "connector", "enforced scope", "state", "issued", "expires"];
+        &["id", "principal", "connector", "enforced scope", "passthrough", "state", "issued", "expires"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![
@@ -156,6 +166,7 @@ impl Row for IssuanceView {
             self.principal.clone(),
             self.connector_name.clone(),
             self.enforced_scope.clone(),
+            self.loud().to_owned(),
             self.state.clone(),
             moment::words(self.issued_at, now),
             moment::words(self.expires_at, now),
@@ -164,12 +175,13 @@ impl Row for IssuanceView {
 }
 
 impl Row for RevokedView {
-    const HEAD: &'static [&'static str] = &["id", "principal", "state", "expires", "what was done"];
+    const HEAD: &'static [&'static str] = &["id", "principal", "passthrough", "state", "expires", "what was done"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![
             self.issuance.id.clone(),
             self.issuance.principal.clone(),
+            self.issuance.loud().to_owned(),
             self.issuance.state.clone(),
             moment::words(self.issuance.expires_at, now),
             self.note.clone(),
@@ -207,12 +219,19 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
 }
 
 async fn revoke(session: &Session, args: RevokeArgs) -> Result<(), Failure> {
-    let ask = proto::RevokeIssuancesRequest {
-        project: session.project.clone(),
-        issuances: args.issuances,
-        connector: args.connector,
-        request_id: request_id(),
-    };
-    let answer = session.call(ask, async |ask| session.credentials().revoke_issuances(ask).await).await?;
-    session.output.list(&answer.results.into_iter().map(RevokedView::from).collect::<Vec<_>>())
+    let mut results = Vec::new();
+    loop {
+        let ask = proto::RevokeIssuancesRequest {
+            project: session.project.clone(),
+            issuances: args.issuances.clone(),
+            connector: args.connector.clone(),
+            request_id: request_id(),
+        };
+        let answer = session.call(ask, async |ask| session.credentials().revoke_issuances(ask).await).await?;
+        results.extend(answer.results.into_iter().map(RevokedView::from));
+        if !answer.more {
+            return session.output.list(&results);
+        }
+        eprintln!("{} done; there are more", results.len());
+    }
 }

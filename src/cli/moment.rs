@@ -121,6 +121,14 @@ pub(super) fn parse_seconds(text: &str) -> Result<u32, String> {
     u32::try_from(parse_length(text)?.as_secs()).map_err(|_| "must be less than 136 years".to_owned())
 }
 
+/// The same where nothing is a length too: `0s`.
+///
+/// # Errors
+/// A line for people.
+pub(super) fn parse_tolerance(text: &str) -> Result<u32, String> {
+    if matches!(text, "0" | "0s") { Ok(0) } else { parse_seconds(text) }
+}
+
 /// A point in time on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
@@ -201,6 +209,12 @@ mod tests {
         assert_eq!(Moment::from_proto(Some(&wrong)), None);
         let right = prost_types::Timestamp { seconds: 1, nanos: 0 };
         assert_eq!(Moment::from_proto(Some(&right)).unwrap().to_proto(), right);
+    }
+
+    #[test]
+    fn a_tolerance_may_be_none_and_a_length_may_not() {
+        assert_eq!((parse_tolerance("0s"), parse_tolerance("5m")), (Ok(0), Ok(300)));
+        assert!(parse_seconds("0s").is_err() && parse_tolerance("-1s").is_err() && parse_tolerance("1ms").is_err());
     }
 
     #[test]

@@ -135,7 +135,11 @@ impl Secrets {
             .hint(format!("its secret fields: {known}")))
     }
 
-    fn complete(&mut self, wanted: &[Wanted], terminal: &dyn Terminal) -> Result<(), Failure> {
+    /// Asks for required fields that are missing.
+    ///
+    /// # Errors
+    /// Usage, naming them all, when nobody can be asked.
+    pub(super) fn complete(&mut self, wanted: &[Wanted], terminal: &dyn Terminal) -> Result<(), Failure> {
         let missing: Vec<&Wanted> = wanted.iter().filter(|w| w.required && !self.0.contains_key(&w.name)).collect();
         if missing.is_empty() {
             return Ok(());

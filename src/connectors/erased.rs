@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::sealing::SourceCredential;
 
 use super::description::TypeDescription;
+use super::secret_end::SecretEnd;
 use super::typed::{Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, Upstream, Verified};
 use super::upstream_error::UpstreamError;
 
@@ -36,6 +37,8 @@ pub struct NarrowedScope {
     pub enforced: EnforcedScope,
     /// In which shape it is handed out.
     pub shape: ShapeName,
+    /// See [`ConnectorType::obeys_ttl`].
+    pub obeys_ttl: bool,
 }
 
 /// [`ConnectorType`] without its own types. Implemented once, for all of them.
@@ -65,6 +68,12 @@ pub trait AnyConnectorType: Send + Sync {
     /// See [`ConnectorType::dangers`]; none of settings that do not parse,
     /// which nothing can be minted with.
     fn dangers(&self, settings: &str) -> Vec<&'static str>;
+
+    /// See [`ConnectorType::secret_end`].
+    ///
+    /// # Errors
+    /// When what is stored does not parse.
+    fn secret_end(&self, settings: &str, secret: &SourceCredential) -> Result<Option<SecretEnd>, FieldErrors>;
 
     /// See [`ConnectorType::check_secret`].
     ///
@@ -212,6 +221,10 @@ impl<T: ConnectorType> AnyConnectorType for T {
         self.read(settings).map(|settings| ConnectorType::dangers(self, &settings)).unwrap_or_default()
     }
 
+    fn secret_end(&self, settings: &str, secret: &SourceCredential) -> Result<Option<SecretEnd>, FieldErrors> {
+        Ok(ConnectorType::secret_end(self, &self.read(settings)?, secret))
+    }
+
     fn check_secret(
         &self,
         settings: &str,
@@ -241,8 +254,9 @@ impl<T: ConnectorType> AnyConnectorType for T {
         let scope = ConnectorType::narrow(self, &settings, ask)?;
         let enforced = self.enforced(&settings, &scope);
         let shape = self.shape(&settings, &scope);
+        let obeys_ttl = ConnectorType::obeys_ttl(self, &settings, &scope);
         let json = serde_json::to_string(&scope).map_err(|_| FieldError::new("resource_id", "cannot be narrowed"))?;
-        Ok(NarrowedScope { json, enforced, shape })
+        Ok(NarrowedScope { json, enforced, shape, obeys_ttl })
     }
 
     fn passthrough(

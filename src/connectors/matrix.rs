@@ -64,6 +64,7 @@ struct Minting {
     /// With what was handed in ending within the hour, and never.
     passthrough: (bool, bool),
     ttl: crate::domain::TtlRange,
+    obeys_ttl: bool,
 }
 
 fn settings_of(kind: &dyn AnyConnectorType, method: &MethodDescription) -> CheckedSettings {
@@ -111,6 +112,7 @@ fn minting(
                         passthrough: (passthrough(Some(SOON)), passthrough(None)),
                         enforced: scope.enforced,
                         ttl: settings.ttl,
+                        obeys_ttl: scope.obeys_ttl,
                     });
                 }
                 Err(error) => refused = error.problem,
@@ -166,6 +168,7 @@ fn long(cells: &[Cell]) -> String {
             Ok(minted) => {
                 let ttl = minted.ttl;
                 let life = [ttl.min, ttl.default, ttl.max].map(|ttl| seconds(ttl).to_string()).join("/");
+                let whose = if minted.obeys_ttl { "" } else { ", as a wish alone" };
                 let passthrough = match minted.passthrough {
                     (false, false) => "",
                     (false, true) => " | passthrough unless it ends soon",
@@ -173,7 +176,7 @@ fn long(cells: &[Cell]) -> String {
                 };
                 let (shape, enforced) = (minted.shape.as_str(), &minted.enforced);
                 let words = enforced.words.replace('\n', " ");
-                writeln!(text, "{shape} | {} | {life} s{passthrough} | {words}", enforced.downscope).unwrap();
+                writeln!(text, "{shape} | {} | {life} s{whose}{passthrough} | {words}", enforced.downscope).unwrap();
             }
         }
     }
@@ -182,8 +185,7 @@ fn long(cells: &[Cell]) -> String {
 
 /// The short table: one row for each type, method and resource type.
 fn short(cells: &[Cell]) -> String {
-    let mut text =
-        "| type | method | resource type | minted | narrowed to | lifetime asked for: default, longest |\n".to_owned();
+    let mut text = "| type | method | resource type | minted | narrowed to | lifetime: default, longest |\n".to_owned();
     text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for levels in cells.chunks(3) {
         let Some(first) = levels.first() else { continue };
@@ -199,10 +201,11 @@ fn short(cells: &[Cell]) -> String {
         let only: Vec<String> = served.iter().map(|(access, _)| access.to_string()).collect();
         let only = if served.len() == 3 { String::new() } else { format!(" ({} only)", only.join(", ")) };
         let (default, max) = (life(seconds(minted.ttl.default)), life(seconds(minted.ttl.max)));
+        let life = if minted.obeys_ttl { format!("{default}, {max}") } else { "the provider's own".to_owned() };
         let shape = minted.shape.as_str();
         let row =
             format!("| {} | {} | {}{only} | {shape} | {narrowed} |", first.kind, first.method.name, first.resource);
-        writeln!(text, "{row} {default}, {max} |").unwrap();
+        writeln!(text, "{row} {life} |").unwrap();
     }
     text
 }

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod aws;
 pub mod azure;
 pub mod catalog;
+pub mod clear;
 #[cfg(test)]
 mod conformance;
 pub mod description;
@@ -24,6 +25,7 @@ pub(crate) mod paper;
 #[cfg(test)]
 mod promised;
 pub mod search;
+pub mod secret_end;
 pub mod ssh;
 pub mod token_endpoint;
 pub mod typed;
@@ -37,6 +39,7 @@ pub use description::{
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
 pub use hostile::fuzz_answer;
+pub use secret_end::SecretEnd;
 pub use typed::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,
     unsupported,

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{
-    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream,
+    Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream,
     UpstreamError, Verified, unsupported,
 };
 use crate::domain::{
@@ -61,6 +61,8 @@ pub struct Cloud {
     pub asked: AtomicU32,
     /// It answers with an outage.
     pub down: AtomicBool,
+    /// How long what it gives lives, whatever was asked for; 0: as asked.
+    pub life: AtomicU32,
     /// A mint takes one permit; none when the endpoint has no gate.
     pub gate: Option<Semaphore>,
     /// The stamps that were made here and are not deleted.
@@ -109,6 +111,7 @@ impl Cloud {
         let made = || Self {
             asked: AtomicU32::new(0),
             down: AtomicBool::new(false),
+            life: AtomicU32::new(0),
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
             stamps: Mutex::default(),
             faults: Mutex::default(),
@@ -163,6 +166,11 @@ impl ConnectorType for Paper {
         Ok(settings)
     }
 
+    /// Some stamps are JWTs.
+    fn secret_end(&self, _: &PaperSettings, secret: &SourceCredential) -> Option<SecretEnd> {
+        SecretEnd::of_token("stamp", secret.field("stamp")?.expose_text()?)
+    }
+
     fn check_secret(
         &self,
         _: &PaperSettings,
@@ -212,12 +220,16 @@ impl ConnectorType for Paper {
         settings.endpoint.contains("once")
     }
 
+    fn obeys_ttl(&self, _: &PaperSettings, _: &String) -> bool {
+        true
+    }
+
     fn enforced(&self, _: &PaperSettings, scope: &String) -> EnforcedScope {
         EnforcedScope { words: scope.clone(), downscope: Downscope::Prefix }
     }
 
-    fn passthrough(&self, _: &PaperSettings, _: &String, _: Option<Timestamp>, _: Timestamp) -> bool {
-        false
+    fn passthrough(&self, settings: &PaperSettings, _: &String, _: Option<Timestamp>, _: Timestamp) -> bool {
+        bare(settings)
     }
 
     async fn verify(
@@ -268,17 +280,21 @@ impl ConnectorType for Paper {
         }
         let mut word = [0; 16];
         upstream.entropy.fill(&mut word).map_err(|_| UpstreamError::Unavailable { what: "entropy" })?;
+        let life = match word_from.life.load(Ordering::SeqCst) {
+            0 => ttl.as_seconds(),
+            own => own,
+        };
         let minted = Minted {
             shape: MintedShape::Bearer {
                 token: SecretText::new(hex::encode(word)),
                 endpoint: None,
                 certificate_authority: None,
             },
-            expires_at: upstream.clock.now().plus(Duration::from_secs(ttl.as_seconds().into())),
+            expires_at: upstream.clock.now().plus(Duration::from_secs(life.into())),
             enforced: self.enforced(settings, scope),
             revocable: if ends(settings) { Revocable::Single } else { Revocable::No },
             attribution: attribution.session_name(),
-            passthrough: false,
+            passthrough: bare(settings),
         };
         Ok(MintOutcome { minted: Ok(minted), successor })
     }
@@ -353,6 +369,11 @@ impl ConnectorType for Paper {
     fn auth_method(&self, _: &PaperSettings) -> AuthMethodName {
         AuthMethodName::parse("stamp").unwrap()
     }
+}
+
+/// A cloud whose name starts with `bare` is served by its stamp itself.
+fn bare(settings: &PaperSettings) -> bool {
+    settings.endpoint.starts_with("bare")
 }
 
 /// A cloud whose name starts with `ends` ends single credentials.

@@ -32,17 +32,31 @@ pub trait Search: Send + Sync {
     async fn page(&self, room: usize, page: Option<&str>) -> Result<Listed, UpstreamError>;
 }
 
+/// Says beside what was found what a search went on without, unless something
+/// ended it altogether.
+pub fn beside(mut reach: Reach, left_out: Option<(String, UpstreamError)>) -> Reach {
+    if let Some((what, error)) = left_out.filter(|_| reach.error.is_none()) {
+        (reach.missing_permissions, reach.remedy) = missing(&error);
+        reach.error = Some(format!("{what}: {error}"));
+    }
+    reach
+}
+
+fn missing(error: &UpstreamError) -> (Vec<String>, Option<String>) {
+    if let UpstreamError::Denied { missing, remedy, .. } = error {
+        return (missing.clone(), Some(remedy.clone()));
+    }
+    let remedy = if let UpstreamError::Rejected { remedy, .. } = error { Some(remedy.clone()) } else { None };
+    (Vec::new(), remedy)
+}
+
 /// What is reached of a type, asked in at most `pages_max` pages. What was
 /// found stands beside the error that ended the search.
 pub async fn reach_of(search: &dyn Search, resource_type: ResourceTypeName, ask: &ListAsk, pages_max: usize) -> Reach {
     let mut found = Found::default();
     let outcome = tokio::time::timeout(LIST_DEADLINE, run(search, ask, pages_max, &mut found)).await;
     let error = outcome.unwrap_or(Err(UpstreamError::DeadlineExceeded)).err();
-    let (missing_permissions, remedy) = match &error {
-        Some(UpstreamError::Denied { missing, remedy, .. }) => (missing.clone(), Some(remedy.clone())),
-        Some(UpstreamError::Rejected { remedy, .. }) => (Vec::new(), Some(remedy.clone())),
-        Some(_) | None => (Vec::new(), None),
-    };
+    let (missing_permissions, remedy) = error.as_ref().map(missing).unwrap_or_default();
     Reach {
         resource_type,
         resource_ids: found.ids,
@@ -60,16 +74,33 @@ struct Found {
     next: Option<String>,
 }
 
-/// A page token of ours: the cloud's own, or the last id of an answer that we
-/// cut because it was more than was asked for.
-enum Page<'a> {
-    Token(&'a str),
-    After(&'a str),
+/// A page token of ours: which of the cloud's pages is next, and after which
+/// id in it when we cut it because it was more than was asked for. Other pages
+/// are in an order of their own: the id says nothing of them.
+#[derive(Default)]
+struct Page<'a> {
+    token: Option<&'a str>,
+    after: Option<&'a str>,
 }
 
 impl<'a> Page<'a> {
+    /// Of `t:TOKEN`, `a:ID` for the first page, or `c:LENGTH:ID` and TOKEN.
     fn parse(text: &'a str) -> Option<Self> {
-        text.strip_prefix("t:").map(Self::Token).or_else(|| text.strip_prefix("a:").map(Self::After))
+        let cut = |text: &'a str| {
+            let (length, rest) = text.split_once(':')?;
+            let (id, token) = rest.split_at_checked(length.parse().ok()?)?;
+            Some(Self { token: Some(token), after: Some(id) })
+        };
+        let whole = text.strip_prefix("t:").map(|token| Self { token: Some(token), after: None });
+        let first = || text.strip_prefix("a:").map(|id| Self { token: None, after: Some(id) });
+        whole.or_else(first).or_else(|| text.strip_prefix("c:").and_then(cut))
+    }
+}
+
+fn cut_after(id: &ResourceId, token: Option<&str>) -> String {
+    match token {
+        Some(token) => format!("c:{}:{id}{token}", id.as_str().len()),
+        None => format!("a:{id}"),
     }
 }
 
@@ -80,22 +111,20 @@ async fn run(search: &dyn Search, ask: &ListAsk, pages_max: usize, found: &mut F
         return Ok(());
     }
     let limit = usize::try_from(ask.limit).unwrap_or(IDS_MAX).clamp(1, IDS_MAX);
-    let (mut token, after) = match ask.page.as_deref().and_then(Page::parse) {
-        Some(Page::Token(token)) => (Some(token.to_owned()), None),
-        Some(Page::After(id)) => (None, Some(id)),
-        None => (None, None),
-    };
+    let Page { token, mut after } = ask.page.as_deref().and_then(Page::parse).unwrap_or_default();
+    let mut token = token.map(str::to_owned);
     for _ in 0..pages_max {
         let room = limit.saturating_sub(found.ids.len());
         let (mut ids, next) = search.page(room, token.as_deref()).await?;
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| after.is_none_or(|after| id.as_str() > after));
+        let cut_before = after.take();
+        ids.retain(|id| cut_before.is_none_or(|after| id.as_str() > after));
         let cut = ids.len() > room;
         ids.truncate(room);
         found.ids.extend(ids);
         found.next = match found.ids.last() {
-            Some(last) if cut => Some(format!("a:{last}")),
+            Some(last) if cut => Some(cut_after(last, token.as_deref())),
             Some(_) | None => next.as_ref().map(|token| format!("t:{token}")),
         };
         if cut || next.is_none() || found.ids.len() >= limit {
@@ -109,6 +138,67 @@ async fn run(search: &dyn Search, ask: &ListAsk, pages_max: usize, found: &mut F
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A cloud of whole pages in no order: whatever is asked for, ten at a time.
+    struct Piles;
+
+    #[async_trait]
+    impl Search for Piles {
+        async fn look(&self, _: &ResourceId) -> Result<(), UpstreamError> {
+            Ok(())
+        }
+
+        async fn page(&self, _: usize, page: Option<&str>) -> Result<Listed, UpstreamError> {
+            Ok(match page {
+                None => (ids(20..30), Some("second: pile".to_owned())),
+                Some("second: pile") => (ids(0..10), Some("third".to_owned())),
+                Some(_) => (ids(10..20), None),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_we_cut_hides_nothing_of_the_pages_after_it() {
+        for limit in [3, 7, 10, 12, 100] {
+            let (mut seen, mut page) = (Vec::new(), None);
+            loop {
+                let ask = ListAsk { resource_type: None, resource: None, limit, page };
+                let reach = reach_of(&Piles, ResourceTypeName::parse("paper-shelf").unwrap(), &ask, 20).await;
+                assert!(reach.error.is_none() && reach.resource_ids.len() <= limit as usize);
+                seen.extend(reach.resource_ids);
+                page = reach.next_page;
+                if page.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), 30, "{limit}: each once");
+            seen.sort();
+            assert_eq!(seen, ids(0..30), "{limit}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_we_never_wrote_begin_anew() {
+        for text in ["", "x", "c:", "c:9:short", "c:x:id", "c:-1:id"] {
+            assert!(Page::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_search_went_on_without_stands_beside_what_was_found() {
+        let shelf = Shelf { paged: true, refused: false };
+        let denied = || {
+            let missing = vec!["list".to_owned()];
+            let error = UpstreamError::Denied { code: "NO".to_owned(), missing, remedy: "grant it".to_owned() };
+            Some(("not listed: shelf 3".to_owned(), error))
+        };
+        let said = beside(reach(&shelf, 100, None, None).await, denied());
+        assert!(said.error.unwrap().starts_with("not listed: shelf 3: "));
+        assert_eq!((said.resource_ids.len(), said.remedy.as_deref()), (30, Some("grant it")));
+        let ended = beside(reach(&shelf, 9, None, Some("r08")).await, denied());
+        assert!(!ended.error.unwrap().contains("shelf 3"), "what ended it is said");
+        assert_eq!(beside(reach(&shelf, 100, None, None).await, None).error, None);
+    }
 
     /// A cloud that lists everything at once, or ten at a time.
     struct Shelf {

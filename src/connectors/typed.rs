@@ -17,6 +17,7 @@ use crate::outbound::Outbound;
 use crate::sealing::SourceCredential;
 
 use super::description::TypeDescription;
+use super::secret_end::SecretEnd;
 use super::upstream_error::UpstreamError;
 
 /// What is wished for, in canonical form.
@@ -189,7 +190,13 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// Names the field that could not be filled in.
     fn complete(&self, settings: Self::Settings, entropy: &dyn Entropy) -> Result<Self::Settings, FieldErrors>;
 
+    /// When a source credential ends by its own word: a certificate's or a
+    /// token's. Nothing of what is opaque, and nothing of what does not parse:
+    /// [`ConnectorType::check_secret`] refuses that.
+    fn secret_end(&self, settings: &Self::Settings, secret: &SourceCredential) -> Option<SecretEnd>;
+
     /// Checks a source credential against the settings, without the cloud.
+    /// `expires_at` is the earlier of what was said and its own end.
     ///
     /// # Errors
     /// Names each refused field as `secrets.FIELD`, never its content.
@@ -243,6 +250,11 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// `list_resources` must leave the source credential as it is.
     fn exclusive(&self, settings: &Self::Settings) -> bool;
 
+    /// Whether what is minted for a scope lives no longer than the `ttl` that
+    /// it is minted for. Otherwise somebody else decides that: the provider, or
+    /// whoever made what was handed in.
+    fn obeys_ttl(&self, settings: &Self::Settings, scope: &Self::Scope) -> bool;
+
     /// What the cloud will really enforce for a scope.
     fn enforced(&self, settings: &Self::Settings, scope: &Self::Scope) -> EnforcedScope;
 
@@ -274,8 +286,9 @@ pub trait ConnectorType: Send + Sync + 'static {
         ask: &ListAsk,
     ) -> Result<Vec<Reach>, UpstreamError>;
 
-    /// Mints a credential of this scope for about `ttl`; `expires_at` of the
-    /// reply is what the cloud said.
+    /// Mints a credential of this scope for about `ttl`, where the cloud lets
+    /// itself be told; `expires_at` of the reply is what the cloud said, and
+    /// the broker hands nothing out that a ceiling forbids.
     #[allow(clippy::too_many_arguments)]
     async fn mint(
         &self,

@@ -1,9 +1,11 @@
 //! The issuer's own HTTPS door: two public documents for whoever asks.
 //!
 //! Strangers all, so everything is small and short: few connections, one
-//! request on each, little header, one deadline over all of it. A body is
-//! never read, a client never known, and no secret is behind this door but
-//! the key of its certificate.
+//! request on each, little header, one deadline over all of it. Where all
+//! places are taken the oldest gives way, as at the daemon's own listener: a
+//! cloud's fetch does not queue behind silent peers. A body is never read, a
+//! client never known, and no secret is behind this door but the key of its
+//! certificate.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,15 +19,18 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::listener::{Accept, PatientAccept};
+use super::listener::{Accept, PatientAccept, Place, Places};
+use crate::api::layers::Connection;
 use crate::issuer::{Answer, Issuer};
 
-/// Connections at a time; the next ones wait in the kernel's queue. Each is
-/// over by its deadline, so silent peers hold up nobody for longer.
-const CONNECTIONS_MAX: usize = 64;
+/// Connections at a time. A fetch is over in three round trips: to be cut in
+/// them, so many others must have come meanwhile.
+const CONNECTIONS_MAX: usize = 256;
+/// For the handshake.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// From the first byte of the handshake to the last of the answer.
 const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
 /// For the head of the request.
@@ -34,18 +39,44 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 32;
 
+/// How many connections there may be, and each for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IssuerDoorLimits {
+    connections_max: usize,
+    handshake: Duration,
+    head: Duration,
+    connection: Duration,
+}
+
+impl Default for IssuerDoorLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX,
+            handshake: HANDSHAKE_DEADLINE,
+            head: HEAD_DEADLINE,
+            connection: CONNECTION_DEADLINE,
+        }
+    }
+}
+
 /// Serves the documents of an issuer.
 pub(super) struct IssuerDoor {
     issuer: Arc<Issuer>,
     tls: TlsAcceptor,
-    places: Arc<Semaphore>,
+    limits: IssuerDoorLimits,
+    places: Places,
     stopping: watch::Receiver<bool>,
 }
 
 impl IssuerDoor {
     /// A door that closes when `stopping` says true.
-    pub(super) fn new(issuer: Arc<Issuer>, tls: TlsAcceptor, stopping: watch::Receiver<bool>) -> Self {
-        Self { issuer, tls, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)), stopping }
+    pub(super) fn new(
+        issuer: Arc<Issuer>,
+        tls: TlsAcceptor,
+        limits: IssuerDoorLimits,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { issuer, tls, limits, places: Places::new(limits.connections_max), stopping }
     }
 
     /// Accepts until the daemon stops.
@@ -59,50 +90,55 @@ impl IssuerDoor {
         let mut stopping = self.stopping.clone();
         loop {
             let accepted = async {
-                let place = Arc::clone(&self.places).acquire_owned().await;
-                (acceptor.next().await.0, place)
+                let (stream, peer) = acceptor.next().await;
+                (stream, peer, self.places.free().await)
             };
-            let (stream, place) = tokio::select! {
+            let (stream, peer, free) = tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
                 accepted = accepted => accepted,
             };
-            let Ok(place) = place else { return };
-            tokio::spawn(self.serve(stream, place));
+            let Some(free) = free else { return };
+            // Never trusted: there is nothing here to be known by. Its source
+            // is written nowhere.
+            let connection = Arc::new(Connection::new(peer.ip(), String::new()));
+            let place = self.places.seat(free, &connection);
+            tokio::spawn(self.serve(stream, connection, place));
         }
     }
 
     /// Returns when every connection has ended.
     pub(super) async fn ended(&self) {
-        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        // An error means that nobody has a place any more.
-        drop(self.places.acquire_many(all).await);
+        self.places.ended().await;
     }
 
-    fn serve<S>(&self, stream: S, place: OwnedSemaphorePermit) -> impl Future<Output = ()> + Send + use<S>
+    fn serve<S>(&self, stream: S, connection: Arc<Connection>, place: Place) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (issuer, handshake) = (Arc::clone(&self.issuer), self.tls.accept(stream));
+        let (issuer, limits, handshake) = (Arc::clone(&self.issuer), self.limits, self.tls.accept(stream));
         async move {
             let _place = place;
             let served = async {
-                let Ok(stream) = handshake.await else { return };
+                let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake, handshake).await else { return };
                 let service = service_fn(move |request| {
                     let answer = answer(&issuer, &request);
                     async move { Ok::<_, Infallible>(answer) }
                 });
                 let mut http = http1::Builder::new();
                 http.timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_DEADLINE)
+                    .header_read_timeout(limits.head)
                     .max_buf_size(HEAD_BYTES_MAX)
                     .max_headers(HEADERS_MAX)
                     .keep_alive(false);
                 // How it ended is the peer's affair.
                 let _ = http.serve_connection(TokioIo::new(stream), service).await;
             };
-            // Cut off when it is over.
-            let _ = tokio::time::timeout(CONNECTION_DEADLINE, served).await;
+            // Over when it is over, too late, or has to give way.
+            tokio::select! {
+                _ = tokio::time::timeout(limits.connection, served) => {}
+                () = connection.fate_changed() => {}
+            }
         }
     }
 }
@@ -132,3 +168,6 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 
 use super::error::DaemonError;
-use super::issuer_door::IssuerDoor;
+use super::issuer_door::{IssuerDoor, IssuerDoorLimits};
 use super::listener::Certificates;
 use crate::audit::Ledger;
 use crate::config::IssuerConfig;
@@ -66,7 +66,7 @@ pub(super) async fn open(config: &IssuerConfig, parts: Parts) -> Result<Option<I
         entropy: parts.entropy,
     });
     let issuer = Arc::new(issuer.await?);
-    let door = Arc::new(IssuerDoor::new(Arc::clone(&issuer), tls, parts.stopping));
+    let door = Arc::new(IssuerDoor::new(Arc::clone(&issuer), tls, IssuerDoorLimits::default(), parts.stopping));
     Ok(Some(Issuing { issuer, door, certificates: own, clock }))
 }
 

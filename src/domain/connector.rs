@@ -150,13 +150,52 @@ pub struct SecretFacts {
     pub lineage: u64,
     /// When it was handed in.
     pub created_at: Timestamp,
-    /// When it ends, if it does.
+    /// When it ends, if it does: the earlier of what was said of it and what
+    /// it says of itself.
+    // Invariant: not after `own_end`; `end_by` sets both.
     pub expires_at: Option<Timestamp>,
+    /// When it ends by its own word: a certificate's or a token's. Kept,
+    /// because nobody may say later that it lasts longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_end: Option<Timestamp>,
+    /// How many seconds before its end it counts as ended, for clocks that
+    /// differ and for what takes time on the way.
+    #[serde(default, skip_serializing_if = "none_at_all")]
+    pub skew_tolerance: u32,
     /// Truncated HMAC under a key of the project.
     pub fingerprint: String,
     /// A rotation at the cloud that is not over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<UnfinishedRotation>,
+}
+
+/// The longest skew tolerance: a day, in seconds.
+pub const SKEW_TOLERANCE_MAX: u32 = 24 * 3600;
+
+impl SecretFacts {
+    /// From when on it counts as ended: its end, less the tolerance.
+    #[must_use]
+    pub fn usable_until(&self) -> Option<Timestamp> {
+        let tolerance = i64::from(self.skew_tolerance).saturating_mul(1000);
+        self.expires_at.map(|end| Timestamp::from_millis(end.millis().saturating_sub(tolerance)))
+    }
+
+    /// The end that somebody said, which the credential's own word did not cut.
+    #[must_use]
+    pub fn said_end(&self) -> Option<Timestamp> {
+        self.expires_at.filter(|end| self.own_end != Some(*end))
+    }
+
+    /// Keeps the earlier of two ends: the one that was said, and its own.
+    pub fn end_by(&mut self, said: Option<Timestamp>, own: Option<Timestamp>) {
+        self.own_end = own;
+        self.expires_at = [said, own].into_iter().flatten().min();
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn none_at_all(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 /// A rotation at the cloud that is under way, or that stopped. The stored

@@ -51,6 +51,10 @@ pub struct Issuance {
     pub enforced: EnforcedScope,
     /// What can be done about it.
     pub revocable: Revocable,
+    /// It is the long-lived secret itself. Not in records from before it was
+    /// recorded.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub passthrough: bool,
     /// When it was minted.
     pub issued_at: Timestamp,
     /// When it really ends.

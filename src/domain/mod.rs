@@ -16,6 +16,7 @@
 pub mod access_level;
 pub mod alias;
 pub mod attribution;
+pub mod claimed_end;
 pub mod clock;
 pub mod component;
 pub mod connector;
@@ -45,11 +46,12 @@ pub mod warnings;
 
 pub use access_level::AccessLevel;
 pub use attribution::Attribution;
+pub use claimed_end::claimed_end;
 pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
 pub use component::{Component, ComponentLink, Requirement};
 pub use connector::{
-    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, RotationStage, SecretFacts, SecretFieldName,
-    UnfinishedRotation, Verification, VerificationState, Version,
+    AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, RotationStage, SKEW_TOLERANCE_MAX, SecretFacts,
+    SecretFieldName, UnfinishedRotation, Verification, VerificationState, Version,
 };
 pub use field_error::{FieldError, FieldErrors};
 pub use identity::{IdentityError, IdentityTokens, NoIssuer, Subject, SubjectForm};

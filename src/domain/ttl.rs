@@ -53,7 +53,8 @@ pub struct GrantedTtl {
 
 impl TtlRange {
     /// The lifetime to mint when `asked` is wished for under `ceilings`
-    /// (value and whose it is). A longer wish is cut, and the note says so; a
+    /// (value and whose it is). A longer wish is cut, and the note says so (what
+    /// the cloud makes of it is another matter, which the broker looks at); a
     /// ceiling below the cloud's floor is refused, because the cloud would
     /// mint something longer.
     ///

@@ -55,13 +55,19 @@ fn rotate_command(connector: &Connector, onlooker: Onlooker) -> String {
 }
 
 fn ending(secret: &SecretFacts, rotate: &str, now: Timestamp) -> Option<String> {
-    let end = secret.expires_at?;
+    let end = secret.usable_until()?;
+    let early = match secret.skew_tolerance {
+        0 => String::new(),
+        seconds => format!(", {seconds} s early by its skew tolerance"),
+    };
     if end <= now {
-        return Some(format!("EXPIRED: the source credential ended at {end}, and nothing can be minted; {rotate}"));
+        return Some(format!(
+            "EXPIRED: the source credential ended at {end}{early}, and nothing can be minted; {rotate}"
+        ));
     }
     let ahead = (end.since(secret.created_at) / EXPIRY_PART).min(EXPIRY_AHEAD_MAX);
     let left = end.since(now);
-    (left <= ahead).then(|| format!("ends in {}: the source credential ends at {end}; {rotate}", span(left)))
+    (left <= ahead).then(|| format!("ends in {}: the source credential ends at {end}{early}; {rotate}", span(left)))
 }
 
 fn verification(connector: &Connector, now: Timestamp) -> Option<String> {
@@ -109,7 +115,7 @@ fn unfinished(left: &UnfinishedRotation, rotate: &str, onlooker: Onlooker) -> St
 fn age(secret: &SecretFacts, rotate: &str, now: Timestamp) -> Option<String> {
     let age = now.since(secret.created_at);
     let stored = !secret.fields.is_empty();
-    let over = secret.expires_at.is_some_and(|end| end <= now);
+    let over = secret.usable_until().is_some_and(|end| end <= now);
     (stored && !over && age > AGE_MAX).then(|| {
         format!("{} old: the source credential has been the same since {}; {rotate}", span(age), secret.created_at)
     })
@@ -166,6 +172,8 @@ mod tests {
                 lineage: 1,
                 created_at: BORN,
                 expires_at: None,
+                own_end: None,
+                skew_tolerance: 0,
                 fingerprint: String::new(),
                 rotation: None,
             },
@@ -216,6 +224,39 @@ mod tests {
         assert!(by_hand.contains("rotate-secret prod-s3`"), "{by_hand}");
         // What has ended is not told to be old as well.
         assert!(heads(&connector, AGE_MAX * 2).iter().all(|head| !head.ends_with(" old")));
+    }
+
+    #[test]
+    fn a_skew_tolerance_moves_the_end_and_all_that_is_told_of_it() {
+        let early = connector(|c| {
+            c.secret.expires_at = Some(BORN.plus(DAY));
+            c.secret.skew_tolerance = 3600;
+        });
+        assert_eq!(early.secret.usable_until(), Some(BORN.plus(DAY - HOUR)));
+        assert_eq!(heads(&early, (DAY - HOUR) * 4 / 5 - MOMENT), Vec::<String>::new());
+        assert_eq!(heads(&early, (DAY - HOUR) * 4 / 5).len(), 1);
+        assert_ne!(heads(&early, DAY - HOUR - MOMENT), ["EXPIRED"]);
+        assert_eq!(heads(&early, DAY - HOUR), ["EXPIRED"]);
+        let said = warnings(&early, &[], ENGINEER, BORN.plus(DAY - HOUR)).concat();
+        assert!(said.contains("3600 s early by its skew tolerance"), "{said}");
+        let endless = connector(|c| c.secret.skew_tolerance = 3600);
+        assert_eq!((endless.secret.usable_until(), heads(&endless, DAY).len()), (None, 0));
+    }
+
+    #[test]
+    fn the_earlier_of_two_ends_counts_and_what_was_said_is_told_apart() {
+        let mut facts = connector(|_| {}).secret;
+        let (soon, late) = (Some(BORN.plus(HOUR)), Some(BORN.plus(DAY)));
+        for (said, own, end, kept) in [
+            (soon, late, soon, soon),
+            (late, soon, soon, None),
+            (None, soon, soon, None),
+            (soon, None, soon, soon),
+            (None, None, None, None),
+        ] {
+            facts.end_by(said, own);
+            assert_eq!((facts.expires_at, facts.own_end, facts.said_end()), (end, own, kept));
+        }
     }
 
     #[test]
@@ -290,7 +331,7 @@ mod tests {
     fn stored_facts_from_before_rotations_still_parse() {
         let facts = connector(|_| {}).secret;
         let json = serde_json::to_string(&facts).unwrap();
-        assert!(!json.contains("rotation"), "{json}");
+        assert!(!["rotation", "own_end", "skew_tolerance"].iter().any(|new| json.contains(new)), "{json}");
         assert_eq!(serde_json::from_str::<SecretFacts>(&json).unwrap(), facts);
         let stage = RotationStage::Retiring { key_id: "k".to_owned() };
         let with = SecretFacts { rotation: Some(UnfinishedRotation { stage, since: BORN }), ..facts };

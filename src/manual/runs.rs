@@ -31,7 +31,10 @@
 //! ## How long
 //!
 //! The run ends after `--max-duration`, a day when unsaid, seven days at most;
-//! nothing that it mints outlives that. Its token lives for an hour at most
+//! nothing that it is handed outlives that by more than a minute: lifetimes are
+//! cut, and where a provider gives a longer one all the same the mint is refused
+//! with `OUTLIVES_CEILING`; see [`super::operations`]. What was minted before
+//! serves on until it ends. Its token lives for an hour at most
 //! from its start and from each renewal. The run renews it while it lives; the
 //! starter also afterwards, with its own token. A name is a label: it means the
 //! run that goes on under it, or the last one that did.

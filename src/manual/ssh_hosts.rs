@@ -1,5 +1,11 @@
 //! # Hosts reached by SSH
 //!
+//! Register keys that are ed25519, ecdsa on P-256 or P-384, or rsa of 2,048 to
+//! 4,096 bits, whether of a CA or of a user: the server signs with no others.
+//! An ecdsa key on P-521 is refused, and so is DSA; `ssh-keygen -t ed25519`
+//! makes one to put beside it on the hosts. The keys that callers have
+//! certified may be on P-521.
+//!
 //! ## With a CA
 //!
 //! A certificate does not name the hosts it is for: its principals do. Name

@@ -42,8 +42,8 @@ pub struct Response {
 impl Response {
     /// An answer with this body.
     pub(crate) fn new(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
-        let (asked, body) = (retry_after.and_then(self::retry_after), Zeroizing::new(body.to_vec()));
-        Self { status, retry_after: asked, headers: Vec::new(), body }
+        let (retry_after, body) = (retry_after.and_then(seconds), Zeroizing::new(body.to_vec()));
+        Self { status, retry_after, headers: Vec::new(), body }
     }
 
     /// The body, at most [`BODY_BYTES_MAX`] bytes. Hostile input.
@@ -96,10 +96,8 @@ fn request(call: Call) -> Option<HttpRequest> {
     builder.body(SdkBody::from(call.body)).ok()?.try_into().ok()
 }
 
-/// What the header `retry-after` asks for, at most five minutes; none where it
-/// names a date.
-#[must_use]
-pub fn retry_after(text: &str) -> Option<Duration> {
+/// What a server wishes in `Retry-After`, within bounds.
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
     let asked = Duration::from_secs(text.trim().parse().ok()?);
     Some(asked.min(RETRY_AFTER_MAX))
 }

@@ -26,7 +26,8 @@ mod tests;
 mod tls;
 mod unverified;
 
-pub use call::{BODY_BYTES_MAX, Call, Response, retry_after};
+pub(crate) use call::seconds as retry_after;
+pub use call::{BODY_BYTES_MAX, Call, Response};
 pub use error::OutboundError;
 pub use implicit::{ImplicitIdentities, ImplicitIdentity};
 pub use private_tls::{ClientIdentity, PrivateTls, check_roots};

@@ -369,14 +369,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return {}
 
 
-def certificate(name, issuer=None, authority=False, address=None):
-    """A certificate and its key; signed by itself without an issuer."""
+def certificate(name, issuer=None, authority=False, address=None, life=datetime.timedelta(days=1)):
+    """A certificate and its key, valid for `life` from now; signed by itself without an issuer."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)
     builder = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + life)
     builder = builder.add_extension(x509.BasicConstraints(authority, None), critical=True)
     if address:
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
@@ -396,12 +396,14 @@ def write(folder, name, pair):
 
 
 def certificates(folder):
-    """`ca`, `server` for 127.0.0.1 and `client` by it; `foreign-ca` and `foreign` by that: each .pem and .key."""
+    """`ca`, `server` for 127.0.0.1, `client` and an `expired` one by it; `foreign-ca` and `foreign` by that: each .pem
+    and .key."""
     authority, foreign = (certificate(name, authority=True) for name in ("cluster-ca", "foreign-ca"))
     write(folder, "ca", authority)
     write(folder, "foreign-ca", foreign)
     write(folder, "server", certificate("server", authority, address="127.0.0.1"))
     write(folder, "client", certificate("valetkey", authority))
+    write(folder, "expired", certificate("valetkey", authority, life=datetime.timedelta(minutes=-1)))
     write(folder, "foreign", certificate("valetkey", foreign))
 
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::rig::registry::{HTPASSWD, IDENTITY, ROBOT, Registry};
@@ -144,6 +145,23 @@ fn a_registry_with_passwords_alone_is_served_by_passthrough_or_not_at_all() {
     register(&vault, &registry, "open", &login(HTPASSWD), &open).ok();
     let said = mint(&vault, &registry, "open", "team/model", "write").json();
     assert_eq!((&said["passthrough"], &said["downscope"]), (&json!(true), &json!("none")), "{said}");
+    // Every listing and the ledger say so: of the registration, the mint and each hand-out.
+    let listed = vault.cli("bob", &["issuance", "list", "-o", "json"]).json();
+    assert_eq!((&listed[0]["id"], &listed[0]["passthrough"]), (&said["issuance_id"], &json!(true)), "{listed}");
+    let table = vault.cli("bob", &["issuance", "list"]).ok().stdout;
+    assert!(table.to_lowercase().contains("passthrough") && table.contains("YES"), "{table}");
+    let lines = vault.cli("carol", &["audit", "list", "-o", "json"]).json();
+    let lines = lines.as_array().unwrap();
+    let flagged = |line: &&Value| line["details"]["passthrough"].is_string();
+    assert_eq!(lines.iter().filter(flagged).count(), 2, "the result and the hand-out: {lines:?}");
+    let registered = |line: &&Value| line["details"]["allow_passthrough"] == "on" && line["outcome"] == "ok";
+    assert_eq!(lines.iter().filter(registered).count(), 1, "{lines:?}");
+    vault.cli("alice", &["connector", "update", "open", "--allow-passthrough=false"]).ok();
+    let off = vault.cli("carol", &["audit", "list", "--outcome", "ok", "-o", "json"]).json();
+    let switched = off.as_array().unwrap().iter().find(|line| line["details"]["allow_passthrough"] == "off");
+    assert!(switched.is_some_and(|line| line["method"].as_str().unwrap().ends_with("UpdateConnector")), "{off}");
+    mint(&vault, &registry, "open", "team/model", "write").fails(1, "PASSTHROUGH_OFF");
+    vault.cli("alice", &["connector", "update", "open", "--allow-passthrough"]).ok();
     let resource = format!("{}/team/model", registry.host);
     let arguments = ["mint", "--connector", "open", "--resource", &resource, "--access", "write"];
     let config = vault.cli("bob", &[&arguments[..], &["--format", "docker-config"]].concat()).ok();
@@ -152,4 +170,44 @@ fn a_registry_with_passwords_alone_is_served_by_passthrough_or_not_at_all() {
     fs::write(&empty, "{}").unwrap();
     registry.push_by("team/model", &file).ok();
     refused(&registry.push_by("team/model", &empty));
+}
+
+/// What `docker login` left on alice's machine.
+fn logged_in(vault: &Vault, registry: &Registry, login: &Value) {
+    fs::create_dir_all(vault.beside(".docker")).unwrap();
+    let config = json!({ "auths": { &registry.host: login } });
+    fs::write(vault.beside(".docker/config.json"), config.to_string()).unwrap();
+}
+
+#[test]
+fn f8_logins_that_docker_keeps_register_as_they_are_and_mint() {
+    let registry = Registry::with_tokens();
+    let vault = vault(&registry);
+    let auth = |pair: &str| base64::engine::general_purpose::STANDARD.encode(pair);
+    let token_url = format!("token_url={}", registry.token_url.as_deref().unwrap());
+    let auto = |name: &str, more: &[&str]| {
+        let arguments = ["connector", "register", name, "--auto-configure", "--type", "docker", "--set", &token_url];
+        vault.cli("alice", &[&arguments[..], &["--access-max", "write", "-o", "json"], more].concat())
+    };
+    let password = json!({ "auth": auth(&format!("{}:{}", ROBOT.0, ROBOT.1)) });
+    let identity = json!({ "auth": auth("<token>:"), "identitytoken": IDENTITY });
+    for (name, login) in [("by-password", password), ("by-identity", identity)] {
+        logged_in(&vault, &registry, &login);
+        let unasked = auto(name, &[]).fails(2, "give --yes");
+        assert!(unasked.stderr.contains(&format!("found docker:{}", registry.host)), "{unasked}");
+        let said = auto(name, &["--yes"]);
+        assert_eq!(said.json()["verification"]["state"], "verified", "{said}");
+        assert!(!said.all().contains(ROBOT.1) && !said.all().contains(IDENTITY), "{said}");
+        let token = token_of(&mint(&vault, &registry, name, "team/model", "write"));
+        registry.push("team/model", &token).ok();
+        refused(&registry.push("team/other", &token));
+    }
+    // The neighbours: an identity token that the service does not know, and a helper's entry with nothing in it.
+    logged_in(&vault, &registry, &json!({ "auth": auth("<token>:"), "identitytoken": "canary-unknown" }));
+    let unknown = auto("unknown", &["--yes"]).fails(1, "SOURCE_CREDENTIAL_REFUSED");
+    assert!(!unknown.all().contains("canary-unknown") && !vault.logs().contains("canary-unknown"), "{unknown}");
+    logged_in(&vault, &registry, &json!({}));
+    auto("nothing", &["--yes"]).fails(1, "nothing that can be registered");
+    let names = vault.cli("alice", &["connector", "list", "-o", "json"]).json();
+    assert_eq!(names.as_array().map(Vec::len), Some(2), "{names}");
 }

@@ -365,6 +365,50 @@ fn the_source_credential_is_in_no_answer_log_or_file() {
     more.register("train", "token", &json!({"token": kube::TOKEN}), &[]).fails(1, "allowed_endpoints");
 }
 
+#[test]
+fn a_client_certificate_says_itself_when_it_ends_and_nobody_makes_it_last_longer() {
+    let story = Story::new();
+    let pair = |name: &str| {
+        let text = |end: &str| story.kube.text(&format!("{name}.{end}"));
+        json!({"client_certificate": text("pem"), "client_key": text("key")})
+    };
+    let end = |stored: &Value| -> jiff::Timestamp { stored["secret_expires_at"].as_str().unwrap().parse().unwrap() };
+    let hours = |stored: &Value| (end(stored).as_second() - jiff::Timestamp::now().as_second() + 1800) / 3600;
+    let stored = story.register("train", "token", &pair("client"), &[]).ok();
+    assert!(!stored.stderr.contains("note:"), "{stored}");
+    let own = end(&stored.json());
+    assert_eq!(hours(&stored.json()), 24, "it lives for a day: {stored}");
+    // A later end is cut to its own, and that is said; an earlier one counts.
+    let longer = story.register("longer", "token", &pair("client"), &["--secret-expires-in", "30d"]).ok();
+    assert!(longer.stderr.contains("the source credential itself says that it ends at"), "{longer}");
+    assert_eq!(end(&longer.json()), own);
+    let shorter = story.register("shorter", "token", &pair("client"), &["--secret-expires-in", "2h"]).ok();
+    assert_eq!(hours(&shorter.json()), 2, "{shorter}");
+    let updated =
+        story.vault.cli("alice", &["connector", "update", "train", "--secret-expires-in", "30d", "-o", "json"]);
+    assert_eq!(end(&updated.ok().json()), own);
+    // The neighbours: one that has expired, and none at all.
+    let said = story.register("late", "token", &pair("expired"), &["--skip-verify"]);
+    said.fails(1, "secrets.client_certificate");
+    let garbage = json!({"client_certificate": "hunter2", "client_key": story.kube.text("client.key")});
+    let said = story.register("garbage", "token", &garbage, &["--skip-verify"]).fails(1, "secrets.client_certificate");
+    assert!(!said.all().contains("hunter2"), "{said}");
+    // A tolerance moves the end; what is left decides on what may be minted.
+    let tolerant = ["connector", "update", "train", "--secret-skew-tolerance", "23h55m", "-o", "json"];
+    let tolerant = story.vault.cli("alice", &tolerant).ok().json();
+    assert_eq!((&tolerant["secret_skew_tolerance_seconds"], end(&tolerant)), (&json!(86_100), own));
+    story.mint(&[]).fails(1, "s are allowed");
+    story.vault.cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "25h"]).fails(1, "a day");
+    story
+        .vault
+        .cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "24h"])
+        .fails(1, "leaves nothing");
+    story.vault.cli("alice", &["connector", "update", "train", "--secret-skew-tolerance", "0s"]).ok();
+    story.mint(&[]).ok();
+    let list = story.vault.cli("alice", &["connector", "list"]).ok();
+    assert!(list.stdout.contains("ends in "), "{list}");
+}
+
 /// Registers a kubeconfig with this user and cluster.
 fn import(story: &Story, name: &str, user: &Value, cluster: &Value, more: &[&str]) -> Outcome {
     let path = story.kube.kubeconfig(&format!("{name}.json"), user, cluster);
@@ -404,5 +448,33 @@ fn a_login_in_a_kubeconfig_registers_too() {
     let login = json!({"username": "valetkey", "password": kube::PASSWORD});
     let made = import(&story, "train", &login, &story.kube.authority(), &["--allow-files"]).json();
     assert_eq!(made["auth_method"], "password", "{made}");
+    sees_pods(&story.kube.python(&story.kubeconfig(&[]), &["pods", "ml"]));
+}
+
+#[test]
+fn f8_the_kubeconfig_of_the_machine_is_offered_and_registers() {
+    use base64::Engine as _;
+    let story = Story::new();
+    let authority = base64::engine::general_purpose::STANDARD.encode(story.kube.text("ca.pem"));
+    let inline = json!({"certificate-authority-data": authority});
+    let placed = |user: &Value| {
+        let path = story.kube.kubeconfig("found.json", user, &inline);
+        fs::create_dir_all(story.vault.beside(".kube")).unwrap();
+        fs::copy(path, story.vault.beside(".kube/config")).unwrap();
+    };
+    let auto = |more: &[&str]| {
+        let arguments = ["connector", "register", "train", "--auto-configure", "--type", "kubernetes", "-o", "json"];
+        story.vault.cli("alice", &[&arguments[..], more].concat())
+    };
+    placed(&json!({"token": "canary-of-nobody"}));
+    auto(&["--yes"]).fails(2, "missing settings: service_accounts");
+    let wrong = auto(&["--yes", "--set", ACCOUNTS]).fails(1, "SOURCE_CREDENTIAL_REFUSED");
+    assert!(!wrong.all().contains("canary-of-nobody"), "{wrong}");
+    placed(&json!({"token": kube::TOKEN}));
+    let unasked = auto(&["--set", ACCOUNTS]).fails(2, "give --yes");
+    assert!(unasked.stderr.contains("found kubeconfig:train"), "{unasked}");
+    let made = auto(&["--yes", "--set", ACCOUNTS]);
+    assert_eq!(made.json()["verification"]["state"], "verified", "{made}");
+    assert!(!made.all().contains(kube::TOKEN), "{made}");
     sees_pods(&story.kube.python(&story.kubeconfig(&[]), &["pods", "ml"]));
 }

@@ -136,6 +136,58 @@ fn a_client_mints_tokens_of_its_scopes_by_every_way_to_authenticate() {
     assert!(!vault.logs().contains(BASIC.1) && !vault.logs().contains(POST.1));
 }
 
+/// The provider gives ten minutes, whatever it is asked for.
+#[test]
+fn d9_a_token_that_would_outlive_a_ceiling_or_a_run_is_handed_to_nobody() {
+    let provider = Provider::start(&json!([client(POST, &["client_credentials"], "client_secret_post"), inspector()]));
+    let vault = vault(&provider);
+    let (secret, sets) = (json!({ "client_secret": POST.1 }), ["client_auth_method=post", "scope=models.read"]);
+    register(&vault, &provider, ("models", "client-credentials"), POST.0, &secret, &sets).ok();
+    // A wish is no ceiling: handed out, and nothing is said to be cut.
+    let said = mint(&vault, "models", &["--ttl", "2m"]).json();
+    let note = said["ttl_note"].as_str().unwrap();
+    assert!(note.contains("asked for 120 s; the provider decides") && !note.contains("cut"), "{said}");
+    assert_eq!(provider.introspect(&token_of(&said))["active"], json!(true));
+    // A run that ends sooner than the token would.
+    let bob = |arguments: &[&str]| vault.cli("bob", arguments);
+    bob(&["component", "register", "api", "--type", "model-registry", "--needs-resource-type", "oauth2-api"]).ok();
+    bob(&["component", "connect", "api", "--connector", "models", "--resource", API]).ok();
+    bob(&["stack", "register", "prod", "--component", "api"]).ok();
+    let file = vault.token_file("run").display().to_string();
+    bob(&["run", "start", "--stack", "prod", "--max-duration", "5m", "--token-out", &file]).ok();
+    let in_run = |more: &[&str]| vault.cli("run", &[&["mint", "--component", "api", "-o", "json"], more].concat());
+    let refused = in_run(&[]).fails(1, "OUTLIVES_CEILING");
+    assert!(
+        refused.stderr.contains("past the end of the run") && refused.stderr.contains("--max-duration"),
+        "{refused}"
+    );
+    in_run(&["--ttl", "1m"]).fails(1, "OUTLIVES_CEILING");
+    bob(&["mint", "--component", "api", "-o", "json"]).ok();
+    let long = vault.token_file("long-run").display().to_string();
+    bob(&["run", "start", "--stack", "prod", "--max-duration", "1h", "--token-out", &long]).ok();
+    vault.cli("long-run", &["mint", "--component", "api", "-o", "json"]).ok();
+    // A ceiling of the connector, for everybody, also for what is kept.
+    vault.cli("alice", &["connector", "update", "models", "--ttl-max", "5m"]).ok();
+    let refused = mint(&vault, "models", &[]).fails(1, "OUTLIVES_CEILING");
+    assert!(refused.stderr.contains("the connector's ttl_max of 300 s"), "{refused}");
+    let watch = ["mint", "--connector", "models", "--ttl", "1m", "-o", "json"];
+    bob(&watch).fails(1, "OUTLIVES_CEILING");
+    // What nobody was handed is in the record as what it is.
+    let listed = vault.cli("carol", &["issuance", "list", "-o", "json"]).json();
+    let states: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
+    assert_eq!(
+        states.iter().filter(|state| **state == "withdrawn").count(),
+        2,
+        "the run's and the ceiling's: {listed}"
+    );
+    let lines = vault.cli("carol", &["audit", "list", "--outcome", "failed", "-o", "json"]).json();
+    let said: Vec<_> = lines.as_array().unwrap().iter().filter(|line| line["reason"] == "OUTLIVES_CEILING").collect();
+    assert_eq!(said.len(), 2, "{lines}");
+    assert!(said.iter().all(|line| line["details"]["fate"].as_str().unwrap().contains("handed to nobody")), "{lines}");
+    vault.cli("alice", &["connector", "update", "models", "--ttl-max", "10m"]).ok();
+    mint(&vault, "models", &[]).ok();
+}
+
 #[test]
 fn a_refresh_token_that_rotates_serves_many_and_is_never_used_twice() {
     let refresher = client(REFRESHER, &["refresh_token"], "client_secret_basic");

@@ -7,8 +7,8 @@ use crate::broker::{
     Broker, Call, ConnectorFilter, ConnectorSeen, Deleted, Register, ResourcesAsk, Rotate, RotateAuto, Update,
 };
 use crate::domain::{
-    AuthMethodName, ConnectorTypeName, FieldError, Labels, PageAsk, Reach, ResourceTypeName, SecretFieldName,
-    Verification,
+    AuthMethodName, ConnectorTypeName, FieldError, Labels, PageAsk, Reach, ResourceTypeName, SKEW_TOLERANCE_MAX,
+    SecretFieldName, Verification,
 };
 use crate::proto;
 use crate::sealing::{Plaintext, SourceCredential};
@@ -21,6 +21,15 @@ use super::types::{
 
 /// The most fields of one source credential.
 const SECRET_FIELDS_MAX: usize = 16;
+/// The field of the tolerance.
+const SKEW_TOLERANCE: &str = "secret_skew_tolerance_seconds";
+
+/// A tolerance, within its bound.
+fn skew_tolerance(seconds: u32) -> Result<u32, FieldError> {
+    let problem = || FieldError::new(SKEW_TOLERANCE, format!("must be at most {SKEW_TOLERANCE_MAX} seconds, a day"));
+    (seconds <= SKEW_TOLERANCE_MAX).then_some(seconds).ok_or_else(problem)
+}
+
 /// Takes the secret out of a request; the bytes are moved, not copied.
 fn secret(fields: Vec<proto::SecretField>) -> Result<SourceCredential, FieldError> {
     let mut taken = BTreeMap::new();
@@ -59,6 +68,7 @@ pub fn register(call: &Call, mut request: proto::RegisterConnectorRequest) -> Re
         settings: request.settings,
         secret,
         secret_expires_at: timestamp("secret_expires_at", request.secret_expires_at.as_ref())?,
+        secret_skew_tolerance: skew_tolerance(request.secret_skew_tolerance_seconds)?,
         description: description(&request.description)?,
         labels: labels(request.labels)?,
         policy: mint_policy(request.mint_policy.as_ref())?,
@@ -89,6 +99,9 @@ pub fn update(call: &Call, mut request: proto::UpdateConnectorRequest) -> Result
         secret_expires_at: given("secret_expires_at")
             .then(|| timestamp("secret_expires_at", request.secret_expires_at.as_ref()))
             .transpose()?,
+        secret_skew_tolerance: given(SKEW_TOLERANCE)
+            .then(|| skew_tolerance(request.secret_skew_tolerance_seconds))
+            .transpose()?,
         connector: reference("connector", &request.connector)?.to_owned(),
         secret,
         skip_verify: request.skip_verify,
@@ -99,7 +112,8 @@ pub fn update(call: &Call, mut request: proto::UpdateConnectorRequest) -> Result
 
 /// Which fields a change is about; without a mask, those that are set.
 fn mask(request: &proto::UpdateConnectorRequest) -> Result<Vec<String>, FieldError> {
-    const PATHS: [&str; 6] = ["name", "description", "labels", "settings", "mint_policy", "secret_expires_at"];
+    const PATHS: [&str; 7] =
+        ["name", "description", "labels", "settings", "mint_policy", "secret_expires_at", SKEW_TOLERANCE];
     let asked = request.update_mask.as_ref().map(|mask| mask.paths.clone()).unwrap_or_default();
     if asked.iter().any(|path| !PATHS.contains(&path.as_str())) {
         return Err(FieldError::new("update_mask", format!("paths are of {}", PATHS.join(", "))));
@@ -114,6 +128,7 @@ fn mask(request: &proto::UpdateConnectorRequest) -> Result<Vec<String>, FieldErr
         !request.settings.is_empty(),
         request.mint_policy.is_some(),
         request.secret_expires_at.is_some(),
+        request.secret_skew_tolerance_seconds != 0,
     ];
     Ok(PATHS.iter().zip(set).filter(|(_, set)| *set).map(|(path, _)| (*path).to_owned()).collect())
 }
@@ -221,6 +236,7 @@ pub async fn view(call: &Call, broker: &Broker, seen: ConnectorSeen) -> proto::C
         secret_version: connector.secret.version,
         secret_created_at: Some(timestamp_out(connector.secret.created_at)),
         secret_expires_at: connector.secret.expires_at.map(timestamp_out),
+        secret_skew_tolerance_seconds: connector.secret.skew_tolerance,
         secret_fingerprint: if settings_visible { connector.secret.fingerprint } else { String::new() },
         created_by,
         created_at: Some(timestamp_out(connector.created_at)),

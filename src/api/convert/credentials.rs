@@ -207,5 +207,6 @@ pub fn issuance(call: &Call, broker: &Broker, one: Issuance) -> proto::Issuance 
         state: one.state_at(broker.now()).to_owned(),
         ended_at: one.ended_at.map(timestamp_out),
         run_id: one.run.map(|id| id.to_string()).unwrap_or_default(),
+        passthrough: one.passthrough,
     }
 }

@@ -38,6 +38,16 @@ pub enum Fate {
     Cut,
 }
 
+/// What an address is counted under: whether it is one of IPv4, and itself or
+/// its /64, because one customer of IPv6 has that many addresses at least.
+#[must_use]
+pub fn network(peer: IpAddr) -> (bool, u64) {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => (true, u64::from(u32::from(v4))),
+        IpAddr::V6(v6) => (false, (u128::from(v6) >> 64) as u64),
+    }
+}
+
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]

@@ -1,5 +1,5 @@
 //! The gates between a connection and a handler, in this order: the shape of
-//! the request, room for it, who calls, the caller's rate, the deadline; then
+//! the request, who calls, the caller's rate, room for it, the deadline; then
 //! the handler; then the ledger, before the reply leaves.
 //!
 //! [`Door::call`] is the order. Each gate is a file of its own and decides one
@@ -39,11 +39,14 @@ use lines::Lines;
 use rates::{PrincipalRates, SourceRates};
 use shape::{Entrance, KnownMethod, Misshape};
 
-pub use connection::{ActiveCall, Connection, Fate};
+pub use connection::{ActiveCall, Connection, Fate, network};
 pub use porter::Porter;
 
 /// The method of a call whose path is none of ours, in the ledger.
 const UNKNOWN_METHOD: &str = "unknown";
+/// Calls at a time of those who need no token: health checks. They take no
+/// place of those who have one.
+const OPEN_CALLS_MAX: usize = 256;
 /// When to try again after an overload.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -70,6 +73,7 @@ pub struct Door {
     sources: SourceRates,
     principals: PrincipalRates,
     room: Arc<Semaphore>,
+    porch: Arc<Semaphore>,
     requests_max: usize,
     request_timeout_max: Duration,
     stopping: watch::Receiver<bool>,
@@ -108,6 +112,7 @@ impl Door {
             sources: SourceRates::new(limits.failed_authentications_per_minute),
             principals: PrincipalRates::new(limits.calls_per_second, limits.calls_burst),
             room: Arc::new(Semaphore::new(limits.requests_max)),
+            porch: Arc::new(Semaphore::new(OPEN_CALLS_MAX)),
             requests_max: limits.requests_max,
             request_timeout_max: limits.request_timeout_max,
             stopping,
@@ -153,6 +158,7 @@ impl Door {
         let all = u32::try_from(self.requests_max).unwrap_or(u32::MAX);
         // An error means that the door is closed: nothing is in progress.
         drop(self.room.acquire_many(all).await);
+        drop(self.porch.acquire_many(u32::try_from(OPEN_CALLS_MAX).unwrap_or(u32::MAX)).await);
     }
 
     async fn admit(&self, head: &Parts, connection: &Arc<Connection>) -> Result<Admitted, Refused> {
@@ -165,13 +171,14 @@ impl Door {
         let path = known.map_or(UNKNOWN_METHOD, |method| method.path);
         let record = Arc::new(CallRecord::new(path, Some(connection.source.clone())));
         let method = checked.map_err(|(misshape, _)| misshapen(misshape, &record))?;
-        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
+        // Who is not known takes no place of those who are.
+        let (call, places) = match method.door {
+            Entrance::Open => (None, &self.porch),
+            Entrance::Authenticated => (Some(self.authenticated(head, connection, &record).await?), &self.room),
+        };
+        let Ok(room) = Arc::clone(places).try_acquire_owned() else {
             let status = refusal(Code::ResourceExhausted, "OVERLOADED", "too many calls at a time", Some(RETRY_AFTER));
-            Refused::new(status, &record, None, Outcome::Throttled)
-        })?;
-        let call = match method.door {
-            Entrance::Open => None,
-            Entrance::Authenticated => Some(self.authenticated(head, connection, &record).await?),
+            return Err(Refused::new(status, &record, call, Outcome::Throttled));
         };
         let deadline = Instant::now() + deadline::time_for(&head.headers, self.request_timeout_max);
         let connection = Arc::clone(connection);

@@ -17,6 +17,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::Semaphore;
 
+use super::connection::network;
 use crate::domain::PrincipalId;
 
 /// Buckets of addresses: a few hundred KiB.
@@ -82,13 +83,8 @@ impl SourceRates {
         })
     }
 
-    /// IPv6 by /64: one customer has that many addresses at least.
     fn bucket(&self, peer: IpAddr) -> Option<&Bucket> {
-        let network = match peer.to_canonical() {
-            IpAddr::V4(v4) => u64::from(u32::from(v4)),
-            IpAddr::V6(v6) => (u128::from(v6) >> 64) as u64,
-        };
-        let hash = self.hasher.hash_one((peer.to_canonical().is_ipv4(), network));
+        let hash = self.hasher.hash_one(network(peer));
         self.buckets.get(usize::try_from(hash).unwrap_or_default() % SOURCE_BUCKETS)
     }
 }

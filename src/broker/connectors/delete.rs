@@ -14,8 +14,7 @@ use super::super::{Broker, BrokerError, Call, Once};
 /// What a deletion leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deleted {
-    /// Credentials minted from it that are still alive; at most 1,000 are
-    /// counted.
+    /// Credentials minted from it that are still alive.
     pub outstanding: u32,
     /// When the last of them ends.
     pub outstanding_until: Option<Timestamp>,
@@ -43,13 +42,7 @@ impl Broker {
             active_at: Some(self.clock.now()),
             ..IssuanceFilter::default()
         };
-        let page = PageAsk { size: PAGE_SIZE_MAX, after: None };
-        let alive = self.store.issuances(call.project(), &filter, &page).await;
-        let alive = alive.map_err(|error| BrokerError::of("issuance", &error))?.items;
-        let deleted = Deleted {
-            outstanding: u32::try_from(alive.len()).unwrap_or(u32::MAX),
-            outstanding_until: alive.iter().map(|issuance| issuance.expires_at).max(),
-        };
+        let deleted = self.outstanding(call, &filter).await?;
         let expected = expected.unwrap_or(connector.version);
         let line = Line { connector: Some(connector.id), ..call.line(Outcome::Ok, "") }
             .with_detail("outstanding", &deleted.outstanding.to_string());
@@ -59,5 +52,21 @@ impl Broker {
         let committed = self.commit(call, "connector", tx).await;
         self.forget_minted(connector.id);
         self.settled(call, once.as_ref(), deleted, committed).await
+    }
+
+    /// All of them, however many pages they take.
+    async fn outstanding(&self, call: &Call, filter: &IssuanceFilter) -> Result<Deleted, BrokerError> {
+        let mut found = Deleted { outstanding: 0, outstanding_until: None };
+        let mut page = PageAsk { size: PAGE_SIZE_MAX, after: None };
+        loop {
+            let alive = self.store.issuances(call.project(), filter, &page).await;
+            let alive = alive.map_err(|error| BrokerError::of("issuance", &error))?;
+            found.outstanding = found.outstanding.saturating_add(u32::try_from(alive.items.len()).unwrap_or(u32::MAX));
+            found.outstanding_until = alive.items.iter().map(|one| one.expires_at).chain(found.outstanding_until).max();
+            page.after = alive.next;
+            if page.after.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::store::{Tx, Write};
 
 use super::super::{Broker, BrokerError, Call};
 use super::VERIFY_DEADLINE;
-use super::source::{focus, stored_settings, type_of};
+use super::source::{end_of_successor, focus, stored_settings, type_of};
 
 /// All that one look takes.
 struct Probe {
@@ -37,7 +37,7 @@ impl Probe {
     async fn ask(self, secret: &SourceCredential) -> Result<(Verification, MintOutcome), UpstreamError> {
         let now = self.upstream.clock.now();
         let settings = &self.connector.settings;
-        let end = self.connector.secret.expires_at;
+        let end = self.connector.secret.usable_until();
         let asked =
             self.kind.mint(&self.upstream, settings, secret, end, &self.scope.json, self.ttl, &self.attribution);
         let outcome = tokio::time::timeout(VERIFY_DEADLINE, asked).await;
@@ -85,6 +85,7 @@ impl Broker {
         if let Some(successor) = outcome.successor {
             connector.secret.fields = successor.names();
             connector.secret.fingerprint = self.keyring.fingerprint(connector.project, &successor)?;
+            end_of_successor(type_of(connector)?, connector, &successor, self.clock.now())?;
             *secret = successor;
         }
         connector.verification = verification;
@@ -110,7 +111,7 @@ impl Broker {
         let _turn = self.turns.take(old.id).await?;
         let found = self.connector(old.project, old.id).await;
         let old = found.map_err(|error| BrokerError::of("connector", &error))?;
-        let entry = self.open_on(call, &old, None).await?;
+        let entry = self.open_on(call, &old, &[]).await?;
         let settings = stored_settings(&old)?;
         let probe = self.probe(call, &old, &settings, &entry)?;
         let asked = self.with_secret(&old, permit, &entry, move |secret| Box::pin(probe.ask(secret)));

@@ -31,6 +31,8 @@ pub struct Register {
     pub secret: SourceCredential,
     /// When it ends.
     pub secret_expires_at: Option<Timestamp>,
+    /// How many seconds before its end it counts as ended.
+    pub secret_skew_tolerance: u32,
     /// For people.
     pub description: String,
     /// For filters.
@@ -44,6 +46,10 @@ pub struct Register {
     /// What makes the request the same.
     pub once: Option<Once>,
 }
+
+/// The detail of a ledger line that says that a long-lived secret may leave
+/// from now on, or no longer.
+pub(super) const ALLOW_PASSTHROUGH: &str = "allow_passthrough";
 
 impl Broker {
     /// Registers a connector, verified against its cloud unless told not to.
@@ -60,10 +66,11 @@ impl Broker {
         }
         let mut connector = self.draft(call, &ask)?;
         let kind = super::source::type_of(&connector)?;
-        check_secret(kind, &connector, &ask.secret, self.clock.now())?;
+        check_secret(kind, &mut connector, &ask.secret, self.clock.now())?;
         let asks = asks_cloud(&connector, ask.skip_verify, ask.validate_only)?;
-        let detail = if asks { ("verify", "asked") } else { ("verify", "skipped") };
-        let entry = self.open_on(call, &connector, Some(detail)).await?;
+        let mut details = vec![("verify", if asks { "asked" } else { "skipped" })];
+        details.extend(connector.policy.allow_passthrough.then_some((ALLOW_PASSTHROUGH, "on")));
+        let entry = self.open_on(call, &connector, &details).await?;
         if asks {
             let asked = self.verify_new(call, &mut connector, &mut ask.secret, &entry).await;
             if let Err(error) = asked {
@@ -117,6 +124,8 @@ impl Broker {
                 lineage: 1,
                 created_at: now,
                 expires_at: ask.secret_expires_at,
+                own_end: None,
+                skew_tolerance: ask.secret_skew_tolerance,
                 fingerprint: self.keyring.fingerprint(call.project(), &ask.secret)?,
                 rotation: None,
             },

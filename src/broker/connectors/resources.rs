@@ -43,7 +43,7 @@ impl Broker {
         }
         let resource = connector.resource_id.clone();
         let list = ListAsk { resource_type, resource, limit: ask.limit, page: ask.page };
-        let entry = self.open_on(call, &connector, None).await?;
+        let entry = self.open_on(call, &connector, &[]).await?;
         let (upstream, settings) = (self.upstream_for(call, &connector, None, &entry), connector.settings.clone());
         let asked = self.with_secret(&connector, &permit, &entry, move |secret| {
             Box::pin(async move {

@@ -48,7 +48,7 @@ impl Broker {
         let mut new = self.with_new_secret(call, &old, &ask)?;
         let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
         let detail = if asks { "asked" } else { "skipped" };
-        let entry = self.open_on(call, &old, Some(("verify", detail))).await?;
+        let entry = self.open_on(call, &old, &[("verify", detail)]).await?;
         if asks {
             let asked = self.verify_new(call, &mut new, &mut ask.secret, &entry).await;
             if let Err(error) = asked {
@@ -88,7 +88,7 @@ impl Broker {
         new.verification = self.unverified();
         new.updated_at = now;
         new.version = old.version.next();
-        check_secret(type_of(&new)?, &new, &ask.secret, now)?;
+        check_secret(type_of(&new)?, &mut new, &ask.secret, now)?;
         Ok(new)
     }
 }

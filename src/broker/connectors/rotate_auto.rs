@@ -86,7 +86,7 @@ impl Broker {
         let kind = type_of(&old)?;
         rotates(kind, &old)?;
         let turn = self.rotations.take(old.id).ok_or_else(under_way)?;
-        let entry = self.open_on(call, &old, Some(("rotation", "auto"))).await?;
+        let entry = self.open_on(call, &old, &[("rotation", "auto")]).await?;
         let rotation = Rotation {
             broker: Arc::clone(self),
             call: call.clone(),
@@ -298,7 +298,7 @@ impl Rotation {
         next.secret.fingerprint = self.broker.keyring.fingerprint(self.call.project(), &made.secret)?;
         next.secret.rotation = Some(self.stage(RotationStage::Retiring { key_id: made.old_key_id.clone() }));
         next.verification = verification;
-        check_secret(self.kind, &next, &made.secret, now)?;
+        check_secret(self.kind, &mut next, &made.secret, now)?;
         let sealed = self.broker.keyring.seal(&seal_context(&next, &stored_settings(&next)?), &made.secret)?;
         Ok((next, sealed))
     }

@@ -36,13 +36,68 @@ pub(in crate::broker) fn stored_settings(connector: &Connector) -> Result<Checke
         .map_err(|_| BrokerError::DataLoss { message: "the connector's settings do not parse" })
 }
 
-/// Checks a handed-in secret: only fields the method has, each within bounds,
-/// and what the type itself says.
+/// Checks a secret that somebody hands in, and keeps on `connector` when it
+/// ends: the earlier of what stands there, which was said, and what it says of
+/// itself. A later word is cut to that, and the reply shows it.
 pub(in crate::broker) fn check_secret(
+    kind: &dyn AnyConnectorType,
+    connector: &mut Connector,
+    secret: &SourceCredential,
+    now: Timestamp,
+) -> Result<(), BrokerError> {
+    check_fields(kind, connector, secret)?;
+    let own = kind.secret_end(&connector.settings, secret)?;
+    if let Some(end) = own.filter(|end| end.at <= now) {
+        let problem = format!("has expired: by its own word it ended at {}", end.at);
+        return Err(FieldError::new(format!("secrets.{}", end.field), problem).into());
+    }
+    connector.secret.end_by(connector.secret.expires_at, own.map(|end| end.at));
+    check_tolerance(connector, now)?;
+    Ok(kind.check_secret(&connector.settings, secret, connector.secret.expires_at, now)?)
+}
+
+/// The same for what a cloud put in the place of `connector`'s credential. The
+/// old one is used up, so an end that has come by the cloud's own word is no
+/// reason to lose this one: the clocks differ, and the next mint shows it.
+pub(in crate::broker) fn check_successor(
+    kind: &dyn AnyConnectorType,
+    connector: &mut Connector,
+    secret: &SourceCredential,
+    now: Timestamp,
+) -> Result<(), BrokerError> {
+    check_fields(kind, connector, secret)?;
+    end_of_successor(kind, connector, secret, now)?;
+    Ok(kind.check_secret(&connector.settings, secret, connector.secret.expires_at, now)?)
+}
+
+/// What was said of the end stays said; its own word is the successor's.
+pub(super) fn end_of_successor(
+    kind: &dyn AnyConnectorType,
+    connector: &mut Connector,
+    secret: &SourceCredential,
+    now: Timestamp,
+) -> Result<(), BrokerError> {
+    let own = kind.secret_end(&connector.settings, secret)?.map(|end| end.at).filter(|end| *end > now);
+    connector.secret.end_by(connector.secret.said_end(), own);
+    Ok(())
+}
+
+/// A tolerance that leaves nothing of a life is a mistake: nothing could be
+/// minted, and the connector would be there all the same.
+pub(super) fn check_tolerance(connector: &Connector, now: Timestamp) -> Result<(), FieldError> {
+    let alive = connector.secret.expires_at.is_some_and(|end| end > now);
+    if alive && connector.secret.usable_until().is_some_and(|end| end <= now) {
+        let problem = "leaves nothing: with it the source credential counts as expired already";
+        return Err(FieldError::new("secret_skew_tolerance_seconds", problem));
+    }
+    Ok(())
+}
+
+/// Only fields that the method has, each within bounds.
+fn check_fields(
     kind: &dyn AnyConnectorType,
     connector: &Connector,
     secret: &SourceCredential,
-    now: Timestamp,
 ) -> Result<(), BrokerError> {
     let method = kind.description().methods.iter().find(|m| m.name == connector.auth_method.as_str());
     let method = method.ok_or(FieldError::new("auth_method", "is not one of this type"))?;
@@ -63,7 +118,7 @@ pub(in crate::broker) fn check_secret(
             return Err(FieldError::new(format!("secrets.{}", field.name), problem).into());
         }
     }
-    Ok(kind.check_secret(&connector.settings, secret, connector.secret.expires_at, now)?)
+    Ok(())
 }
 
 /// What to look at when a connector is verified.
@@ -169,12 +224,10 @@ impl Broker {
         &self,
         call: &Call,
         connector: &Connector,
-        detail: Option<(&'static str, &str)>,
+        details: &[(&'static str, &str)],
     ) -> Result<OpenEntry, BrokerError> {
-        let mut line = Line { connector: Some(connector.id), ..call.line(Outcome::Pending, "") };
-        if let Some((key, text)) = detail {
-            line = line.with_detail(key, text);
-        }
+        let line = Line { connector: Some(connector.id), ..call.line(Outcome::Pending, "") };
+        let line = details.iter().fold(line, |line, (key, text)| line.with_detail(key, text));
         Ok(self.ledger.open(line).await?)
     }
 

@@ -12,8 +12,8 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
-use super::register::check_policy;
-use super::source::{check_secret, seal_context, stored_settings, type_of};
+use super::register::{ALLOW_PASSTHROUGH, check_policy};
+use super::source::{check_secret, check_tolerance, seal_context, stored_settings, type_of};
 
 /// What is to be changed: only what is given.
 pub struct Update {
@@ -33,6 +33,8 @@ pub struct Update {
     pub policy: Option<MintPolicy>,
     /// The new end of the source credential, or none.
     pub secret_expires_at: Option<Option<Timestamp>>,
+    /// How many seconds before its end it counts as ended from now on.
+    pub secret_skew_tolerance: Option<u32>,
     /// The source credential again; empty when it is not handed in.
     pub secret: SourceCredential,
     /// Do not ask the cloud.
@@ -66,7 +68,10 @@ impl Broker {
         let changes = resealed || new.settings != old.settings;
         let may_look = !settings.exclusive || (resealed && !ask.validate_only);
         let asks_cloud = !ask.skip_verify && may_look && changes;
-        let entry = self.open_on(call, &old, Some(("change", &what(&ask)))).await?;
+        let change = what(&old, &ask);
+        let mut details = vec![("change", change.as_str())];
+        details.extend(passthrough_change(&old, &ask).map(|change| (ALLOW_PASSTHROUGH, change)));
+        let entry = self.open_on(call, &old, &details).await?;
         if asks_cloud {
             new = self.verified_change(call, new, &mut ask, &permit, &entry).await?;
         } else if changes {
@@ -116,14 +121,22 @@ impl Broker {
         apply(&mut new, ask);
         check_policy(&new.policy, &settings)?;
         let now = self.clock.now();
-        if !ask.secret.is_empty() {
+        let said = ask.secret_expires_at.unwrap_or_else(|| old.secret.said_end());
+        if ask.secret.is_empty() {
+            // What the stored one says of itself still cuts what is said.
+            new.secret.end_by(said, old.secret.own_end);
+            if ask.secret_skew_tolerance.is_some() {
+                check_tolerance(&new, now)?;
+            }
+        } else {
+            new.secret.expires_at = said;
             new.secret.version += 1;
             new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
             new.secret.rotation = None;
             new.secret.fields = ask.secret.names();
             new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
-            check_secret(kind, &new, &ask.secret, now)?;
+            check_secret(kind, &mut new, &ask.secret, now)?;
         }
         new.updated_at = now;
         new.version = old.version.next();
@@ -168,21 +181,29 @@ fn apply(new: &mut Connector, ask: &Update) {
     if let Some(policy) = &ask.policy {
         new.policy = policy.clone();
     }
-    if let Some(end) = ask.secret_expires_at {
-        new.secret.expires_at = end;
+    if let Some(seconds) = ask.secret_skew_tolerance {
+        new.secret.skew_tolerance = seconds;
     }
 }
 
+/// Whether a long-lived secret may leave from now on that might not before, or
+/// the other way round.
+fn passthrough_change(old: &Connector, ask: &Update) -> Option<&'static str> {
+    let new = ask.policy.as_ref()?.allow_passthrough;
+    (new != old.policy.allow_passthrough).then_some(if new { "on" } else { "off" })
+}
+
 /// Which fields change, for the ledger: names only.
-fn what(ask: &Update) -> String {
+fn what(old: &Connector, ask: &Update) -> String {
     let fields = [
         ("name", ask.name.is_some()),
         ("description", ask.description.is_some()),
         ("labels", ask.labels.is_some()),
         ("settings", ask.settings.is_some()),
         ("mint_policy", ask.policy.is_some()),
-        ("allow_passthrough", ask.policy.as_ref().is_some_and(|p| p.allow_passthrough)),
+        (ALLOW_PASSTHROUGH, passthrough_change(old, ask).is_some()),
         ("secret_expires_at", ask.secret_expires_at.is_some()),
+        ("secret_skew_tolerance_seconds", ask.secret_skew_tolerance.is_some()),
         ("secrets", !ask.secret.is_empty()),
         ("skip_verify", ask.skip_verify),
     ];

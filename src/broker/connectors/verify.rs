@@ -20,7 +20,7 @@ impl Broker {
         if stored_settings(&old)?.exclusive {
             return Box::pin(self.verify_alone(call, &old, &permit)).await;
         }
-        let entry = self.open_on(call, &old, None).await?;
+        let entry = self.open_on(call, &old, &[]).await?;
         let verification = match self.verify_stored(call, &old, &permit, &entry).await {
             Ok(Ok(verification)) => verification,
             Ok(Err(error)) if error.recoverable() => {

@@ -39,9 +39,11 @@ impl Kept {
 
     /// The least life to hand it out with: what its consumers re-ask at, but
     /// never more than half of what it had, or a short one would be minted
-    /// for every ask.
+    /// for every ask. Who asks for less is still not given one that is all but
+    /// over: five minutes, or a fifth of its life.
     pub(super) fn floor(&self, asked: Option<u32>) -> u32 {
-        asked.unwrap_or_else(|| self.minted.floor_seconds().min(self.lifetime() / 2))
+        let floor = asked.unwrap_or_else(|| self.minted.floor_seconds().min(self.lifetime() / 2));
+        floor.max((5 * 60).min(self.lifetime() / 5))
     }
 
     /// Below this life a new one is minted ahead: floor and five minutes, or
@@ -193,6 +195,7 @@ mod tests {
         assert_eq!(kept.floor(None), 450);
         assert!(kept.remaining(NOW) >= kept.floor(None));
         assert_eq!(kept.floor(Some(800)), 800, "what the consumer asks for counts");
+        assert_eq!(kept.floor(Some(1)), 180, "but none is handed out that is all but over");
     }
 
     #[test]

@@ -28,11 +28,15 @@ impl Broker {
         };
         let checked = minted.map_err(BrokerError::from).and_then(|minted| self.checked(&plan, minted));
         let minted = checked.map(|minted| (self.issuance(call, &plan, issuance, &minted), minted));
+        let outlives = minted.as_ref().ok().and_then(|(record, _)| self.within_end(&plan, record).err());
         let Some(successor) = successor else {
             let (record, minted) = match minted {
                 Ok(minted) => minted,
                 Err(error) => return Err(self.close_failed(call, &entry, error).await),
             };
+            if let Some(error) = outlives {
+                return Err(self.close_outliving(call, &entry, &record, error).await);
+            }
             self.record_alone(call, &plan, &entry, &record).await?;
             return Ok(kept(minted, &record));
         };
@@ -41,15 +45,25 @@ impl Broker {
             let same = digest(now, &plan.route.resource_type, &plan.route.scope) == plan.route.digest;
             let record = minted.as_ref().map(|(record, _)| record).map_err(BrokerError::clone);
             match record.and_then(|record| if same { Ok(record) } else { Err(changed_meanwhile()) }) {
-                Ok(record) => (self.issuance_tx(&entry, record), Ok(())),
+                Ok(record) => match &outlives {
+                    None => (self.issuance_tx(&entry, record), Ok(())),
+                    Some(error) => (self.outliving_tx(&entry, record, error), Err(error.clone())),
+                },
                 Err(error) => {
                     let line = entry.result(Outcome::Failed, Reason::new(error.code()));
                     (Tx::with_line(self.ledger.stamp(line)), Err(error))
                 }
             }
         };
-        self.succeed(call, &entry, &plan.route.connector, &successor, finish).await?;
-        let (record, minted) = minted?;
+        let stored = self.succeed(call, &entry, &plan.route.connector, &successor, finish).await;
+        let (record, minted) = match (stored, minted) {
+            (Ok(()), minted) => minted?,
+            (Err(error), Ok((record, _))) if outlives.as_ref() == Some(&error) => {
+                self.end_outliving(call, &record).await;
+                return Err(error);
+            }
+            (Err(error), _) => return Err(error),
+        };
         Ok(kept(minted, &record))
     }
 

@@ -3,7 +3,7 @@
 use crate::audit::Outcome;
 use crate::authz::{Permission, Visible, visible_scope};
 use crate::domain::{Issuance, Page, PageAsk, RunId};
-use crate::store::IssuanceFilter;
+use crate::store::{IssuanceFilter, StoreError};
 
 use super::super::{Broker, BrokerError, Call};
 
@@ -55,6 +55,10 @@ impl Broker {
             None => None,
             Some(text) => match self.find_connector(call.project(), text).await {
                 Ok(connector) => Some(connector.id),
+                // One that exists and gave them nothing looks the same.
+                Err(StoreError::NotFound) if !self.sees_all_connectors(call) => {
+                    return Ok(Page { items: Vec::new(), next: None });
+                }
                 Err(error) => return Err(self.unfound(call, "connector", Permission::ConnectorsList, &error).await),
             },
         };
@@ -63,6 +67,10 @@ impl Broker {
         let filter = IssuanceFilter { connector, principal, run, active_at };
         let found = self.store.issuances(call.project(), &filter, page).await;
         found.map_err(|error| BrokerError::of("issuance", &error))
+    }
+
+    fn sees_all_connectors(&self, call: &Call) -> bool {
+        visible_scope(&call.caller.subject, Permission::ConnectorsList, self.clock.now()) == Visible::All
     }
 
     /// A run sees its own issuances only; others choose among the runs that they

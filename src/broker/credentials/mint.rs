@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
-use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted};
+use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted, Timestamp};
 use crate::store::{Guard, StoreError, Tx, Write};
 
 use super::super::connectors::stored_settings;
@@ -16,13 +16,19 @@ use super::super::detach::detach;
 use super::super::{Broker, BrokerError, Call};
 use super::cache::Kept;
 use super::flight::{Boarding, Landing, Leading};
-use super::hand_out::{HandedOut, hand_out_line};
+use super::hand_out::{HandedOut, audited_passthrough, hand_out_line};
+use super::outliving::outlives;
 use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
 
 /// How long a mint may take in all, role chains included.
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
-/// How long after a failed refresh the next one is tried.
+/// How often an ask looks for a flight: one that was refused for what another
+/// caller may not have is no answer to this one.
+const BOARDINGS_MAX: u32 = 3;
+/// How long after a failed refresh the next one is tried, and up to how much
+/// later.
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+const REFRESH_JITTER_MS: u64 = 60_000;
 
 /// Tells the one who leads that its hand-out is in the ledger already. Nobody
 /// listens once the caller has hung up: then nothing is handed out, and no
@@ -42,16 +48,58 @@ impl Broker {
     /// when the ledger cannot be written.
     pub async fn mint_credential(self: &Arc<Self>, call: &Call, ask: &MintAsk) -> Result<HandedOut, BrokerError> {
         let plan = self.plan(call, ask).await?;
-        let (kept, lined) = self.obtain(call, &plan).await?;
-        if !lined {
-            self.hand_out(call, &plan, &kept).await?;
+        let obtained = self.obtain(call, &plan).await;
+        self.to_the_door(call, ask, &plan, obtained).await
+    }
+
+    /// The next credential for one who has the issuance `last`. What is kept
+    /// is no news to it: a new one is minted then. Nothing when there is none
+    /// yet.
+    pub(super) async fn mint_next(
+        self: &Arc<Self>,
+        call: &Call,
+        ask: &MintAsk,
+        last: Option<IssuanceId>,
+    ) -> Result<Option<HandedOut>, BrokerError> {
+        let plan = self.plan(call, ask).await?;
+        let known = |kept: &Arc<Kept>| last == Some(kept.issuance);
+        let obtained = match self.cache.find(&plan.key) {
+            Some(kept) if known(&kept) => self.fly_or_wait(call, &plan).await,
+            Some(_) | None => self.obtain(call, &plan).await,
+        };
+        if obtained.as_ref().is_ok_and(|(kept, _)| known(kept)) {
+            return Ok(None);
         }
-        if let Err(error) = self.may_leave(call, ask, &plan, &kept).await {
+        self.to_the_door(call, ask, &plan, obtained).await.map(Some)
+    }
+
+    /// The line of the hand-out, and a last look.
+    async fn to_the_door(
+        &self,
+        call: &Call,
+        ask: &MintAsk,
+        plan: &Plan,
+        obtained: Obtained,
+    ) -> Result<HandedOut, BrokerError> {
+        // Another caller's flight had another hard end.
+        let within = |(kept, lined): (Arc<Kept>, bool)| {
+            plan.end.check(kept.minted.expires_at, self.clock.now()).map(|()| (kept, lined))
+        };
+        let (kept, lined) = match obtained.and_then(within) {
+            Err(error) if outlives(&error) && !call.record.lined() => {
+                return Err(Box::pin(self.refuse_outliving(call, plan, error)).await);
+            }
+            obtained => obtained?,
+        };
+        if !lined {
+            self.hand_out(call, plan, &kept).await?;
+        }
+        if let Err(error) = self.may_leave(call, ask, plan, &kept).await {
             let line = route_line(call, &plan.route, Outcome::Denied, "WITHHELD");
             Box::pin(self.write_line(&call.record, Line { issuance: Some(kept.issuance), ..line })).await?;
             return Err(error);
         }
-        Ok(HandedOut::new(kept, &plan))
+        Ok(HandedOut::new(kept, plan))
     }
 
     /// Invariant: what leaves was allowed at a revision that is still the
@@ -62,7 +110,8 @@ impl Broker {
             return Err(changed_meanwhile());
         }
         if self.lookups.revision() != call.caller.as_of {
-            Box::pin(self.still(call, ask, plan)).await?;
+            let again = Box::pin(self.still(call, ask, plan)).await?;
+            again.end.check(kept.minted.expires_at, self.clock.now())?;
         }
         Ok(())
     }
@@ -70,7 +119,8 @@ impl Broker {
     /// A kept credential with enough life, or a new one.
     async fn obtain(self: &Arc<Self>, call: &Call, plan: &Plan) -> Obtained {
         let now = self.clock.now();
-        if let Some(kept) = self.cache.find(&plan.key) {
+        let fits = |kept: &Arc<Kept>| plan.end.check(kept.minted.expires_at, now).is_ok();
+        if let Some(kept) = self.cache.find(&plan.key).filter(fits) {
             let floor = kept.floor(plan.min_remaining);
             let remaining = kept.remaining(now);
             if remaining >= floor {
@@ -80,35 +130,59 @@ impl Broker {
                 return Ok((kept, false));
             }
             // A credential that still has half of its floor survives an
-            // outage of the cloud.
+            // outage of the cloud, and a next one that would live too long.
             return match Box::pin(self.fly_or_wait(call, plan)).await {
-                Err(BrokerError::Upstream(error)) if error.recoverable() && remaining >= floor.div_ceil(2).max(1) => {
-                    Ok((kept, false))
-                }
+                Err(error) if survived(&error) && remaining >= floor.div_ceil(2).max(1) => Ok((kept, false)),
                 obtained => obtained,
             };
         }
         // Boxed, as all that the warm path does not take: its frame stays small.
-        Box::pin(self.fly_or_wait(call, plan)).await
+        match Box::pin(self.fly_or_wait(call, plan)).await {
+            Err(error) if outlives(&error) => self.kept_uncut(plan, now).map(|kept| (kept, false)).ok_or(error),
+            obtained => obtained,
+        }
+    }
+
+    /// What was minted before the end came near serves on until it ends, where
+    /// a next one would live too long.
+    fn kept_uncut(&self, plan: &Plan, now: Timestamp) -> Option<Arc<Kept>> {
+        let kept = self.cache.find(plan.uncut.as_ref()?)?;
+        let enough = kept.remaining(now) >= kept.floor(plan.min_remaining).div_ceil(2).max(1);
+        (enough && plan.end.check(kept.minted.expires_at, now).is_ok()).then_some(kept)
     }
 
     async fn fly_or_wait(self: &Arc<Self>, call: &Call, plan: &Plan) -> Obtained {
-        match self.flights.join(&plan.key, self.clock.now())? {
-            Boarding::Failed(error) => Err(error),
-            Boarding::Wait(waiting) => Ok((waiting.landing().await?, false)),
-            Boarding::Lead(leading, waiting) => {
-                let (seat, mut told) = oneshot::channel();
-                self.take_off(call, plan, leading, Some(seat));
-                let kept = waiting.landing().await?;
-                Ok((kept, told.try_recv().is_ok()))
+        for _ in 0..BOARDINGS_MAX {
+            let now = self.clock.now();
+            if let Some(error) = self.outliving.refusal(plan, now) {
+                return Err(error);
+            }
+            match self.flights.join(&plan.key, now)? {
+                Boarding::Failed(error) => return Err(error),
+                Boarding::Wait(waiting) => match waiting.landing().await {
+                    Err(error) if outlives(&error) => {}
+                    landing => return Ok((landing?, false)),
+                },
+                Boarding::Lead(leading, waiting) => {
+                    let (seat, mut told) = oneshot::channel();
+                    self.take_off(call, plan, leading, Some(seat));
+                    let kept = waiting.landing().await?;
+                    return Ok((kept, told.try_recv().is_ok()));
+                }
             }
         }
+        Err(changed_meanwhile())
     }
 
     /// Mints the next one while the last one still serves.
     fn refresh_ahead(self: &Arc<Self>, call: &Call, plan: &Plan, kept: &Arc<Kept>) {
         let now = self.clock.now();
-        kept.refresh_not_before.store(now.plus(REFRESH_PAUSE).millis(), Ordering::Relaxed);
+        // With jitter: what an outage held up does not come back in step.
+        let jitter = Duration::from_millis(u64::from(kept.issuance.as_bytes()[1]) * REFRESH_JITTER_MS / 255);
+        kept.refresh_not_before.store(now.plus(REFRESH_PAUSE + jitter).millis(), Ordering::Relaxed);
+        if self.outliving.refusal(plan, now).is_some() {
+            return;
+        }
         if let Ok(Boarding::Lead(leading, waiting)) = self.flights.join(&plan.key, now) {
             drop(waiting);
             self.take_off(call, plan, leading, None);
@@ -143,6 +217,9 @@ impl Broker {
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         };
         let record = self.issuance(call, plan, issuance, &minted);
+        if let Err(error) = self.within_end(plan, &record) {
+            return Err(Box::pin(self.close_outliving(call, &entry, &record, error)).await);
+        }
         self.record_issuance(call, plan, &entry, &record, seat).await?;
         Ok(kept(minted, &record))
     }
@@ -165,7 +242,7 @@ impl Broker {
                     &upstream,
                     &connector.settings,
                     secret,
-                    connector.secret.expires_at,
+                    connector.secret.usable_until(),
                     &route.scope.json,
                     ttl,
                     &attribution,
@@ -187,7 +264,9 @@ impl Broker {
     /// What no connector type may get wrong: the shape that it promised, a
     /// life in the future, and the long-lived secret only where the connector
     /// allows it.
-    pub(super) fn checked(&self, plan: &Plan, minted: Minted) -> Result<Minted, BrokerError> {
+    pub(super) fn checked(&self, plan: &Plan, mut minted: Minted) -> Result<Minted, BrokerError> {
+        // A skew tolerance makes no long-lived secret a short-lived one.
+        minted.passthrough |= plan.route.passthrough;
         if minted.shape.name() != plan.route.scope.shape {
             return Err(BrokerError::Internal { what: "a credential of another shape than was decided on" });
         }
@@ -213,7 +292,8 @@ impl Broker {
         seat: Option<Seat>,
     ) -> Result<(), BrokerError> {
         let seat = seat.filter(|seat| !seat.is_closed());
-        let hand_out = seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at));
+        let hand_out =
+            seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at, record.passthrough));
         let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
         tx.lines.extend(hand_out.map(|line| self.ledger.stamp(line)));
         match self.store.commit(tx).await {
@@ -236,6 +316,7 @@ impl Broker {
         let result = Line { expires_at: Some(record.expires_at), ..entry.result(Outcome::Ok, Reason::default()) }
             .with_detail("enforced", &record.enforced.words)
             .with_detail("fingerprint", &record.fingerprint);
+        let result = audited_passthrough(result, record.passthrough);
         Tx::with_line(self.ledger.stamp(result)).write(Write::InsertIssuance(record.clone()))
     }
 
@@ -255,6 +336,7 @@ impl Broker {
             access: route.access,
             enforced: minted.enforced.clone(),
             revocable: minted.revocable,
+            passthrough: minted.passthrough,
             issued_at: self.clock.now(),
             expires_at: minted.expires_at,
             fingerprint: minted.fingerprint(),
@@ -262,6 +344,11 @@ impl Broker {
             ended_at: None,
         }
     }
+}
+
+/// Whether what is kept goes on to serve, though no other one was to be had.
+fn survived(error: &BrokerError) -> bool {
+    matches!(error, BrokerError::Upstream(cause) if cause.recoverable()) || outlives(error)
 }
 
 /// What is kept of a mint whose record is durable.

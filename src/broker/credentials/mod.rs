@@ -10,6 +10,7 @@ mod hand_out;
 mod hand_out_tests;
 mod issuances;
 mod mint;
+mod outliving;
 mod plan;
 mod revoke;
 mod route;
@@ -18,7 +19,13 @@ mod successor;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_ends;
+#[cfg(test)]
 mod tests_exclusive;
+#[cfg(test)]
+mod tests_outliving;
+#[cfg(test)]
+mod tests_passthrough;
 mod turns;
 mod watch;
 
@@ -31,6 +38,7 @@ pub use watch::Pushed;
 
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
+pub(super) use outliving::Outliving;
 pub(super) use revoke::REVOKE_MAX;
 pub(super) use route::Routes;
 pub(super) use turns::Turns;

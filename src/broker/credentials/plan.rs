@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
 use crate::authz::{MintWish, Permission, Permit, Visible, visible_scope};
+use crate::connectors::UpstreamError;
 use crate::domain::ttl::GrantedTtl;
 use crate::domain::{
     AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, RunId, ShapeName, Timestamp, Ttl,
@@ -13,6 +14,7 @@ use crate::domain::{
 
 use super::super::gate::unseen;
 use super::super::{Broker, BrokerError, Call};
+use super::outliving::HardEnd;
 use super::route::{NoRoute, Route};
 
 /// By connector or by component: name, id, or unique prefix of the id.
@@ -75,7 +77,15 @@ pub(super) struct Plan {
     pub(super) route: Arc<Route>,
     pub(super) permit: Permit,
     pub(super) granted: GrantedTtl,
+    /// What was wished for.
+    pub(super) asked: Option<Ttl>,
+    /// The moment that cuts what is granted, if one does.
+    pub(super) until: Option<Timestamp>,
+    /// What no credential may outlive, whatever its provider gives.
+    pub(super) end: HardEnd,
     pub(super) key: CacheKey,
+    /// Where what was minted before that moment came near is kept.
+    pub(super) uncut: Option<CacheKey>,
     pub(super) min_remaining: Option<u32>,
 }
 
@@ -83,16 +93,19 @@ impl Broker {
     /// Decides an ask, with the lifetime that is left for it.
     pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
         let (route, permit) = self.decided(call, ask).await?;
-        let (granted, until) = self.grant_ttl(call, &route, &permit, ask)?;
+        let (granted, cut) = self.grant_ttl(call, &route, &permit, ask)?;
         // A signing session is its principal's own: whoever else were handed
         // it could not have anything signed.
         let shared = route.connector.policy.shared && route.scope.shape != ShapeName::SigningSession;
-        let key = CacheKey {
-            route: route.digest,
-            holder: (!shared).then(|| (call.principal().id, call.run())),
-            lifetime: until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until),
-        };
-        Ok(Plan { route, permit, granted, key, min_remaining: ask.min_remaining })
+        let holder = (!shared).then(|| (call.principal().id, call.run()));
+        let key_of = |lifetime| CacheKey { route: route.digest, holder, lifetime };
+        let until = cut.map(|(end, _)| end);
+        let key = key_of(until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until));
+        let uncut = cut.map(|(_, whole)| key_of(Lifetime::Whole(whole)));
+        let run = call.caller.subject.run.as_ref().map(|scope| scope.run.ends_at);
+        let end = HardEnd::new(route.connector.policy.ttl_max, permit.limits(), run);
+        let min_remaining = ask.min_remaining;
+        Ok(Plan { route, permit, granted, asked: ask.ttl, until, end, key, uncut, min_remaining })
     }
 
     /// Decides an ask. Every refusal is in the ledger before it is said.
@@ -108,27 +121,28 @@ impl Broker {
         let target =
             self.target(call, Some(route.connector.id), route.component.as_ref().map(|component| component.id));
         let permit = self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
-        if let Some(error) = beyond_ceiling(&route) {
+        if let Some(error) = beyond_ceiling(&route).or_else(|| expired(&route, self.clock.now())) {
             Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
             return Err(error);
         }
         Ok((route, permit))
     }
 
-    /// The lifetime under every ceiling, and the moment that cuts it, if any.
+    /// The lifetime under every ceiling; and the moment that cuts it, with what
+    /// it would be without, if any does.
     fn grant_ttl(
         &self,
         call: &Call,
         route: &Route,
         permit: &Permit,
         ask: &MintAsk,
-    ) -> Result<(GrantedTtl, Option<Timestamp>), BrokerError> {
+    ) -> Result<(GrantedTtl, Option<(Timestamp, Ttl)>), BrokerError> {
         let now = self.clock.now();
         let mut ceilings = Vec::new();
         ceilings.extend(route.connector.policy.ttl_max.map(|max| (max, "the connector's ceiling")));
         ceilings.extend(permit.limits().ttl_max.map(|max| (max, "the role binding")));
         let whole = route.ttl.grant(ask.ttl, &ceilings)?;
-        let ends = [permit.limits().not_after, route.connector.secret.expires_at];
+        let ends = [permit.limits().not_after, route.connector.secret.usable_until()];
         let end = ends.into_iter().flatten().min().filter(|end| *end < now.plus(whole.ttl.as_duration()));
         let Some(end) = end else { return self.checked_floor(ask, whole).map(|granted| (granted, None)) };
         let left = Ttl::seconds(u32::try_from(end.since(now).as_secs()).unwrap_or(u32::MAX));
@@ -137,7 +151,7 @@ impl Broker {
             if by_run { "the end of the run" } else { "the end of the role binding or of the source credential" };
         ceilings.push((left, cause));
         let cut = route.ttl.grant(ask.ttl, &ceilings)?;
-        self.checked_floor(ask, cut).map(|granted| (granted, Some(end)))
+        self.checked_floor(ask, cut).map(|granted| (granted, Some((end, whole.ttl))))
     }
 
     fn checked_floor(&self, ask: &MintAsk, granted: GrantedTtl) -> Result<GrantedTtl, BrokerError> {
@@ -183,12 +197,12 @@ impl Broker {
 
     /// The same ask for the same caller as of now: nothing may be handed out
     /// that a change acknowledged meanwhile forbids.
-    pub(super) async fn still(&self, call: &Call, ask: &MintAsk, plan: &Plan) -> Result<(), BrokerError> {
+    pub(super) async fn still(&self, call: &Call, ask: &MintAsk, plan: &Plan) -> Result<Plan, BrokerError> {
         let caller = self.caller_again(&call.caller.token).await?;
         let call = Call { record: Arc::clone(&call.record), caller };
         let again = self.plan(&call, ask).await?;
         if again.key == plan.key {
-            return Ok(());
+            return Ok(again);
         }
         Err(changed_meanwhile())
     }
@@ -210,6 +224,13 @@ pub(super) fn route_line(call: &Call, route: &Route, outcome: Outcome, reason: &
         access: Some(route.access),
         ..call.line(outcome, reason)
     }
+}
+
+/// A source credential that has ended, or that counts as ended, mints nothing:
+/// the cloud is not asked.
+fn expired(route: &Route, now: Timestamp) -> Option<BrokerError> {
+    let ended = route.connector.secret.usable_until().is_some_and(|end| end <= now);
+    ended.then(|| UpstreamError::Expired.into())
 }
 
 /// A scope beyond the ceiling is refused, never silently cut.

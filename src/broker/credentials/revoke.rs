@@ -20,10 +20,18 @@ pub(in crate::broker) const REVOKE_MAX: u32 = 1000;
 pub struct Revoke {
     /// Ids or unique prefixes of ids.
     pub issuances: Vec<String>,
-    /// All that are alive of this connector.
+    /// All that are alive of this connector: [`REVOKE_MAX`] in one call.
     pub connector: Option<String>,
     /// What makes the request the same.
     pub once: Option<Once>,
+}
+
+impl Revoke {
+    /// Whether there may be more than these: the same ask again does the rest.
+    #[must_use]
+    pub fn more_after(&self, results: &[Revoked]) -> bool {
+        self.connector.is_some() && results.len() >= usize::try_from(REVOKE_MAX).unwrap_or(usize::MAX)
+    }
 }
 
 /// What became of one issuance.
@@ -66,6 +74,8 @@ impl Broker {
             (Some(text), []) => {
                 let found = self.find_connector(call.project(), text).await;
                 let connector = found.map_err(|error| BrokerError::of("connector", &error))?.id;
+                // Also what is beyond the bound of one call is served no more.
+                self.forget_minted(connector);
                 let active_at = Some(self.clock.now());
                 let filter = IssuanceFilter { connector: Some(connector), active_at, ..IssuanceFilter::default() };
                 let page = PageAsk { size: REVOKE_MAX, after: None };

@@ -11,7 +11,7 @@ use crate::domain::{Connector, VerificationState};
 use crate::sealing::{SealedCredential, SourceCredential};
 use crate::store::{StoreError, Tx, Write};
 
-use super::super::connectors::{check_secret, seal_context, stored_settings, type_of};
+use super::super::connectors::{check_successor, seal_context, stored_settings, type_of};
 use super::super::{Broker, BrokerError, Call};
 use super::plan::changed_meanwhile;
 
@@ -82,7 +82,7 @@ impl Broker {
         if new.verification.state == VerificationState::Failing {
             new.verification = self.accepted(current);
         }
-        check_secret(type_of(&new)?, &new, successor, now)?;
+        check_successor(type_of(&new)?, &mut new, successor, now)?;
         let sealed = self.keyring.seal(&seal_context(&new, &stored_settings(&new)?), successor)?;
         Ok((new, sealed))
     }

@@ -8,14 +8,17 @@ use std::time::Duration;
 use crate::audit::{LineFilter, Outcome};
 use crate::connectors::paper::Cloud;
 use crate::domain::{
-    AccessLevel, BindingTarget, Conditions, Connector, IssuanceState, PageAsk, Pattern, ResourceTypeName, Role, Ttl,
+    AccessLevel, BindingTarget, Conditions, Connector, Issuance, IssuanceId, IssuanceState, PageAsk, Pattern,
+    ResourceTypeName, Role, Ttl,
 };
 use crate::sealing::{Plaintext, SourceCredential};
-use crate::store::{AuditLines as _, Transactions as _, Tx, Write};
+use crate::store::{AuditLines as _, IssuanceFilter, Issuances as _, Transactions as _, Tx, Write};
 
 use super::super::fixture::{House, Person};
 use super::super::{BrokerError, ConnectorFilter, IssuanceAsk, MintAsk, MintSource, Revoke, Rotate};
 use super::HandedOut;
+use super::revoke::REVOKE_MAX;
+use super::watch::WATCHES_MAX;
 
 const SHELF: &str = "paper://shelf/box";
 
@@ -241,6 +244,35 @@ async fn revoked_is_said_only_when_it_is_and_a_withdrawn_one_is_not_handed_out()
 }
 
 #[tokio::test]
+async fn revoking_all_of_a_connector_says_when_there_are_more_and_serves_none_of_them() {
+    let (house, connector) = house_at("revoke-all", |_| {}).await;
+    let first = mint(&house, &house.scientist, &ask()).await.ok().unwrap();
+    let filter = IssuanceFilter { connector: Some(connector.id), ..IssuanceFilter::default() };
+    let page = PageAsk { size: 1, after: None };
+    let oldest = house.store.issuances(house.home.id, &filter, &page).await.unwrap().items.remove(0);
+    house.clock.advance(Duration::from_secs(1));
+    let call = house.call(&house.engineer).await;
+    let other = |at: u32| {
+        let mut id = [7; 16];
+        id[..4].copy_from_slice(&at.to_be_bytes());
+        let issued_at = house.broker.now();
+        Write::InsertIssuance(Issuance { id: IssuanceId::from_bytes(id), issued_at, ..oldest.clone() })
+    };
+    for begin in (0..REVOKE_MAX).step_by(250) {
+        let tx = (begin..begin + 250).map(other).fold(Tx::with_line(call.line(Outcome::Ok, "")), Tx::write);
+        house.store.commit(tx).await.unwrap();
+    }
+    let revoke = Revoke { connector: Some("vault".to_owned()), ..Revoke::default() };
+    let results = house.broker.revoke_issuances(&call, &revoke).await.unwrap();
+    assert!(results.len() == 1_000 && revoke.more_after(&results));
+    assert!(results.iter().all(|one| one.issuance.id != first.issuance()), "the newest come first");
+    let next = mint(&house, &house.scientist, &ask()).await.ok().unwrap();
+    assert_ne!(next.issuance(), first.issuance(), "the one that is left is handed out no more");
+    let results = house.broker.revoke_issuances(&call, &revoke).await.unwrap();
+    assert!(results.len() == 2 && !revoke.more_after(&results));
+}
+
+#[tokio::test]
 async fn b10_a_watch_ends_when_the_right_does() {
     let (house, _) = house_at("watch", |_| {}).await;
     let binding = house.bind(&house.runner, Role::DataScientist, BindingTarget::Project).await;
@@ -261,17 +293,72 @@ async fn a_watch_pushes_the_next_credential_in_time() {
     let first = pushed.recv().await.unwrap().ok().unwrap();
     let wait = first.refresh_at.since(house.broker.now());
     house.clock.advance(wait + Duration::from_secs(1));
-    let mut next = pushed.recv().await.unwrap().ok().unwrap();
-    // The refresh runs behind: a push may repeat the one that still serves.
-    for _ in 0..200 {
-        if next.issuance() != first.issuance() {
-            break;
-        }
-        house.clock.advance(Duration::from_secs(60));
-        next = pushed.recv().await.unwrap().ok().unwrap();
-    }
+    let next = pushed.recv().await.unwrap().ok().unwrap();
     assert_ne!(first.issuance(), next.issuance());
     assert!(next.minted().expires_at > first.minted().expires_at);
+}
+
+/// Case F8.
+#[tokio::test]
+async fn f8_an_outage_repeats_nothing_to_a_watcher_and_fills_no_ledger() {
+    let (house, _) = house_at("watch-outage", |_| {}).await;
+    let cloud = Cloud::of("watch-outage");
+    let call = house.call(&house.scientist).await;
+    let mut pushed = house.broker.watch_credential(&call, ask()).unwrap();
+    let first = pushed.recv().await.unwrap().ok().unwrap();
+    cloud.down.store(true, Ordering::SeqCst);
+    house.clock.advance(first.refresh_at.since(house.broker.now()) + Duration::from_secs(1));
+    for tries in 2..5 {
+        as_time_passes(&house, || cloud.asked.load(Ordering::SeqCst) >= tries).await;
+        assert!(pushed.try_recv().is_err(), "what it has is not pushed again");
+    }
+    assert_eq!(lines(&house, Outcome::Ok, "HANDED_OUT").await, 1);
+    cloud.down.store(false, Ordering::SeqCst);
+    let mut next = None;
+    as_time_passes(&house, || {
+        next = pushed.try_recv().ok();
+        next.is_some()
+    })
+    .await;
+    assert_ne!(first.issuance(), next.unwrap().ok().unwrap().issuance());
+    assert_eq!(lines(&house, Outcome::Ok, "HANDED_OUT").await, 2);
+}
+
+/// Cases B10 and F4.
+#[tokio::test]
+async fn f4_a_watcher_that_reads_nothing_loses_its_place_with_its_right() {
+    let (house, _) = house_at("watch-stalled", |_| {}).await;
+    let binding = house.bind(&house.runner, Role::DataScientist, BindingTarget::Project).await;
+    let call = house.call(&house.runner).await;
+    let mut pushed = house.broker.watch_credential(&call, ask()).unwrap();
+    until(|| !pushed.is_empty()).await;
+    house.clock.advance(Duration::from_secs(45 * 60));
+    until(|| Cloud::of("watch-stalled").asked.load(Ordering::SeqCst) == 2).await;
+    let write = Write::DeleteBinding { project: house.home.id, id: binding };
+    house.store.commit(Tx::with_line(call.line(Outcome::Ok, "")).write(write)).await.unwrap();
+    until(|| house.broker.watches.available_permits() == WATCHES_MAX).await;
+    assert!(pushed.recv().await.unwrap().is_ok(), "what was pushed before");
+    assert!(pushed.recv().await.is_none(), "nothing follows");
+}
+
+/// Until it is so; the house's clock goes on as long as it is not.
+async fn as_time_passes(house: &House, mut so: impl FnMut() -> bool) {
+    for turn in 1_u32.. {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if turn.is_multiple_of(1_000) {
+            house.clock.advance(Duration::from_secs(10));
+        }
+    }
+}
+
+/// Until it is so.
+async fn until(mut so: impl FnMut() -> bool) {
+    while !so() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -292,6 +379,11 @@ async fn a_narrow_caller_lists_its_own_connectors_and_issuances_only() {
     assert_eq!(seen.next, None, "nothing tells that there are others");
     let everyones = IssuanceAsk { principal: Some("sam".to_owned()), ..IssuanceAsk::default() };
     assert_eq!(code(house.broker.list_issuances(&call, &everyones, &page).await), "GRANT_MISSING");
+    for of in ["zzz", "no-such"] {
+        let ask = IssuanceAsk { connector: Some(of.to_owned()), ..IssuanceAsk::default() };
+        let seen = house.broker.list_issuances(&call, &ask, &page).await.unwrap();
+        assert!(seen.items.is_empty(), "{of}: whether it exists is not told");
+    }
     house.bind(&house.runner, Role::Auditor, BindingTarget::Connector(connector.id)).await;
     let call = house.call(&house.runner).await;
     let own = house.broker.list_issuances(&call, &IssuanceAsk::default(), &page).await.unwrap();

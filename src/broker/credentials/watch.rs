@@ -1,16 +1,20 @@
 //! Watch a credential: the next one is pushed before the last one ends, and
 //! the stream ends when the caller's rights do.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::connectors::UpstreamError;
 use crate::domain::Timestamp;
 
 use super::super::detach::detach;
 use super::super::{Broker, BrokerError, Call, CallRecord};
 use super::hand_out::HandedOut;
+use super::outliving::outlives;
 use super::plan::MintAsk;
 
 /// The most streams at once.
@@ -18,8 +22,11 @@ pub(in crate::broker) const WATCHES_MAX: usize = 4_096;
 /// The longest time between two looks at the clock: a clock that jumps, or a
 /// token that ends, is seen within this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The pause after a failure that may pass.
+/// The pause after a failure that may pass, at least and at most.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long the last item waits for its reader.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a watcher receives.
 pub type Pushed = Result<HandedOut, BrokerError>;
@@ -50,45 +57,52 @@ impl Broker {
         Ok(receiver)
     }
 
-    async fn push_until_over(self: &Arc<Self>, call: Call, ask: &MintAsk, sender: &mpsc::Sender<Pushed>) {
-        let mut call = call;
-        let mut delivered = false;
+    /// Each credential once: what repeats the last one is neither pushed nor
+    /// written down.
+    async fn push_until_over(self: &Arc<Self>, mut call: Call, ask: &MintAsk, sender: &mpsc::Sender<Pushed>) {
+        let mut last = None;
         while !sender.is_closed() {
-            let next = match self.mint_credential(&call, ask).await {
-                Ok(out) => {
-                    let at = out.refresh_at;
-                    if sender.send(Ok(out)).await.is_err() {
-                        return;
+            let next = match self.mint_next(&call, ask, last).await {
+                Ok(Some(out)) => {
+                    let (at, issuance) = (out.refresh_at, out.issuance());
+                    match self.while_allowed(&call, ask, sender.reserve()).await {
+                        // It was withdrawn while its reader was slow.
+                        Ok((_, Ok(_))) if self.cache.withdrawn(issuance) => continue,
+                        Ok((_, Ok(room))) => room.send(Ok(out)),
+                        Ok((_, Err(_))) => return,
+                        Err(error) => return give_up(sender, error).await,
                     }
-                    delivered = true;
-                    at
+                    last = Some(issuance);
+                    at.max(self.clock.now().plus(LOOK_EVERY))
                 }
-                Err(error) if delivered && passes(&error) => self.clock.now().plus(RETRY_PAUSE),
-                Err(error) => {
-                    drop(sender.send(Err(error)).await);
-                    return;
+                Ok(None) => self.clock.now().plus(LOOK_EVERY),
+                // What it has serves on, to its end.
+                Err(error) if last.is_some() && outlives(&error) => self.clock.now().plus(RETRY_PAUSE_MAX),
+                Err(error) if last.is_some() && passes(&error) => self.clock.now().plus(pause(&error)),
+                Err(error) => return give_up(sender, error).await,
+            };
+            let waited = async {
+                tokio::select! {
+                    () = sender.closed() => {}
+                    () = self.until(next) => {}
                 }
             };
-            match self.wait_allowed(&call, ask, next, sender).await {
-                Ok(Some(again)) => call = again,
-                Ok(None) => return,
-                Err(error) => {
-                    drop(sender.send(Err(error)).await);
-                    return;
-                }
+            match self.while_allowed(&call, ask, waited).await {
+                Ok((again, ())) => call = again,
+                Err(error) => return give_up(sender, error).await,
             }
         }
     }
 
-    /// Waits until `next`, looking at the caller's rights after each change
-    /// of the store. Nothing when the reader has gone.
-    async fn wait_allowed(
+    /// Waits for `event`, looking at the caller's rights after each change of
+    /// the store and at the end of its token: also while a reader is slow.
+    async fn while_allowed<T>(
         self: &Arc<Self>,
         call: &Call,
         ask: &MintAsk,
-        next: Timestamp,
-        sender: &mpsc::Sender<Pushed>,
-    ) -> Result<Option<Call>, BrokerError> {
+        event: impl Future<Output = T>,
+    ) -> Result<(Call, T), BrokerError> {
+        let mut event = pin!(event);
         let mut revision = self.store.watch_revision();
         let mut seen = None;
         let mut current = call.clone();
@@ -101,16 +115,20 @@ impl Broker {
             if self.clock.now() >= current.caller.token_expires_at {
                 return Err(BrokerError::Unauthenticated);
             }
-            if self.clock.now() >= next {
-                return Ok(Some(current));
-            }
             tokio::select! {
-                () = sender.closed() => return Ok(None),
+                done = &mut event => return Ok((current, done)),
                 changed = revision.changed() => if changed.is_err() {
                     return Err(BrokerError::Unavailable { code: "STOPPING", message: "the server is stopping" });
                 },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+        }
+    }
+
+    /// Until the clock says so, however it jumps.
+    async fn until(&self, time: Timestamp) {
+        while self.clock.now() < time {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
@@ -122,6 +140,23 @@ impl Broker {
         self.plan(&call, ask).await?;
         Ok(call)
     }
+}
+
+/// The last item. A reader that takes nothing does not keep its place for it.
+async fn give_up(sender: &mpsc::Sender<Pushed>, error: BrokerError) {
+    drop(sender.send_timeout(Err(error), FAREWELL).await);
+}
+
+/// How long to wait after a failure: as the cloud wishes, or a little.
+fn pause(error: &BrokerError) -> Duration {
+    let wish = if let BrokerError::Upstream(UpstreamError::Throttled { retry_after })
+    | BrokerError::Exhausted { retry_after, .. } = error
+    {
+        *retry_after
+    } else {
+        None
+    };
+    wish.unwrap_or(RETRY_PAUSE).clamp(RETRY_PAUSE, RETRY_PAUSE_MAX)
 }
 
 /// Whether a watcher that has a credential waits for this to pass.

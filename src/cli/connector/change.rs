@@ -16,7 +16,7 @@ use crate::cli::settings::SettingArgs;
 use crate::proto;
 
 use super::RotatedView;
-use super::register::{CeilingArgs, StoringArgs};
+use super::register::{CeilingArgs, StoringArgs, ToleranceArgs};
 
 /// What to change.
 #[derive(Args)]
@@ -44,6 +44,8 @@ pub(in crate::cli) struct UpdateArgs {
     secrets: SecretArgs,
     #[command(flatten)]
     ceiling: CeilingArgs,
+    #[command(flatten)]
+    tolerance: ToleranceArgs,
     #[command(flatten)]
     storing: StoringArgs,
     /// Only if it still has this etag; the one it has now otherwise
@@ -76,9 +78,9 @@ pub(in crate::cli) struct RotateArgs {
 pub(super) async fn update(session: &Session, args: UpdateArgs) -> Result<(), Failure> {
     let current = super::fetch(session, &args.connector).await?;
     let ask = changed(session, args, current).await?;
-    let validate_only = ask.validate_only;
+    let (validate_only, said) = (ask.validate_only, ask.secret_expires_at);
     let answer = session.call(ask, async |ask| session.connectors().update_connector(ask).await).await?;
-    super::show(session, answer.connector.unwrap_or_default())?;
+    super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }
 
@@ -91,6 +93,7 @@ async fn changed(
         project: session.project.clone(),
         connector: current.id.clone(),
         secret_expires_at: args.storing.secret_expires_at()?,
+        secret_skew_tolerance_seconds: args.tolerance.secret_skew_tolerance.unwrap_or_default(),
         skip_verify: args.storing.skip_verify,
         validate_only: args.storing.validate_only,
         request_id: request_id(),
@@ -127,6 +130,7 @@ fn lay_over(ask: &mut proto::UpdateConnectorRequest, args: UpdateArgs, current: 
     change(args.description.is_some(), "description");
     change(!ask.settings.is_empty(), "settings");
     change(ask.secret_expires_at.is_some(), "secret_expires_at");
+    change(args.tolerance.secret_skew_tolerance.is_some(), "secret_skew_tolerance_seconds");
     if change(!args.labels.is_empty() || !args.remove_label.is_empty(), "labels") {
         ask.labels = current.labels;
         ask.labels.retain(|key, _| !args.remove_label.contains(key));
@@ -181,8 +185,9 @@ pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
         request_id: request_id(),
         auto: false,
     };
+    let said = ask.secret_expires_at;
     let answer = session.call(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await?;
-    super::show(session, answer.connector.unwrap_or_default())?;
+    super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }
 
@@ -249,6 +254,15 @@ mod tests {
         let policy = ask.mint_policy.unwrap();
         assert_eq!((policy.ttl_max_seconds, policy.shared, policy.access_max), (1800, false, 0));
         assert_eq!(ask.etag, "7");
+    }
+
+    #[test]
+    fn a_tolerance_is_taken_away_by_name() {
+        let mut ask = proto::UpdateConnectorRequest::default();
+        assert_eq!(
+            lay_over(&mut ask, args(&["--secret-skew-tolerance", "0s"]), current()),
+            ["secret_skew_tolerance_seconds"]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `config` reads the machine; this asks. Nothing is registered unasked:
 //! where nobody can be asked, `--from` and `--yes` say it.
 
-use crate::cli::connector_type::auth_method;
+use crate::cli::connector_type::fetch;
 use crate::cli::escape::escape;
 use crate::cli::failure::Failure;
 use crate::cli::moment::Moment;
@@ -29,13 +29,16 @@ pub(super) async fn run(session: &Session, args: RegisterArgs, search: Search) -
         terminal.tell(&escape(&format!("not taken: {passed}")));
     }
     let found = chosen(search.found, &args, terminal)?;
-    let method = auth_method(session, found.connector_type, found.auth_method).await?;
+    let kind = fetch(session, found.connector_type).await?;
+    let resource_type = kind.only_resource_type();
+    let method = kind.into_method(found.auth_method)?;
     let known = method.settings()?;
     let mut settings = args.settings.over(found.settings, &known)?;
     complete(&mut settings, &known, terminal)?;
     let secrets = found.secrets.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let secrets = Secrets::of(secrets);
+    let mut secrets = Secrets::of(secrets);
     secrets.refuse_unknown(&method.wanted())?;
+    secrets.complete(&method.wanted(), terminal)?;
     let confirmed = args.yes;
     let mut ask = args.into_request()?;
     if ask.name.is_empty() {
@@ -43,6 +46,10 @@ pub(super) async fn run(session: &Session, args: RegisterArgs, search: Search) -
     }
     ask.connector_type = found.connector_type.to_owned();
     ask.auth_method = found.auth_method.to_owned();
+    if ask.resource_type.is_empty() {
+        // Where there is one alone, nobody needs to say it with a mint.
+        ask.resource_type = resource_type.unwrap_or_default();
+    }
     let ends = found.secret_expires_at.as_deref().and_then(Moment::parse).map(Moment::to_proto);
     ask.secret_expires_at = ask.secret_expires_at.or(ends);
     let draft = Draft { ask, settings, secrets };

@@ -174,6 +174,25 @@ fn show(session: &Session, connector: proto::Connector) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Shows what is stored now, and says when it ends before what was `said`: a
+/// certificate's or a token's own word counts then.
+fn show_stored(
+    session: &Session,
+    connector: proto::Connector,
+    said: Option<prost_types::Timestamp>,
+) -> Result<(), Failure> {
+    let stored = connector.secret_expires_at;
+    show(session, connector)?;
+    let cut = said.zip(stored).is_some_and(|(said, stored)| stored.seconds < said.seconds);
+    if let Some(end) = Moment::from_proto(stored.as_ref()).filter(|_| cut) {
+        session.terminal.tell(&format!(
+            "note: the source credential itself says that it ends at {}, before what was asked for, and that counts",
+            end.whole_seconds()
+        ));
+    }
+    Ok(())
+}
+
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
     let connectors = gather(&args.limit, async |page: PageAsk| {
         let ask = proto::ListConnectorsRequest {
@@ -211,9 +230,12 @@ async fn list_resources(session: &Session, args: ResourcesArgs) -> Result<(), Fa
             page_token: page.token,
         };
         let answer = session.call(ask, async |ask| session.connectors().list_connector_resources(ask).await).await?;
-        // Only one type has pages; with several there is no next one to ask for.
-        let next = if args.resource_type.is_empty() { String::new() } else { answer.next_page_token };
-        Ok((answer.reach, next))
+        // A page is of one type; with several there is no next one to ask for.
+        let several = answer.reach.len() > 1;
+        if several && !answer.next_page_token.is_empty() {
+            session.terminal.tell("not everything is listed: give --resource-type TYPE for all of one type");
+        }
+        Ok((answer.reach, if several { String::new() } else { answer.next_page_token }))
     })
     .await?;
     session.output.list(&reach.into_iter().map(ReachView::from).collect::<Vec<_>>())

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::connector_type::{MethodView, auth_method};
 use crate::cli::failure::Failure;
-use crate::cli::moment::{Moment, parse_length, parse_seconds};
+use crate::cli::moment::{Moment, parse_length, parse_seconds, parse_tolerance};
 use crate::cli::pairs::{Access, Pair, labels_of, parse_pair};
 use crate::cli::secrets::{SecretArgs, Secrets};
 use crate::cli::session::{Session, request_id};
@@ -69,6 +69,8 @@ pub(in crate::cli) struct RegisterArgs {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]
+    tolerance: ToleranceArgs,
+    #[command(flatten)]
     storing: StoringArgs,
 }
 
@@ -94,10 +96,20 @@ pub(super) struct CeilingArgs {
     allow_passthrough: Option<bool>,
 }
 
+/// When to take a source credential for ended.
+#[derive(Args)]
+pub(super) struct ToleranceArgs {
+    /// The source credential counts as ended this long before its end, for
+    /// clocks that differ: at most 1d; 0s takes it away
+    #[arg(long, value_name = "LENGTH", value_parser = parse_tolerance)]
+    pub(super) secret_skew_tolerance: Option<u32>,
+}
+
 /// How to store.
 #[derive(Args)]
 pub(super) struct StoringArgs {
-    /// The source credential ends after this long
+    /// The source credential ends after this long; a certificate or a token
+    /// that says it ends earlier is believed
     #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
     secret_expires_in: Option<Duration>,
     /// Store without asking the cloud; audited, and the state stays visible
@@ -158,6 +170,7 @@ impl RegisterArgs {
             labels: labels_of(&self.labels),
             mint_policy: Some(self.ceiling.over(proto::MintPolicy::default())),
             secret_expires_at: self.storing.secret_expires_at()?,
+            secret_skew_tolerance_seconds: self.tolerance.secret_skew_tolerance.unwrap_or_default(),
             skip_verify: self.storing.skip_verify,
             validate_only: self.storing.validate_only,
             ..proto::RegisterConnectorRequest::default()
@@ -211,7 +224,7 @@ pub(super) async fn store(
     settings: Map<String, Value>,
     secrets: Secrets,
 ) -> Result<(), Failure> {
-    let validate_only = ask.validate_only;
+    let (validate_only, said) = (ask.validate_only, ask.secret_expires_at);
     let ask = proto::RegisterConnectorRequest {
         project: session.project.clone(),
         settings: Value::Object(settings).to_string(),
@@ -220,6 +233,6 @@ pub(super) async fn store(
         ..ask
     };
     let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
-    super::show(session, answer.connector.unwrap_or_default())?;
+    super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }

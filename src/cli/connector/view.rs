@@ -48,6 +48,8 @@ pub(in crate::cli) struct ConnectorView {
     secret_created_at: Option<Moment>,
     /// When the source credential ends, if it does.
     secret_expires_at: Option<Moment>,
+    /// How many seconds before that it counts as ended.
+    secret_skew_tolerance_seconds: u32,
     /// Truncated HMAC of the source credential.
     secret_fingerprint: Option<String>,
     /// Who registered it.
@@ -173,6 +175,7 @@ impl From<proto::Connector> for ConnectorView {
             labels: connector.labels,
             secret_fields_set: connector.secret_fields_set,
             secret_version: connector.secret_version,
+            secret_skew_tolerance_seconds: connector.secret_skew_tolerance_seconds,
             secret_fingerprint: given(connector.secret_fingerprint),
             created_by: given(connector.created_by),
             etag: connector.etag,
@@ -256,6 +259,9 @@ impl ConnectorView {
         let mut words = vec![format!("version {}", self.secret_version), self.secret_fields_set.join(" and ")];
         words.extend(self.secret_created_at.iter().map(|at| format!("handed in {}", at.words(now))));
         words.extend(self.secret_expires_at.iter().map(|at| format!("ends {}", at.words(now))));
+        if self.secret_skew_tolerance_seconds > 0 {
+            words.push(format!("counts as ended {} before", moment::lifetime(self.secret_skew_tolerance_seconds)));
+        }
         words.extend(self.secret_fingerprint.iter().map(|print| format!("fingerprint {print}")));
         words.retain(|word| !word.is_empty());
         words.join(", ")
@@ -375,6 +381,7 @@ mod tests {
             secret_fields_set: vec!["key".to_owned()],
             secret_created_at: at(5 * day),
             secret_expires_at: at(103 * day),
+            secret_skew_tolerance_seconds: 300,
             warnings: vec![
                 "PASSTHROUGH: a long-lived secret may be handed out; turn it off".to_owned(),
                 "ends in 3 days: the source credential ends at x; rotate it".to_owned(),
@@ -387,6 +394,7 @@ mod tests {
         assert!(cells.contains(&(&"warnings", "PASSTHROUGH; ends in 3 days; said by a newer server".to_owned())));
         let facts = view.facts(now);
         assert!(facts.iter().any(|(name, text)| *name == "warning" && text.ends_with("turn it off")));
+        assert!(facts.iter().any(|(name, text)| *name == "secret" && text.ends_with("counts as ended 5m before")));
         let none = ConnectorView::from(proto::Connector::default());
         assert!(none.cells(now).contains(&"none stored".to_owned()));
     }

@@ -129,6 +129,9 @@ impl Profiles<'_> {
                 secrets.push(("aws_session_token", secret(token)));
                 secret_expires_at =
                     ENDS.iter().find_map(|key| own.get(*key).and_then(|end| word(end))).map(str::to_owned);
+                if secret_expires_at.is_none() {
+                    notes.push("it does not say when it ends: give --secret-expires-in LENGTH".to_owned());
+                }
                 notes.push("it is a session, and ends with it: good to try things, not to keep".to_owned());
                 "sts-token"
             }

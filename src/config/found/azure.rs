@@ -53,14 +53,19 @@ fn subscriptions(machine: &Machine, search: &mut Search) -> Vec<Subscription> {
         let one = one.as_object()?;
         let user = one.get("user").and_then(Value::as_object);
         Some(Subscription {
-            id: field(one, "id")?.to_owned(),
-            tenant: field(one, "tenantId")?.to_owned(),
+            id: lower(field(one, "id")?),
+            tenant: lower(field(one, "tenantId")?),
             cloud: cloud(field(one, "environmentName").unwrap_or_default()),
             default: one.get("isDefault").and_then(Value::as_bool).unwrap_or_default(),
             person: user.and_then(|user| field(user, "type")) == Some("user"),
         })
     };
     all.filter_map(read).take(FINDINGS_MAX).collect()
+}
+
+/// Ids are compared in lower case, whatever the portal showed.
+fn lower(id: &str) -> String {
+    id.to_ascii_lowercase()
 }
 
 fn cloud(environment: &str) -> &'static str {
@@ -96,7 +101,8 @@ fn environment(machine: &Machine, subscriptions: &[Subscription], search: &mut S
 
 /// A service principal with its secret, or with the file of its certificate.
 fn principal(machine: &Machine, entry: &Map<String, Value>, subscriptions: &[Subscription], search: &mut Search) {
-    let (Some(client), Some(tenant)) = (field(entry, "client_id"), field(entry, "tenant")) else { return };
+    let id = |name: &str| field(entry, name).map(lower);
+    let (Some(client), Some(tenant)) = (id("client_id"), id("tenant")) else { return };
     let source = format!("azure:{client}");
     if search.found.iter().any(|found| found.source == source) {
         return;
@@ -109,10 +115,10 @@ fn principal(machine: &Machine, entry: &Map<String, Value>, subscriptions: &[Sub
     let Some(held) = held else {
         return search.pass_over(&source, "has neither a secret nor a readable certificate here");
     };
-    let mut settings = settings(tenant, subscriptions);
-    settings.insert("client_id".to_owned(), client.into());
+    let mut settings = settings(&tenant, subscriptions);
+    settings.insert("client_id".to_owned(), client.as_str().into());
     search.found.push(Found {
-        name: name_of(TYPE, client),
+        name: name_of(TYPE, &client),
         source,
         connector_type: TYPE,
         auth_method: "service-principal",
@@ -133,7 +139,7 @@ fn certificate(machine: &Machine, path: &str, search: &mut Search) -> Option<Zer
 fn tokens(machine: &Machine, subscriptions: &[Subscription], search: &mut Search) {
     let path = machine.path("AZURE_CONFIG_DIR", ".azure").join("msal_token_cache.json");
     let Some(cache) = machine.json(&path, search) else { return };
-    let mut newest: Vec<(&str, i64, &str)> = Vec::new();
+    let mut newest: Vec<(String, i64, &str)> = Vec::new();
     for one in cache.get("AccessToken").and_then(Value::as_object).into_iter().flat_map(Map::values) {
         let Some(token) = one.as_object().and_then(manager_token) else { continue };
         newest.retain(|(tenant, ends, _)| *tenant != token.0 || *ends > token.1);
@@ -147,7 +153,7 @@ fn tokens(machine: &Machine, subscriptions: &[Subscription], search: &mut Search
             name: name_of(TYPE, "login"),
             connector_type: TYPE,
             auth_method: "access-token",
-            settings: settings(tenant, subscriptions),
+            settings: settings(&tenant, subscriptions),
             secrets: vec![("token", secret(token))],
             secret_expires_at: jiff::Timestamp::from_second(ends).ok().map(|end| end.to_string()),
             notes: vec!["it is a person's token for about an hour: good to try things, not to keep".to_owned()],
@@ -156,11 +162,11 @@ fn tokens(machine: &Machine, subscriptions: &[Subscription], search: &mut Search
 }
 
 /// Tenant, end and token, when it is for the resource manager.
-fn manager_token(one: &Map<String, Value>) -> Option<(&str, i64, &str)> {
+fn manager_token(one: &Map<String, Value>) -> Option<(String, i64, &str)> {
     let target = one.get("target").and_then(Value::as_str)?;
     if !MANAGERS.iter().any(|manager| target.starts_with(manager)) {
         return None;
     }
     let ends = one.get("expires_on").and_then(Value::as_str)?.parse().ok()?;
-    Some((field(one, "realm")?, ends, one.get("secret").and_then(Value::as_str)?))
+    Some((lower(field(one, "realm")?), ends, one.get("secret").and_then(Value::as_str)?))
 }

@@ -11,8 +11,10 @@ use super::{FINDINGS_MAX, Fields, Found, Machine, Search, field, name_of, secret
 const TYPE: &str = "docker";
 /// How docker names Docker Hub.
 const HUB: &[&str] = &["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io"];
-/// The user that stands for an identity token.
+/// The user that stands for an identity token, which is sent with none.
 const TOKEN_USER: &str = "<token>";
+/// What `docker login` to Docker Hub keeps for itself beside a login.
+const HUB_OWN: &[&str] = &["https://index.docker.io/v1/access-token", "https://index.docker.io/v1/refresh-token"];
 
 /// Looks at docker's config.
 pub fn look(machine: &Machine, search: &mut Search) {
@@ -31,8 +33,16 @@ pub fn look(machine: &Machine, search: &mut Search) {
     }
     for (host, login) in config.get("auths").and_then(Value::as_object).into_iter().flatten().take(FINDINGS_MAX) {
         let (Some(host), Some(login)) = (word(host), login.as_object()) else { continue };
+        if HUB_OWN.contains(&host) {
+            search.pass_over(&format!("docker:{host}"), "docker renews it for itself; register an access token");
+            continue;
+        }
         let registry = registry(host);
         let source = format!("docker:{registry}");
+        if !registry.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b)) {
+            search.pass_over(&source, "its name is no host");
+            continue;
+        }
         match held(login) {
             Ok(secrets) => search.found.push(Found {
                 name: name_of(TYPE, &registry),
@@ -64,11 +74,9 @@ fn held(login: &Map<String, Value>) -> Result<Fields, &'static str> {
     let pair = login.get("auth").and_then(Value::as_str).map(|auth| decoded(auth).ok_or("its auth is not readable"));
     let pair = pair.transpose()?;
     let user = pair.as_ref().and_then(|pair| pair.split_once(':')).filter(|(user, _)| !user.is_empty());
-    if let Some(token) = login.get("identitytoken").and_then(Value::as_str) {
-        let named = user.filter(|(user, _)| *user != TOKEN_USER);
-        let mut secrets: Vec<_> = named.map(|(user, _)| ("username", secret(user))).into_iter().collect();
-        secrets.push(("identity_token", secret(token)));
-        return Ok(secrets);
+    if let Some(token) = login.get("identitytoken").and_then(Value::as_str).filter(|token| !token.is_empty()) {
+        let user = user.map_or(TOKEN_USER, |(user, _)| user);
+        return Ok(vec![("username", secret(user)), ("identity_token", secret(token))]);
     }
     let (user, password) = user.ok_or("it has no user name and password")?;
     let password = password.trim_end_matches('\0');

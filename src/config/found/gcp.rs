@@ -4,12 +4,15 @@
 use serde_json::{Map, Value};
 
 use super::ini::sections;
-use super::{Found, Machine, Search, field, name_of, secret};
+use super::{Found, Machine, Search, field, name_of, secret, word};
 
 const TYPE: &str = "gcp";
 const SOURCE: &str = "gcp:adc";
-/// Where a file or command of this machine would be asked for a token.
-const OF_THIS_MACHINE: &[&str] = &["executable", "file", "url", "certificate"];
+/// Where a file, a command or the metadata of this machine would be asked for
+/// a token.
+const OF_THIS_MACHINE: &[&str] = &["executable", "file", "environment_id", "certificate"];
+/// How Google writes an account in a chain, and how we do not.
+const ACCOUNT_HEAD: &str = "projects/-/serviceAccounts/";
 
 /// Looks at the one file there is.
 pub fn look(machine: &Machine, search: &mut Search) {
@@ -36,7 +39,7 @@ fn project(machine: &Machine, object: &Map<String, Value>, search: &mut Search) 
         let folder = machine.path("CLOUDSDK_CONFIG", ".config/gcloud");
         let text = machine.text(&folder.join("configurations/config_default"), search)?;
         let core = sections(&text).remove("core")?;
-        core.get("project").and_then(|project| super::word(project)).map(str::to_owned)
+        core.get("project").and_then(|project| word(project)).map(str::to_owned)
     })
 }
 
@@ -61,11 +64,7 @@ fn found(object: &Map<String, Value>, project: Option<String>) -> Result<Found, 
             ("impersonation", "service_account_json", secret(&source.to_string()), "impersonation")
         }
         Some("external_account") => {
-            let place = object.get("credential_source").and_then(Value::as_object);
-            if place.is_some_and(|place| OF_THIS_MACHINE.iter().any(|key| place.contains_key(*key))) {
-                return Err("its token comes from a file, URL or command of this machine, which the server does not \
-                            have; register external-account with the server's own issuer");
-            }
+            federated(object, &mut settings, &mut notes)?;
             ("external-account", "external_account_json", whole(), "external")
         }
         Some("external_account_authorized_user") => {
@@ -85,19 +84,47 @@ fn found(object: &Map<String, Value>, project: Option<String>) -> Result<Found, 
     })
 }
 
+/// A configuration whose token a server can get too: from an https URL. What
+/// it impersonates goes into the settings, where everybody sees it.
+fn federated(
+    object: &Map<String, Value>,
+    settings: &mut Map<String, Value>,
+    notes: &mut Vec<String>,
+) -> Result<(), &'static str> {
+    let place = object.get("credential_source").and_then(Value::as_object);
+    let place = place.filter(|place| !OF_THIS_MACHINE.iter().any(|key| place.contains_key(*key)));
+    // Metadata of machines is served over http.
+    let url = place.and_then(|place| field(place, "url")).filter(|url| url.starts_with("https://"));
+    if url.is_none() {
+        return Err("its token comes from a file, URL or command of this machine, which the server does not have; \
+                    register external-account with the server's own issuer");
+    }
+    notes.push("the server gets its token itself and must be allowed to: [outbound] allowed_endpoints".to_owned());
+    if object.contains_key("service_account_impersonation_url") {
+        settings.insert("target_principal".to_owned(), target(object)?.into());
+    }
+    Ok(())
+}
+
+/// The account that a file impersonates.
+fn target(object: &Map<String, Value>) -> Result<&str, &'static str> {
+    let url = object.get("service_account_impersonation_url").and_then(Value::as_str).unwrap_or_default();
+    let target = url.rsplit("/serviceAccounts/").next().and_then(|rest| rest.strip_suffix(":generateAccessToken"));
+    target.and_then(word).filter(|target| target.contains('@')).ok_or("it does not say which account it impersonates")
+}
+
 /// The key that impersonates; the account that is impersonated goes into the
 /// settings.
 fn impersonated<'a>(
     object: &'a Map<String, Value>,
     settings: &mut Map<String, Value>,
 ) -> Result<&'a Value, &'static str> {
-    let url = field(object, "service_account_impersonation_url").unwrap_or_default();
-    let target = url.rsplit("/serviceAccounts/").next().and_then(|rest| rest.strip_suffix(":generateAccessToken"));
-    let target = target.filter(|target| target.contains('@')).ok_or("it does not say which account it impersonates")?;
-    settings.insert("target_principal".to_owned(), target.into());
+    settings.insert("target_principal".to_owned(), target(object)?.into());
     let delegates = object.get("delegates").and_then(Value::as_array).filter(|list| !list.is_empty());
     if let Some(delegates) = delegates {
-        settings.insert("delegates".to_owned(), delegates.clone().into());
+        let bare = |one: &Value| Some(Value::from(one.as_str().map(|one| one.trim_start_matches(ACCOUNT_HEAD))?));
+        let delegates: Option<Vec<Value>> = delegates.iter().map(bare).collect();
+        settings.insert("delegates".to_owned(), delegates.ok_or("its delegates are no accounts")?.into());
     }
     let source = object.get("source_credentials").ok_or("it has no source credentials")?;
     match source.get("type").and_then(Value::as_str) {

@@ -11,9 +11,11 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
+
+use crate::domain::claimed_end;
 
 use super::Found;
 
@@ -231,7 +233,6 @@ fn secrets(user: &User, files: Files<'_>, notes: &mut Vec<String>) -> Result<(&'
     let certificate = files.either("client-certificate", certificate, set(&user.client_certificate), notes)?;
     let key = files.either("client-key", set(&user.client_key_data), set(&user.client_key), notes)?;
     if let Some((certificate, key)) = certificate.zip(key) {
-        notes.push("when the client certificate ends is not read; say it with --secret-expires-in".to_owned());
         return Ok(("token", vec![("client_certificate", certificate), ("client_key", key)]));
     }
     if let Some((username, password)) = set(&user.username).zip(set(&user.password)) {
@@ -293,11 +294,10 @@ fn contents(path: &Path, bytes_max: u64) -> Result<(Zeroizing<Vec<u8>>, bool), K
     Ok((bytes, facts.mode() & 0o077 != 0))
 }
 
-/// The end that a service account token claims.
+/// The end that a service account token claims, to be shown before it is
+/// registered. The server reads it by itself, and that of a certificate.
 fn end_of(token: &[u8]) -> Option<String> {
-    let payload = std::str::from_utf8(token).ok()?.split('.').nth(1)?;
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    jiff::Timestamp::from_second(claims.get("exp")?.as_i64()?).ok().map(|end| end.to_string())
+    claimed_end(std::str::from_utf8(token).ok()?).map(|end| end.to_string())
 }
 
 /// A name that the type takes, from what clouds and tools call clusters.

@@ -197,4 +197,6 @@ fn secret(text: &str) -> Zeroizing<Vec<u8>> {
 }
 
 #[cfg(test)]
+mod registrable;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! Machines of tests: a home in a temporary folder, and variables that are
-//! written down.
+//! written down. Whatever is found on one must be such that it registers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +37,9 @@ impl Home {
     fn search(&self) -> Search {
         let variables = self.variables.clone();
         let home = self.folder.path().to_owned();
-        Machine { home, variables: Box::new(move |name| variables.get(name).cloned()) }.search()
+        let search = Machine { home, variables: Box::new(move |name| variables.get(name).cloned()) }.search();
+        search.found.iter().for_each(registrable::check);
+        search
     }
 }
 
@@ -96,7 +98,9 @@ fn aws_follows_its_variables() {
     assert!(found.notes.concat().contains("allowed_endpoints"));
     let home = home.variable("AWS_PROFILE", "no-such");
     assert!(why_not(&home).contains("neither file"));
-    let home = Home::new().variable("AWS_ACCESS_KEY_ID", "AKIA").variable("AWS_SECRET_ACCESS_KEY", "s");
+    let home = Home::new()
+        .variable("AWS_ACCESS_KEY_ID", "AKIATESTTESTTESTTEST")
+        .variable("AWS_SECRET_ACCESS_KEY", "canary+secret/of=aws");
     assert_eq!(said(&only(home.search())).0, "aws:environment");
     assert!(why_not(&Home::new().variable("AWS_ACCESS_KEY_ID", "AKIA")).contains("half a key"));
 }
@@ -126,13 +130,13 @@ fn a_role_with_its_source_profiles_is_one_connector() {
 
 #[test]
 fn a_session_says_when_it_ends_or_that_it_does_not_say() {
-    let session = format!("[default]\nregion = a\n{KEYS}aws_session_token = canary-token\n");
+    let session = format!("[default]\nregion = eu-west-1\n{KEYS}aws_session_token = canary-token-of-a-session\n");
     let found = only(Home::new().file(".aws/credentials", &session).search());
     assert_eq!((found.auth_method, &found.secret_expires_at), ("sts-token", &None));
-    assert_eq!(held(&found, "aws_session_token"), "canary-token");
-    let dated = format!("{session}x_security_token_expires = 2026-11-25T00:00:00Z\n");
+    assert_eq!(held(&found, "aws_session_token"), "canary-token-of-a-session");
+    let dated = format!("{session}x_security_token_expires = 2025-12-02T00:00:00Z\n");
     let found = only(Home::new().file(".aws/credentials", dated).search());
-    assert_eq!(found.secret_expires_at.as_deref(), Some("2026-11-25T00:00:00Z"));
+    assert_eq!(found.secret_expires_at.as_deref(), Some("2025-12-02T00:00:00Z"));
 }
 
 #[test]
@@ -160,76 +164,147 @@ fn aws_profiles_that_need_more_than_a_file_are_passed_over_with_the_reason() {
     assert!(home.search().passed_over.concat().contains("more roles than a connector takes"));
 }
 
+const ADC: &str = ".config/gcloud/application_default_credentials.json";
+
+/// A key file as Google writes it; the key is one of tests alone.
+fn google_key() -> Value {
+    json!({
+        "type": "service_account",
+        "project_id": "ml-prod-123456",
+        "private_key_id": "0123456789abcdef",
+        "private_key": include_str!("../../connectors/gcp/tests/account.pem"),
+        "client_email": "broker@ml-prod-123456.iam.gserviceaccount.com",
+        "client_id": "1",
+        "token_uri": "https://oauth2.googleapis.com/token",
+        "universe_domain": "googleapis.com",
+    })
+}
+
+fn impersonation_url(name: &str) -> String {
+    let account = format!("{name}@ml-prod-123456.iam.gserviceaccount.com");
+    format!("https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}:generateAccessToken")
+}
+
 #[test]
 fn googles_default_credentials_are_found_by_their_type() {
-    let adc = ".config/gcloud/application_default_credentials.json";
-    let account = json!({"type": "service_account", "project_id": "ml", "client_email": "broker@ml.iam.gserviceaccount.com", "private_key": "canary"});
-    let found = only(Home::new().file(adc, account.to_string()).search());
-    assert_eq!(said(&found), ("gcp:adc", "gcp-broker", "service-account", json!({"project_id": "ml"})));
+    let account = google_key();
+    let found = only(Home::new().file(ADC, account.to_string()).search());
+    let settings = json!({"project_id": "ml-prod-123456"});
+    assert_eq!(said(&found), ("gcp:adc", "gcp-broker", "service-account", settings));
     assert_eq!(serde_json::from_str::<Value>(held(&found, "service_account_json")).unwrap(), account);
 
     let user =
         json!({"type": "authorized_user", "client_id": "c", "client_secret": "canary", "refresh_token": "canary"});
     let home = Home::new()
-        .file(adc, user.to_string())
-        .file(".config/gcloud/configurations/config_default", "[core]\nproject = lab\n");
+        .file(ADC, user.to_string())
+        .file(".config/gcloud/configurations/config_default", "[core]\nproject = ml-lab-123456\n");
     let found = only(home.search());
-    assert_eq!((found.auth_method, &found.settings["project_id"]), ("user-account", &json!("lab")));
+    assert_eq!((found.auth_method, &found.settings["project_id"]), ("user-account", &json!("ml-lab-123456")));
     assert_eq!(found.secrets[0].0, "user_account_json");
 
-    let url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/ml@ml.iam.gserviceaccount.com:generateAccessToken";
-    let acting = json!({"type": "impersonated_service_account", "service_account_impersonation_url": url, "source_credentials": account, "delegates": ["d"]});
+    let delegate = "hub@ml-prod-123456.iam.gserviceaccount.com";
+    let acting = json!({
+        "type": "impersonated_service_account",
+        "service_account_impersonation_url": impersonation_url("ml"),
+        "source_credentials": account,
+        "delegates": [format!("projects/-/serviceAccounts/{delegate}")],
+    });
     let home = Home::new().file("k.json", acting.to_string()).variable("GOOGLE_APPLICATION_CREDENTIALS", "~/k.json");
-    let found = only(home.variable("GOOGLE_CLOUD_PROJECT", "ml").search());
-    let settings = json!({"project_id": "ml", "target_principal": "ml@ml.iam.gserviceaccount.com", "delegates": ["d"]});
+    let found = only(home.variable("GOOGLE_CLOUD_PROJECT", "ml-prod-123456").search());
+    let settings = json!({
+        "project_id": "ml-prod-123456",
+        "target_principal": "ml@ml-prod-123456.iam.gserviceaccount.com",
+        "delegates": [delegate],
+    });
     assert_eq!(said(&found), ("gcp:adc", "gcp-impersonation", "impersonation", settings));
     assert_eq!(serde_json::from_str::<Value>(held(&found, "service_account_json")).unwrap(), account);
+}
 
-    let foreign = json!({"type": "external_account", "credential_source": {"environment_id": "aws1"}});
-    let found = only(Home::new().file(adc, foreign.to_string()).search());
-    assert_eq!(found.auth_method, "external-account");
-    assert!(found.notes.concat().contains("project_id"));
+/// A credential configuration with a source of this kind.
+fn federation(source: Value) -> Value {
+    json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/123456789/locations/global/workloadIdentityPools/pool/providers/ci",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": source,
+    })
+}
+
+#[test]
+fn a_federation_is_found_where_a_server_can_get_its_token_too() {
+    let mut file = federation(json!({"url": "https://tokens.ci.example/job", "headers": {"authorization": "canary"}}));
+    let found = only(Home::new().file(ADC, file.to_string()).search());
+    assert_eq!((found.auth_method, found.settings.get("target_principal")), ("external-account", None));
+    let notes = found.notes.concat();
+    assert!(notes.contains("project_id") && notes.contains("allowed_endpoints"), "{notes}");
+    file["service_account_impersonation_url"] = impersonation_url("ml").into();
+    let found = only(Home::new().file(ADC, file.to_string()).search());
+    let target = json!("ml@ml-prod-123456.iam.gserviceaccount.com");
+    assert_eq!(found.settings.get("target_principal"), Some(&target));
 }
 
 #[test]
 fn what_google_keeps_elsewhere_is_passed_over() {
-    let adc = ".config/gcloud/application_default_credentials.json";
     let person = json!({"type": "impersonated_service_account", "service_account_impersonation_url": "x/serviceAccounts/a@b:generateAccessToken", "source_credentials": {"type": "authorized_user"}});
-    let program =
-        json!({"type": "external_account", "credential_source": {"executable": {"command": "touch /tmp/canary"}}});
+    let elsewhere = "which the server does not have";
     for (object, why) in [
         (person, "impersonates as a person"),
-        (program, "which the server does not have"),
+        (federation(json!({"executable": {"command": "touch /tmp/canary"}})), elsewhere),
+        (federation(json!({"environment_id": "aws1", "url": "https://canary.example"})), elsewhere),
+        (federation(json!({"file": "/run/canary"})), elsewhere),
+        (federation(json!({"url": "http://169.254.169.254/canary"})), elsewhere),
+        (federation(Value::Null), elsewhere),
         (json!({"type": "gdch_service_account"}), "no type"),
         (json!({}), "no type"),
     ] {
-        let said = why_not(&Home::new().file(adc, object.to_string()));
+        let said = why_not(&Home::new().file(ADC, object.to_string()));
         assert!(said.contains(why) && !said.contains("canary"), "{said}");
     }
 }
 
+const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
+const APPLICATION: &str = "00001111-aaaa-2222-bbbb-3333cccc4444";
+
+/// A certificate with its key in one file, as az keeps it.
+fn azure_certificate() -> String {
+    let pem = include_str!("../../connectors/gcp/tests/account.pem");
+    let key = rcgen::KeyPair::from_pem(pem).unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(2025, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(2026, 6, 1);
+    format!("{pem}{}", parameters.self_signed(&key).unwrap().pem())
+}
+
 fn azure_profile() -> String {
     let one = |id: &str, tenant: &str, default: bool, kind: &str| json!({"id": id, "tenantId": tenant, "isDefault": default, "environmentName": "AzureCloud", "user": {"name": "x", "type": kind}});
-    let all = json!({"subscriptions": [one("s1", "t1", false, "servicePrincipal"), one("s2", "t1", true, "user")]});
+    let other = "1b1f6471-1bf0-4dda-aec3-cb9272f09590";
+    let all = [one(other, TENANT, false, "servicePrincipal"), one(&SUBSCRIPTION.to_uppercase(), TENANT, true, "user")];
+    let all = json!({ "subscriptions": all });
     format!("\u{feff}{all}")
 }
 
 #[test]
 fn service_principals_of_az_are_found_with_their_subscription() {
-    let entries = json!([{"client_id": "app", "tenant": "t1", "client_secret": "canary"}, {"client_id": "cert", "tenant": "t2", "certificate": "/no/such/file"}]);
+    let entries = json!([
+        {"client_id": APPLICATION.to_uppercase(), "tenant": TENANT, "client_secret": "canary-secret"},
+        {"client_id": "cert", "tenant": TENANT, "certificate": "/no/such/file"},
+    ]);
     let home = Home::new()
         .file(".azure/azureProfile.json", azure_profile())
         .file(".azure/service_principal_entries.json", entries.to_string());
     let search = home.search();
     assert!(search.passed_over.concat().contains("azure:cert: has neither"));
     let found = only(search);
-    let settings = json!({"tenant_id": "t1", "client_id": "app", "subscription_id": "s2"});
-    assert_eq!(said(&found), ("azure:app", "azure-app", "service-principal", settings));
-    assert_eq!(held(&found, "client_secret"), "canary");
+    let settings = json!({"tenant_id": TENANT, "client_id": APPLICATION, "subscription_id": SUBSCRIPTION});
+    let (source, name) = (format!("azure:{APPLICATION}"), format!("azure-{APPLICATION}"));
+    assert_eq!(said(&found), (source.as_str(), name.as_str(), "service-principal", settings));
+    assert_eq!(held(&found, "client_secret"), "canary-secret");
     let home = Home::new()
-        .file("cert.pem", "-----BEGIN CERTIFICATE-----\n")
-        .variable("AZURE_CLIENT_ID", "app")
-        .variable("AZURE_TENANT_ID", "t3")
+        .file("cert.pem", azure_certificate())
+        .variable("AZURE_CLIENT_ID", APPLICATION)
+        .variable("AZURE_TENANT_ID", "contoso.onmicrosoft.com")
         .variable("AZURE_CLIENT_CERTIFICATE_PATH", "~/cert.pem");
     assert_eq!(only(home.search()).secrets[0].0, "client_certificate");
 }
@@ -239,17 +314,17 @@ fn a_persons_azure_login_is_taken_for_its_hour_or_told_to_be_no_good() {
     let home = Home::new().file(".azure/azureProfile.json", azure_profile()).file(".azure/msal_token_cache.bin", "x");
     let said = why_not(&home);
     assert!(said.contains("encrypted for az alone") && said.contains("create-for-rbac"), "{said}");
-    let token = |target: &str, end: &str, secret: &str| json!({"realm": "t1", "target": target, "expires_on": end, "secret": secret});
+    let token = |target: &str, end: &str, secret: &str| json!({"realm": TENANT, "target": target, "expires_on": end, "secret": secret});
     let manager = "https://management.core.windows.net//.default";
     let cache = json!({"AccessToken": {
-        "a": token(manager, "1767225600", "old"),
-        "b": token(manager, "1767229200", "new"),
+        "a": token(manager, "1767225600", "old-canary-token-of-anna"),
+        "b": token(manager, "1767229200", "new-canary-token-of-anna"),
         "c": token("https://graph.microsoft.com/.default", "1767229200", "graph"),
         "d": "junk",
     }});
     let home = Home::new().file(".azure/azureProfile.json", azure_profile());
     let found = only(home.file(".azure/msal_token_cache.json", cache.to_string()).search());
-    assert_eq!((found.auth_method, held(&found, "token")), ("access-token", "new"));
+    assert_eq!((found.auth_method, held(&found, "token")), ("access-token", "new-canary-token-of-anna"));
     assert_eq!(found.secret_expires_at.as_deref(), Some("2026-01-01T01:00:00Z"));
 }
 
@@ -260,6 +335,10 @@ fn logins_of_docker_are_found_and_helpers_are_named_and_not_run() {
         "auths": {
             "https://index.docker.io/v1/": {"auth": auth("anna:canary:x")},
             "registry.example.com:5000": {"auth": auth("<token>:"), "identitytoken": "canary-identity"},
+            "team.azurecr.io": {"auth": auth("00000000-0000-0000-0000-000000000000:"), "identitytoken": "canary-refresh"},
+            "bare.example.com": {"identitytoken": "canary-bare"},
+            "https://index.docker.io/v1/refresh-token": {"auth": auth("anna:canary")},
+            "a b": {"auth": auth("anna:canary")},
             "kept.example.com": {},
             "odd.example.com": {"auth": "%%%"},
         },
@@ -267,27 +346,69 @@ fn logins_of_docker_are_found_and_helpers_are_named_and_not_run() {
         "credsStore": "desktop",
     });
     let search = Home::new().file(".docker/config.json", config.to_string()).search();
-    let sources: Vec<_> = search.found.iter().map(said).collect();
-    assert_eq!(
-        sources,
-        [
-            ("docker:docker.io", "docker-docker-io", "password", json!({"registry": "docker.io"})),
-            (
-                "docker:registry.example.com:5000",
-                "docker-registry-example-com-5000",
-                "password",
-                json!({"registry": "registry.example.com:5000"})
-            ),
-        ]
-    );
-    assert_eq!(held(&search.found[0], "password"), "canary:x");
-    assert_eq!(search.found[1].secrets.len(), 1);
-    assert_eq!(held(&search.found[1], "identity_token"), "canary-identity");
+    let found = |host: &str| {
+        let found = search.found.iter().find(|found| found.source == format!("docker:{host}")).unwrap();
+        assert_eq!((found.auth_method, &found.settings["registry"]), ("password", &json!(host)));
+        let text = |value: &[u8]| std::str::from_utf8(value).unwrap().to_owned();
+        found.secrets.iter().map(|(name, value)| (*name, text(value))).collect::<Vec<_>>()
+    };
+    assert_eq!(search.found.len(), 4);
+    let by = |user: &str, field, value: &str| vec![("username", user.to_owned()), (field, value.to_owned())];
+    assert_eq!(found("docker.io"), by("anna", "password", "canary:x"));
+    // Identity tokens have no user; the type wants one, and docker's own stand-in is it.
+    assert_eq!(found("registry.example.com:5000"), by("<token>", "identity_token", "canary-identity"));
+    assert_eq!(found("bare.example.com"), by("<token>", "identity_token", "canary-bare"));
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    assert_eq!(found("team.azurecr.io"), by(nobody, "identity_token", "canary-refresh"));
     let passed = search.passed_over.join("\n");
-    for said in ["docker-credential-desktop, which is not run", "docker:gcr.io", "docker:odd.example.com: its auth"] {
+    for said in [
+        "docker-credential-desktop, which is not run",
+        "docker:gcr.io",
+        "docker:odd.example.com: its auth",
+        "docker:https://index.docker.io/v1/refresh-token: docker renews",
+        "docker:a b: its name",
+    ] {
         assert!(passed.contains(said), "{said}: {passed}");
     }
     assert!(!passed.contains("kept.example.com"), "{passed}");
+}
+
+#[test]
+fn the_context_of_a_kubeconfig_is_found_with_each_kind_of_user() {
+    let made = rcgen::generate_simple_self_signed(vec!["kube.example".to_owned()]).unwrap();
+    let packed = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+    let pem = packed(made.cert.pem());
+    let key = packed(made.signing_key.serialize_pem());
+    let home = |user: &str| {
+        let config = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: train\n\
+             clusters: [{{name: 'arn:aws/train', cluster: {{server: 'https://kube.example:6443/', \
+             certificate-authority-data: {pem}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n\
+             contexts: [{{name: train, context: {{cluster: 'arn:aws/train', user: u}}}}]\n"
+        );
+        Home::new().file(".kube/config", config)
+    };
+    for (user, method) in [
+        ("token: canary-token".to_owned(), "token"),
+        (format!("client-certificate-data: {pem}, client-key-data: {key}"), "token"),
+        ("username: anna, password: canary".to_owned(), "password"),
+    ] {
+        let found = only(home(&user).search());
+        assert_eq!((found.source.as_str(), found.auth_method), ("kubeconfig:train", method));
+    }
+    assert!(why_not(&home("token: t, exec: {command: canary}")).contains("exec is not taken"));
+}
+
+#[test]
+fn what_could_not_be_registered_is_told_apart() {
+    let home = Home::new().file(".docker/config.json", json!({"auths": {"r.io": {"auth": "YTpi"}}}).to_string());
+    let mut found = only(home.search());
+    found.secrets.remove(0);
+    assert!(registrable::refused(&found).unwrap_err().contains("username is missing"));
+    let key = google_key().to_string();
+    let mut found = only(Home::new().file(ADC, key).search());
+    found.settings.insert("project_id".to_owned(), "ml".into());
+    assert!(registrable::refused(&found).unwrap_err().contains("settings.project_id"));
 }
 
 #[test]

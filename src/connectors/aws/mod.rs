@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::connectors::clear::in_the_clear;
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -53,6 +54,10 @@ use description::{DESCRIPTION, LONGEST, range};
 use ids::Target;
 use settings::Way;
 
+/// What a connector that names a server over http is warned of.
+const IN_THE_CLEAR: &str = "IN THE CLEAR: STS or a service is spoken to over http, and whoever is in between \
+                            reads all that is minted; name it with https";
+
 /// The connector type `aws`.
 pub struct Aws;
 
@@ -73,6 +78,11 @@ impl ConnectorType for Aws {
         settings_check::complete(settings, entropy)
     }
 
+    /// Nothing: keys last until they are deleted, and a session's token is opaque.
+    fn secret_end(&self, _: &Settings, _: &SourceCredential) -> Option<SecretEnd> {
+        None
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,
@@ -83,8 +93,10 @@ impl ConnectorType for Aws {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
-    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
-        Vec::new()
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        let place = settings.place();
+        let named = [place.endpoint_url, place.sts_endpoint_url];
+        if named.into_iter().flatten().any(in_the_clear) { vec![IN_THE_CLEAR] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {
@@ -96,6 +108,10 @@ impl ConnectorType for Aws {
             Way::Role(way) => range(900, way.duration_max.min(3600), way.duration_max),
             Way::WebIdentity(way) => range(900, way.duration_max.min(3600), way.duration_max),
             Way::Key => range(900, 3600, LONGEST),
+            // An identity of the machine with no role to assume: what is made
+            // is a federation's session, with STS's own bounds of it, and not
+            // a role's. An hour by default, as for its key in `secret-key`.
+            Way::Federation if matches!(settings, Settings::Implicit(_)) => range(900, 3600, LONGEST),
             Way::Session | Way::Federation => range(900, 43_200, LONGEST),
             Way::HandedIn => range(1, LONGEST, LONGEST),
         }
@@ -128,6 +144,10 @@ impl ConnectorType for Aws {
 
     fn exclusive(&self, _: &Settings) -> bool {
         false
+    }
+
+    fn obeys_ttl(&self, settings: &Settings, _: &Scope) -> bool {
+        settings.way() != Way::HandedIn
     }
 
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {

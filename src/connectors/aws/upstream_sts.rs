@@ -15,7 +15,6 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::connectors::{Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp, Ttl};
-use crate::outbound::retry_after;
 
 use super::attribution::Names;
 use super::errors::{self, Doing, Refusal};
@@ -249,7 +248,7 @@ impl<'a> Sts<'a> {
         if (200..300).contains(&status) {
             return UpstreamError::BadAnswer { what: "not an answer of STS" };
         }
-        let retry_after = raw.headers().get("retry-after").and_then(retry_after);
+        let retry_after = raw.headers().get("retry-after").and_then(crate::outbound::retry_after);
         Refusal { status, code, message: &text, retry_after }.explain(doing)
     }
 }

@@ -61,6 +61,16 @@ pub struct Manner {
     pub expires_in: Option<Value>,
     /// What a registry's token says that it is good for.
     pub access: Option<Value>,
+    /// Its storage accounts, in place of the one; nobody may look into those
+    /// whose names begin with `closed`.
+    pub accounts: Vec<String>,
+}
+
+impl Manner {
+    /// The storage accounts there are.
+    pub fn accounts(&self) -> Vec<String> {
+        if self.accounts.is_empty() { vec!["mldata".to_owned()] } else { self.accounts.clone() }
+    }
 }
 
 /// A running fake.

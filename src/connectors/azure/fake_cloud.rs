@@ -12,6 +12,8 @@ pub const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
 pub const REGISTRY_HOST: &str = "mlteam.azurecr.io";
 /// Its repository, which the principal may pull and push and not delete.
 pub const REPOSITORY: &str = "base/model";
+/// Storage accounts in one page of their list.
+pub const ACCOUNTS_A_PAGE: usize = 12;
 /// The resource manager's audience.
 const MANAGEMENT: &str = "https://management.azure.com";
 
@@ -46,16 +48,17 @@ fn manager(asked: &Asked, state: &State) -> (u16, String) {
     let own = format!("/subscriptions/{SUBSCRIPTION}");
     let cluster = format!("{own}/resourceGroups/ml/providers/Microsoft.ContainerService/managedClusters/train");
     let accounts = format!("{own}/providers/Microsoft.Storage/storageAccounts");
-    let account = format!("{own}/resourceGroups/ML/providers/Microsoft.Storage/storageAccounts/mldata");
     let clusters = format!("{own}/providers/Microsoft.ContainerService/managedClusters");
     let registries = format!("{own}/providers/Microsoft.ContainerRegistry/registries");
     let host = "train-dns.hcp.westeurope.azmk8s.io";
     let body: Value = match asked.line.split_once(' ') {
         Some(("GET", "/subscriptions")) => json!({"value": [{"subscriptionId": SUBSCRIPTION}]}),
         Some(("GET", path)) if path == own => json!({"subscriptionId": SUBSCRIPTION}),
-        Some(("GET", path)) if path == accounts => json!({"value": [{"id": account, "name": "mldata"}]}),
-        Some(("GET", path)) if path == format!("{account}/blobServices/default/containers") => {
-            json!({"value": [{"name": "datasets"}, {"name": "$logs"}]})
+        Some(("GET", path)) if path == accounts || path.starts_with(&format!("{own}/resourceGroups/ML/")) => {
+            match storage_accounts(path, asked, state) {
+                Some(body) => body,
+                None => return (403, manager_error("AuthorizationFailed")),
+            }
         }
         Some(("GET", path)) if path == clusters => match asked.fields.get("$skiptoken").map(String::as_str) {
             None => {
@@ -77,6 +80,34 @@ fn manager(asked: &Asked, state: &State) -> (u16, String) {
         _ => return (403, manager_error("AuthorizationFailed")),
     };
     (200, body.to_string())
+}
+
+/// The accounts of the subscription, and the containers of each, in pages.
+fn storage_accounts(path: &str, asked: &Asked, state: &State) -> Option<Value> {
+    let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/ML/providers/Microsoft.Storage/storageAccounts");
+    let page = asked.fields.get("$skiptoken").map_or(Some(0), |text| text.parse::<usize>().ok())?;
+    let pages: Vec<Vec<Value>> = match path.strip_prefix(&format!("{group}/")) {
+        None => {
+            let of = |name: &String| json!({"id": format!("{group}/{name}"), "name": name});
+            state.manner.accounts().chunks(ACCOUNTS_A_PAGE).map(|page| page.iter().map(of).collect()).collect()
+        }
+        Some(rest) => {
+            let name = rest.strip_suffix("/blobServices/default/containers")?;
+            if !state.manner.accounts().iter().any(|own| own == name) || name.starts_with("closed") {
+                return None;
+            }
+            let of = |name: &&str| json!({"name": name});
+            let list = |names: &[&str]| names.iter().map(of).collect();
+            if name == "mldata" {
+                vec![list(&["datasets", "$logs"])]
+            } else {
+                vec![list(&["models", "first"]), list(&["more"])]
+            }
+        }
+    };
+    let next = format!("{}{path}?api-version=2023-05-01&$skiptoken={}", state.url, page + 1);
+    let next = if page + 1 < pages.len() { json!(next) } else { Value::Null };
+    Some(json!({"value": pages.get(page)?, "nextLink": next}))
 }
 
 fn kubeconfig(host: &str) -> String {

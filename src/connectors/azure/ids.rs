@@ -4,6 +4,10 @@
 //! Azure compares names of resource groups, clusters and registries without
 //! regard to case: canonical ids are in lower case. `az://a/c/train` names the
 //! directory `train` of the container and everything below it.
+//!
+//! Never asks the cloud. A name alone is completed from the settings: what it
+//! means must not change with what else there is, and a right is looked up
+//! before the source credential is opened for anybody.
 
 use crate::domain::{FieldError, ResourceId, ResourceTypeName};
 
@@ -109,8 +113,14 @@ pub fn canonical(
     let common = settings.common();
     let target = match resource_type.as_str() {
         GENERIC => generic(&common, raw),
-        BLOB_CONTAINER => raw.and_then(|raw| any_container(&common, raw)).ok_or(CONTAINER_FORM),
-        KUBERNETES_CLUSTER => raw.and_then(|raw| any_cluster(&common, raw)).ok_or(CLUSTER_FORM),
+        BLOB_CONTAINER => raw.and_then(|raw| any_container(&common, raw)).ok_or(match raw {
+            Some(raw) if common.storage_account.is_none() && container_alone(raw) => CONTAINER_ALONE,
+            Some(_) | None => CONTAINER_FORM,
+        }),
+        KUBERNETES_CLUSTER => raw.and_then(|raw| any_cluster(&common, raw)).ok_or(match raw {
+            Some(raw) if common.resource_group.is_none() && !raw.contains('/') => CLUSTER_ALONE,
+            Some(_) | None => CLUSTER_FORM,
+        }),
         DOCKER_REGISTRY => raw.and_then(|raw| any_registry(&common, raw)).ok_or(REGISTRY_FORM),
         _ => {
             let known = "one of azure-generic, blob-container, kubernetes-cluster, docker-registry";
@@ -131,6 +141,13 @@ pub fn contains(resource_type: &ResourceTypeName, outer: &ResourceId, inner: &Re
 const CONTAINER_FORM: &str = "must be az://ACCOUNT/CONTAINER[/DIRECTORY], abfss://CONTAINER@ACCOUNT.dfs.DOMAIN[/DIRECTORY], \
      https://ACCOUNT.blob.DOMAIN/CONTAINER[/DIRECTORY], or az://CONTAINER when the connector has a storage_account, \
      in the connector's account and cloud";
+const CONTAINER_ALONE: &str = "does not say which storage account: write az://ACCOUNT/CONTAINER, as `connector \
+     list-resources` shows it, or set the connector's: `connector update NAME --set storage_account=ACCOUNT`";
+const CLUSTER_ALONE: &str = "does not say which resource group: write RESOURCE_GROUP/CLUSTER, as `connector \
+     list-resources` shows it, or set the connector's: `connector update NAME --set resource_group=RESOURCE_GROUP`";
+const SUBSCRIPTION_NAMED: &str = "must be a subscription by its id, a GUID, as `connector list-resources` shows it; names \
+     are taken when the connector has subscription_id and subscription_name: `connector update NAME --set \
+     subscription_id=GUID --set subscription_name=NAME`";
 const CLUSTER_FORM: &str = "must be RESOURCE_GROUP/CLUSTER, CLUSTER when the connector has a resource_group, or the ARM \
      id of a cluster in the connector's subscription";
 const REGISTRY_FORM: &str = "must be NAME.azurecr.io[/REPOSITORY], with the domain of the connector's cloud, or NAME";
@@ -142,6 +159,9 @@ fn generic(common: &Common<'_>, raw: Option<&str>) -> Result<Target, &'static st
         (Some(raw), Some(own)) if common.subscription_name == Some(raw) => own.to_owned(),
         (Some(raw), own) => {
             let id = raw.strip_prefix("/subscriptions/").unwrap_or(raw).to_ascii_lowercase();
+            if !guid(&id) && common.subscription_name.is_none() {
+                return Err(SUBSCRIPTION_NAMED);
+            }
             if !guid(&id) || own.is_some_and(|own| own != id) {
                 return Err("must be the connector's subscription by its id or its subscription_name");
             }
@@ -179,6 +199,13 @@ fn any_container(common: &Common<'_>, raw: &str) -> Option<Target> {
         return None;
     };
     common.storage_account.is_none_or(|own| own == account).then_some(target)
+}
+
+/// `az://C`, `abfss://C` or `C`: a container without its account.
+fn container_alone(raw: &str) -> bool {
+    let schemes = ["az://", "abfss://", "abfs://"];
+    let rest = schemes.iter().find_map(|scheme| raw.strip_prefix(scheme)).unwrap_or(raw);
+    container_name(rest.strip_suffix('/').unwrap_or(rest))
 }
 
 fn split(text: &str) -> (&str, Option<&str>) {

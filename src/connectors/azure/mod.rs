@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -54,6 +54,10 @@ use scope::Handed;
 use settings::Way;
 use upstream_entra::HANDED_IN_MAX;
 
+/// What a connector that names a server over http is warned of.
+const IN_THE_CLEAR: &str = "IN THE CLEAR: the machine's identity endpoint is set to one that is spoken to over \
+                            http, and whoever is in between reads all that is minted; name it with https";
+
 /// The connector type `azure`.
 pub struct Azure;
 
@@ -74,6 +78,10 @@ impl ConnectorType for Azure {
         Ok(settings)
     }
 
+    fn secret_end(&self, settings: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+        upstream_secret::end(settings, secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,
@@ -84,8 +92,8 @@ impl ConnectorType for Azure {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
-    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
-        Vec::new()
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        if settings.place().in_the_clear() { vec![IN_THE_CLEAR] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {
@@ -128,6 +136,11 @@ impl ConnectorType for Azure {
         false
     }
 
+    /// Entra and registries take no lifetime; a signature says its own.
+    fn obeys_ttl(&self, _: &Settings, scope: &Scope) -> bool {
+        matches!(scope.handed(), Some(Handed::Signed { .. }))
+    }
+
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {
         scope::enforced(settings, scope)
     }
@@ -143,7 +156,9 @@ impl ConnectorType for Azure {
         let long_lived = secret_expires_at.is_none_or(|end| end > limit);
         // What is signed or exchanged is another credential, and narrower.
         let leaves = matches!(scope.handed(), Some(Handed::Token(_) | Handed::Cluster { .. }) | None);
-        settings.way() == Way::HandedIn && leaves && long_lived
+        // The token is for all of Storage, and one container was asked for.
+        let wider = scope.entra_token;
+        settings.way() == Way::HandedIn && leaves && (long_lived || wider)
     }
 
     async fn verify(

@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::connectors::clear;
+
 /// A cloud of Azure: tenants and endpoints of one share nothing with those of
 /// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +127,12 @@ impl Place<'_> {
         bare(self.identity_url.unwrap_or(MACHINE))
     }
 
+    /// Whether whoever is in between can read along. Azure's own identity
+    /// endpoint knows http alone, and ends at the machine.
+    pub fn in_the_clear(&self) -> bool {
+        self.identity_url.is_some_and(|url| bare(url) != MACHINE && clear::in_the_clear(url))
+    }
+
     /// Whether `audience` is what a token for `wanted` says, in any of the
     /// spellings that Entra uses.
     pub fn audience_is(&self, audience: &str, wanted: &str) -> bool {
@@ -175,15 +183,54 @@ mod tests {
 
     #[test]
     fn each_cloud_has_hosts_of_its_own() {
-        let mut seen = std::collections::BTreeSet::new();
-        for cloud in [Cloud::Public, Cloud::China, Cloud::UsGov] {
+        // As Microsoft's pages on national clouds and Azure's own lists of
+        // clouds (`az cloud list`) have them, letter for letter.
+        for (cloud, authority, management, blobs, registry, audience) in [
+            (
+                Cloud::Public,
+                "https://login.microsoftonline.com",
+                "https://management.azure.com",
+                "https://acct.blob.core.windows.net",
+                "azurecr.io",
+                "api://AzureADTokenExchange",
+            ),
+            (
+                Cloud::China,
+                "https://login.chinacloudapi.cn",
+                "https://management.chinacloudapi.cn",
+                "https://acct.blob.core.chinacloudapi.cn",
+                "azurecr.cn",
+                "api://AzureADTokenExchangeChina",
+            ),
+            (
+                Cloud::UsGov,
+                "https://login.microsoftonline.us",
+                "https://management.usgovcloudapi.net",
+                "https://acct.blob.core.usgovcloudapi.net",
+                "azurecr.us",
+                "api://AzureADTokenExchangeUSGov",
+            ),
+        ] {
             let place = Place { cloud, ..PLACE };
-            let all =
-                [place.authority(), place.management(), place.blobs("acct"), cloud.federation_audience().to_owned()];
-            assert!(all.into_iter().all(|text| seen.insert(text)) && seen.insert(cloud.registry_domain().to_owned()));
+            assert_eq!((place.authority(), place.management()), (authority.to_owned(), management.to_owned()));
+            assert_eq!(place.blobs("acct"), blobs);
+            assert_eq!(
+                place.registry(&format!("team.{}", cloud.registry_domain())),
+                format!("https://team.{registry}")
+            );
+            assert_eq!(cloud.federation_audience(), audience);
         }
-        assert_eq!(PLACE.blobs("acct"), "https://acct.blob.core.windows.net");
         assert_eq!(Place { blob_url: Some("https://127.0.0.1:1/"), ..PLACE }.blobs("acct"), "https://127.0.0.1:1/acct");
+    }
+
+    #[test]
+    fn the_machines_own_endpoint_is_no_danger_and_another_over_http_is() {
+        let danger = |url| Place { identity_url: Some(url), ..PLACE }.in_the_clear();
+        assert!(danger("http://identity.example.com") && danger("http://169.254.169.25"));
+        for url in [MACHINE, "http://169.254.169.254/", "http://127.0.0.1:8080", "https://identity.example.com"] {
+            assert!(!danger(url), "{url}");
+        }
+        assert!(!PLACE.in_the_clear());
     }
 
     #[test]

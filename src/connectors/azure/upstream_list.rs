@@ -1,5 +1,11 @@
 //! What each resource type is looked at and listed by: the resource manager,
 //! or the storage account itself where the settings name the only one.
+//!
+//! Without it containers are listed account by account, and every page of
+//! each: a page token of ours says how far a list is. An account that cannot
+//! be looked into hides none of the others, and is named beside them.
+
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -20,8 +26,9 @@ use super::{upstream_aks, upstream_blob};
 const SUBSCRIPTIONS_VERSION: &str = "2022-12-01";
 const STORAGE_VERSION: &str = "2023-05-01";
 const REGISTRIES_VERSION: &str = "2023-07-01";
-/// Storage accounts whose containers are listed for one answer.
-const ACCOUNTS_MAX: usize = 20;
+/// Storage accounts that are looked into for one page: each is a call, and the
+/// answer is due soon.
+const ACCOUNTS_MAX: usize = 8;
 
 const SUBSCRIPTIONS: Doing =
     Doing { permissions: &["Microsoft.Resources/subscriptions/read"], remedy: "assign Reader on the subscription" };
@@ -48,6 +55,57 @@ pub struct Sought<'a> {
     pub asker: &'a Asker<'a>,
     /// For what.
     pub resource_type: &'a ResourceTypeName,
+    /// Accounts that could not be looked into.
+    pub left_out: LeftOut,
+}
+
+/// What a list goes on without: the first of them, why, and how many there are.
+#[derive(Default)]
+pub struct LeftOut(Mutex<Option<(String, UpstreamError, usize)>>);
+
+impl LeftOut {
+    fn add(&self, account: &str, error: UpstreamError) {
+        let mut left_out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match left_out.as_mut() {
+            Some((_, _, count)) => *count += 1,
+            None => *left_out = Some((account.to_owned(), error, 1)),
+        }
+    }
+
+    /// In words, with the error of the first.
+    pub fn into_words(self) -> Option<(String, UpstreamError)> {
+        let (account, error, count) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        let others = match count {
+            1 => String::new(),
+            2 => " and one more".to_owned(),
+            _ => format!(" and {} more", count - 1),
+        };
+        Some((format!("the containers of the storage account {account}{others} are not listed"), error))
+    }
+}
+
+/// How far a list of containers is: in which page of the accounts, at which of
+/// them, and in which page of its containers.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Spot {
+    accounts: Option<String>,
+    account: usize,
+    containers: Option<String>,
+}
+
+impl Spot {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ' ');
+        let account = parts.next()?.parse().ok()?;
+        let mut page = || Some(Some(parts.next()?).filter(|page| !page.is_empty()).map(str::to_owned));
+        Some(Self { account, accounts: page()?, containers: page()? })
+    }
+
+    /// Pages are paths with a query, and have no blanks.
+    fn text(&self) -> String {
+        let page = |page: &Option<String>| page.clone().unwrap_or_default();
+        format!("{} {} {}", self.account, page(&self.accounts), page(&self.containers))
+    }
 }
 
 #[async_trait]
@@ -93,7 +151,7 @@ impl Search for Sought<'_> {
         match self.resource_type.as_str() {
             ids::BLOB_CONTAINER => match self.asker.settings.common().storage_account {
                 Some(account) => self.containers_of(account, room, page).await,
-                None => Ok((self.containers().await?, None)),
+                None => self.containers(room, page).await,
             },
             ids::KUBERNETES_CLUSTER => self.clusters(page).await,
             ids::DOCKER_REGISTRY => self.registries(page).await,
@@ -123,29 +181,52 @@ impl Sought<'_> {
         Ok((self.canonical(named.iter().map(String::as_str)), next))
     }
 
-    /// The containers of the first accounts of the subscription; an account
-    /// that cannot be looked into hides none of the others.
-    async fn containers(&self) -> Result<Vec<ResourceId>, UpstreamError> {
+    /// The containers of some accounts of the subscription, one after the
+    /// other, and where the next of them begin.
+    async fn containers(&self, room: usize, page: Option<&str>) -> Result<Listed, UpstreamError> {
+        let spot = page.map_or(Some(Spot::default()), Spot::parse);
+        let mut spot = spot.ok_or(UpstreamError::StoredSettings)?;
         let token = self.manager_token().await?;
         let manager = self.manager(&token);
         let path = self.provider("Microsoft.Storage/storageAccounts")?;
-        let (accounts, _) = manager.page(&path, STORAGE_VERSION, None, ACCOUNTS).await?;
-        let (mut ids, mut refused) = (Vec::new(), None);
-        for account in accounts.iter().take(ACCOUNTS_MAX).filter(|account| resource(&account.id, &path)) {
-            let path = format!("{}/blobServices/default/containers", account.id);
-            match manager.page(&path, STORAGE_VERSION, None, CONTAINERS).await {
-                Ok((containers, _)) => {
-                    let named: Vec<String> =
-                        containers.iter().map(|one| format!("az://{}/{}", account.name, one.name)).collect();
-                    ids.extend(self.canonical(named.iter().map(String::as_str)));
+        let (accounts, more) = manager.page(&path, STORAGE_VERSION, spot.accounts.as_deref(), ACCOUNTS).await?;
+        let mut ids = Vec::new();
+        for account in accounts.iter().skip(spot.account).take(ACCOUNTS_MAX) {
+            if resource(&account.id, &path) {
+                let page = spot.containers.take();
+                match self.containers_in(&manager, account, page.as_deref()).await {
+                    Ok((found, next)) => {
+                        ids.extend(found);
+                        spot.containers = next;
+                    }
+                    Err(error) => self.left_out.add(word(&account.name), error),
                 }
-                Err(error) => refused = Some(error),
+            }
+            if spot.containers.is_none() {
+                spot.account += 1;
+            }
+            if spot.containers.is_some() || ids.len() >= room {
+                break;
             }
         }
-        match refused {
-            Some(error) if ids.is_empty() => Err(error),
-            Some(_) | None => Ok(ids),
+        if spot.account >= accounts.len() {
+            let next = more.map(|more| Spot { accounts: Some(more), ..Spot::default() });
+            return Ok((ids, next.map(|next| next.text())));
         }
+        Ok((ids, Some(spot.text())))
+    }
+
+    /// A page of the containers of an account, as the resource manager has it.
+    async fn containers_in(
+        &self,
+        manager: &Manager<'_>,
+        account: &Item,
+        page: Option<&str>,
+    ) -> Result<Listed, UpstreamError> {
+        let path = format!("{}/blobServices/default/containers", account.id);
+        let (containers, next) = manager.page(&path, STORAGE_VERSION, page, CONTAINERS).await?;
+        let named: Vec<String> = containers.iter().map(|one| format!("az://{}/{}", account.name, one.name)).collect();
+        Ok((self.canonical(named.iter().map(String::as_str)), next))
     }
 
     async fn clusters(&self, page: Option<&str>) -> Result<Listed, UpstreamError> {
@@ -191,6 +272,11 @@ impl Sought<'_> {
 /// How long the key lives that is made to see whether one can be.
 const KEY_LIFE: std::time::Duration = std::time::Duration::from_secs(900);
 
+/// The name of an account, where it can be one: it is repeated to people.
+fn word(name: &str) -> &str {
+    if ids::account(name) { name } else { "of no name that can be" }
+}
+
 /// Whether an id that the manager answered is a resource of this list, so that
 /// it may be asked for.
 fn resource(id: &str, list: &str) -> bool {
@@ -207,6 +293,22 @@ fn resource(id: &str, list: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spot_is_read_as_it_was_written_and_nothing_else_is() {
+        let page = |text: &str| Some(text.to_owned());
+        for spot in [
+            Spot::default(),
+            Spot { accounts: page("/subscriptions/x?$skiptoken=a%20b"), account: 7, containers: None },
+            Spot { accounts: None, account: 1, containers: page("/c?y") },
+            Spot { accounts: page("/a?x"), account: 0, containers: page("/c?y") },
+        ] {
+            assert_eq!(Spot::parse(&spot.text()), Some(spot));
+        }
+        for other in ["", "1", "1 /a?x", "x /a?x ", "-1  "] {
+            assert_eq!(Spot::parse(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn only_resources_of_the_own_subscription_are_asked_for() {

@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject as _;
 use sha1::{Digest as _, Sha1};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::connectors::{Upstream, UpstreamError};
+use crate::connectors::{SecretEnd, Upstream, UpstreamError};
 use crate::domain::jws::SigningKey;
 use crate::domain::{SecretText, Timestamp};
 use crate::sealing::{Plaintext, SourceCredential};
@@ -60,6 +60,18 @@ pub fn source(upstream: &Upstream, settings: &Settings, secret: &SourceCredentia
         },
         Way::HandedIn => Ok(Source::HandedIn(text(TOKEN)?)),
         Way::Machine { .. } => Ok(Source::Machine),
+    }
+}
+
+/// When it ends by its own word: a certificate, or a handed-in token. Secrets
+/// of applications are opaque; Entra alone knows when they end.
+pub fn end(settings: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+    match settings.way() {
+        Way::Application { .. } => {
+            SecretEnd::of_certificate(CLIENT_CERTIFICATE, secret.field(CLIENT_CERTIFICATE)?.expose())
+        }
+        Way::HandedIn => SecretEnd::of_token(TOKEN, secret.field(TOKEN)?.expose_text()?),
+        Way::Machine { .. } => None,
     }
 }
 

@@ -11,7 +11,7 @@ use super::claims::Claims;
 use super::ids;
 use super::settings::{Settings, Way};
 use super::upstream_entra::Asker;
-use super::upstream_list::Sought;
+use super::upstream_list::{LeftOut, Sought};
 use super::upstream_secret::{Source, source};
 
 /// Pages asked for one answer.
@@ -87,6 +87,7 @@ async fn reach(asker: &Asker<'_>, ask: &ListAsk) -> Vec<Reach> {
 
 async fn reach_of(asker: &Asker<'_>, ask: &ListAsk, resource_type: &'static str) -> Option<Reach> {
     let name = ResourceTypeName::parse(resource_type).ok()?;
-    let search = Sought { asker, resource_type: &name };
-    Some(search::reach_of(&search, name.clone(), ask, PAGES_MAX).await)
+    let search = Sought { asker, resource_type: &name, left_out: LeftOut::default() };
+    let reach = search::reach_of(&search, name.clone(), ask, PAGES_MAX).await;
+    Some(search::beside(reach, search.left_out.into_words()))
 }

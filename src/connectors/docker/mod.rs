@@ -9,8 +9,8 @@
 use async_trait::async_trait;
 
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -66,6 +66,10 @@ impl ConnectorType for Docker {
         Ok(settings)
     }
 
+    fn secret_end(&self, _: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+        upstream_secret::end(secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,
@@ -113,6 +117,11 @@ impl ConnectorType for Docker {
     }
 
     fn exclusive(&self, _: &Settings) -> bool {
+        false
+    }
+
+    /// Token services take no lifetime.
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
         false
     }
 

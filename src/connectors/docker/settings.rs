@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::connectors::clear::in_the_clear;
+
 use super::place::Place;
 
 /// The settings of all auth methods.
@@ -72,8 +74,8 @@ impl Settings {
 
     /// Whether the password, or what it gives, is spoken in the clear.
     pub fn in_the_clear(&self) -> bool {
-        let plain = |url: &String| url.starts_with("http://");
-        self.place().is_some_and(|place| place.plain) || self.own().token_url.as_ref().is_some_and(plain)
+        let registry = self.place().map(|place| place.base());
+        registry.as_deref().into_iter().chain(self.own().token_url.as_deref()).any(in_the_clear)
     }
 
     /// Where the password is sent, injectively: each part with its length.

@@ -26,7 +26,11 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
     };
     unless(settings.place().is_some(), "settings.registry", "must be HOST[:PORT], for example registry.example.com");
     let fits = own.token_url.as_deref().is_none_or(|text| service_url(text).is_some());
-    unless(fits, "settings.token_url", "must be an https URL with no user and no fragment");
+    unless(
+        fits,
+        "settings.token_url",
+        "must be an https URL (http only where the server's config names it), with no user and no fragment",
+    );
     let printable = |text: &str| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     let fits = own.service.as_deref().is_none_or(printable);
     unless(fits, "settings.service", "must be 1 to 256 printable ASCII characters with no blanks");

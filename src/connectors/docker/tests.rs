@@ -81,6 +81,10 @@ fn a_registry_that_is_spoken_to_in_the_clear_is_a_danger_and_its_neighbour_is_no
         ("registry.example.com", r#","token_url":"https://auth.example.com/token""#, false),
         ("https://registry.example.com", "", false),
         ("docker.io", "", false),
+        ("http://127.0.0.1:5000", "", false),
+        ("http://localhost:5000", r#","token_url":"http://[::1]:5001/token""#, false),
+        ("http://127.0.0.1:5000", r#","token_url":"http://auth.example.com/token""#, true),
+        ("http://10.0.0.1:5000", "", true),
     ] {
         let said = Docker.dangers(&settings(registry, more));
         assert_eq!(
@@ -88,6 +92,17 @@ fn a_registry_that_is_spoken_to_in_the_clear_is_a_danger_and_its_neighbour_is_no
             dangerous,
             "{registry}{more}"
         );
+    }
+}
+
+#[test]
+fn a_password_that_is_a_jwt_says_when_it_ends() {
+    let end = |fields: &[(&str, &str)]| Docker.secret_end(&settings("h.example", ""), &secret(fields));
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MDAwMDAwMDB9.c2ln";
+    let at = Timestamp::from_seconds(1_700_000_000);
+    for field in ["password", "identity_token"] {
+        assert_eq!(end(&[("username", "u"), (field, jwt)]), Some(crate::connectors::SecretEnd { field, at }));
+        assert_eq!(end(&[("username", jwt), (field, "hunter2")]), None);
     }
 }
 

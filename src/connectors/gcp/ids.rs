@@ -3,6 +3,10 @@
 //!
 //! `gs://b/data` names the object `data` and everything below `data/`; a slash
 //! at the end says the same and is dropped. `data2` lies outside.
+//!
+//! Never asks the cloud. A cluster's name alone is taken with the location of
+//! the settings: what it means must not change with what else there is, and a
+//! right is looked up before the source credential is opened for anybody.
 
 use crate::domain::{FieldError, ResourceId, ResourceTypeName};
 
@@ -109,7 +113,10 @@ pub fn canonical(
     let target = match resource_type.as_str() {
         GENERIC => generic(place, raw),
         GCS_BUCKET => raw.and_then(any_bucket).ok_or(BUCKET_FORM),
-        KUBERNETES_CLUSTER => raw.and_then(|raw| any_cluster(place, raw)).ok_or(CLUSTER_FORM),
+        KUBERNETES_CLUSTER => raw.and_then(|raw| any_cluster(place, raw)).ok_or(match raw {
+            Some(raw) if place.location.is_none() && place::name(raw) => CLUSTER_ALONE,
+            Some(_) | None => CLUSTER_FORM,
+        }),
         DOCKER_REGISTRY => raw.and_then(|raw| any_registry(place, raw)).ok_or(REGISTRY_FORM),
         _ => {
             return Err(FieldError::new(
@@ -132,6 +139,8 @@ const BUCKET_FORM: &str = "must be gs://BUCKET[/PREFIX] or BUCKET; a prefix has 
      letters, digits and any of !_.()&@=;:+, ~-";
 const CLUSTER_FORM: &str = "must be LOCATION/CLUSTER, projects/PROJECT/locations/LOCATION/clusters/CLUSTER with the \
      connector's project, or CLUSTER when the connector's settings say the location";
+const CLUSTER_ALONE: &str = "does not say where the cluster is: write LOCATION/CLUSTER, for example europe-west4/train, as \
+     `connector list-resources` shows it, or set the connector's location: `connector update NAME --set location=LOCATION`";
 const REGISTRY_FORM: &str = "must be LOCATION-docker.pkg.dev/PROJECT/REPOSITORY, [us.|eu.|asia.]gcr.io/PROJECT or \
      projects/PROJECT/locations/LOCATION/repositories/REPOSITORY, with the connector's project";
 

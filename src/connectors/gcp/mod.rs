@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -53,6 +53,11 @@ use description::{AN_HOUR, DESCRIPTION, LONGEST, range};
 use ids::Target;
 use settings::{HOUR, Way};
 
+/// What a connector that names a server over http is warned of.
+const IN_THE_CLEAR: &str = "IN THE CLEAR: Google's endpoint or the metadata server is set to one that is \
+                            spoken to over http, and whoever is in between reads the source credential and all \
+                            that is minted; name it with https";
+
 /// The connector type `gcp`.
 pub struct Gcp;
 
@@ -74,6 +79,10 @@ impl ConnectorType for Gcp {
         Ok(settings)
     }
 
+    fn secret_end(&self, settings: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+        upstream_secret::end(settings, secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,
@@ -84,8 +93,8 @@ impl ConnectorType for Gcp {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
-    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
-        Vec::new()
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        if settings.in_the_clear() { vec![IN_THE_CLEAR] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {
@@ -128,6 +137,10 @@ impl ConnectorType for Gcp {
 
     fn exclusive(&self, _: &Settings) -> bool {
         false
+    }
+
+    fn obeys_ttl(&self, settings: &Settings, _: &Scope) -> bool {
+        settings.way() != Way::HandedIn
     }
 
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {

@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::connectors::clear;
+
 use super::place::Place;
 
 /// The settings of all auth methods.
@@ -212,6 +214,13 @@ impl Settings {
             Self::HandedIn(_) => Way::HandedIn,
             Self::Implicit(_) => Way::Implicit,
         }
+    }
+
+    /// Whether whoever is in between can read along. Google's own metadata
+    /// server knows http alone, and ends at the machine.
+    pub fn in_the_clear(&self) -> bool {
+        let metadata = self.metadata_url().filter(|url| *url != METADATA_URL);
+        [self.place().endpoint_url, metadata].into_iter().flatten().any(clear::in_the_clear)
     }
 
     /// The metadata server, where there is one to ask.

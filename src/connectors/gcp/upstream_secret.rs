@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::connectors::UpstreamError;
+use crate::connectors::{SecretEnd, UpstreamError};
 use crate::domain::SecretText;
 use crate::domain::jws::SigningKey;
 use crate::sealing::SourceCredential;
@@ -73,6 +73,19 @@ pub fn problem(settings: &Settings, secret: &SourceCredential) -> Option<&'stati
         }),
         Settings::HandedIn(_) => handed_in(secret).err(),
         Settings::Implicit(_) => None,
+    }
+}
+
+/// When it ends by its own word: a handed-in token that is a JWT. Keys and
+/// refresh tokens of Google's files name no end.
+pub fn end(settings: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+    match settings {
+        Settings::HandedIn(_) => SecretEnd::of_token(TOKEN, secret.field(TOKEN)?.expose_text()?),
+        Settings::ServiceAccount(_)
+        | Settings::Impersonation(_)
+        | Settings::UserAccount(_)
+        | Settings::ExternalAccount(_)
+        | Settings::Implicit(_) => None,
     }
 }
 

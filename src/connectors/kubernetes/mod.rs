@@ -9,8 +9,8 @@
 use async_trait::async_trait;
 
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -62,6 +62,10 @@ impl ConnectorType for Kubernetes {
         Ok(settings)
     }
 
+    fn secret_end(&self, _: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+        upstream_secret::end(secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,
@@ -107,6 +111,10 @@ impl ConnectorType for Kubernetes {
 
     fn exclusive(&self, _: &Settings) -> bool {
         false
+    }
+
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        true
     }
 
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {

@@ -1,8 +1,11 @@
-//! The source credential by itself: which fields there are, and whether a
-//! certificate and its key belong together. Looks inside, sends nothing.
+//! The source credential by itself: which fields there are, whether a
+//! certificate and its key belong together, and when it ends. Looks inside,
+//! sends nothing.
 
 use std::collections::BTreeSet;
 
+use crate::connectors::SecretEnd;
+use crate::connectors::secret_end::not_after;
 use crate::domain::{FieldError, FieldErrors, Timestamp};
 use crate::outbound::ClientIdentity;
 use crate::sealing::SourceCredential;
@@ -42,6 +45,15 @@ pub fn check(
     if refused.is_empty() { Ok(()) } else { Err(FieldErrors(refused)) }
 }
 
+/// When it ends by its own word: a client certificate, or a service account's
+/// token. Old tokens of service accounts name no end and have none.
+pub fn end(secret: &SourceCredential) -> Option<SecretEnd> {
+    match secret.field(CLIENT_CERTIFICATE) {
+        Some(pem) => SecretEnd::of_certificate(CLIENT_CERTIFICATE, pem.expose()),
+        None => SecretEnd::of_token(TOKEN, secret.field(TOKEN)?.expose_text()?),
+    }
+}
+
 fn bearer(secret: &SourceCredential) -> Vec<FieldError> {
     let given: BTreeSet<&str> =
         [TOKEN, CLIENT_CERTIFICATE, CLIENT_KEY].into_iter().filter(|name| secret.field(name).is_some()).collect();
@@ -53,6 +65,8 @@ fn bearer(secret: &SourceCredential) -> Vec<FieldError> {
             .is_some_and(|value| (1..=TOKEN_LENGTH_MAX).contains(&value.len()) && value.is_one_word());
         refused.extend((!fits).then(|| wrong(TOKEN, "must be 1 to 12,288 printable characters with no blanks")));
     } else if given == both {
+        let readable = secret.field(CLIENT_CERTIFICATE).is_some_and(|pem| not_after(pem.expose()).is_some());
+        refused.extend((!readable).then(|| wrong(CLIENT_CERTIFICATE, "must be an X.509 certificate in PEM")));
         let fits = identity(secret).is_some_and(|identity| identity.fits());
         let problem = "must be the PEM key (not encrypted) of client_certificate, which is PEM too";
         refused.extend((!fits).then(|| wrong(CLIENT_KEY, problem)));

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::connectors::clear::in_the_clear;
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -36,6 +37,11 @@ pub use settings::Settings;
 
 use description::{DESCRIPTION, LONGEST, RANGE};
 
+/// What a connector that names a server over http is warned of.
+const IN_THE_CLEAR: &str = "IN THE CLEAR: the API or its token endpoint is spoken to over http, and whoever is \
+                            in between reads the client's secret, the source credential and all that is \
+                            minted; name it with https";
+
 /// The connector type `oauth2`.
 pub struct OAuth2;
 
@@ -56,6 +62,10 @@ impl ConnectorType for OAuth2 {
         Ok(settings)
     }
 
+    fn secret_end(&self, _: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
+        upstream_secret::end(secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,
@@ -66,8 +76,9 @@ impl ConnectorType for OAuth2 {
         settings_check::check_secret(settings, secret, expires_at, now)
     }
 
-    fn dangers(&self, _: &Settings) -> Vec<&'static str> {
-        Vec::new()
+    fn dangers(&self, settings: &Settings) -> Vec<&'static str> {
+        let named = [Some(settings.api_url()), settings.client().map(|client| client.token_url)];
+        if named.into_iter().flatten().any(in_the_clear) { vec![IN_THE_CLEAR] } else { Vec::new() }
     }
 
     fn destination(&self, settings: &Settings) -> Vec<u8> {
@@ -102,6 +113,11 @@ impl ConnectorType for OAuth2 {
 
     fn exclusive(&self, settings: &Settings) -> bool {
         matches!(settings, Settings::RefreshToken(_))
+    }
+
+    /// Token endpoints take no lifetime.
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        false
     }
 
     fn enforced(&self, settings: &Settings, scope: &Scope) -> EnforcedScope {

@@ -96,7 +96,8 @@ impl Refusals {
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
     let mut refusals = Refusals::default();
-    let problem = "must be https://HOST[:PORT][/PATH], with no user, query or fragment";
+    let problem = "must be https://HOST[:PORT][/PATH] (http only where the server's config names that endpoint), with no user, \
+                   query or fragment";
     refusals.unless(api_url(settings.api_url()).is_some(), "settings.api_url", problem);
     if let Some(client) = settings.client() {
         check_client(settings, &client, &mut refusals);
@@ -105,7 +106,8 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
 }
 
 fn check_client(settings: &Settings, client: &Client<'_>, refusals: &mut Refusals) {
-    let problem = "must be an https URL with no user and no fragment";
+    let problem =
+        "must be an https URL (http only where the server's config names that endpoint), with no user and no fragment";
     refusals.unless(endpoint(client.token_url), "settings.token_url", problem);
     let problem = "must be 1 to 512 printable ASCII characters";
     refusals.unless(printable(client.client_id), "settings.client_id", problem);
@@ -189,8 +191,9 @@ fn endpoint(text: &str) -> bool {
     web_url(text).is_some_and(|url| url.fragment().is_none())
 }
 
-// Plain http is for loopback and private test providers: the server's config
-// must name it, and every connect checks that.
+// Plain http is refused by the way out unless the server's config names exactly
+// that endpoint, scheme included: whoever runs the server decides on it, not
+// who registers. Beyond loopback the connector then says IN THE CLEAR.
 fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain =

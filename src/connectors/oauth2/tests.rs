@@ -181,6 +181,43 @@ fn each_way_of_authenticating_has_its_own_secret() {
 }
 
 #[test]
+fn a_token_that_is_a_jwt_says_when_it_ends() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MDAwMDAwMDB9.c2ln";
+    let end = |settings: &Settings, fields: &[(&str, &str)]| {
+        OAuth2.secret_end(settings, &secret(fields)).map(|end| (end.field, end.at.seconds()))
+    };
+    let token: Settings = serde_json::from_str(&format!(r#"{{"auth_method":"token","api_url":"{API}"}}"#)).unwrap();
+    let refresh = settings("refresh-token", "https://h", "");
+    assert_eq!(end(&token, &[("access_token", jwt)]), Some(("access_token", 1_700_000_000)));
+    assert_eq!(
+        end(&refresh, &[("client_secret", "s"), ("refresh_token", jwt)]),
+        Some(("refresh_token", 1_700_000_000))
+    );
+    assert_eq!(end(&token, &[("access_token", "opaque")]), None);
+    assert_eq!(end(&settings("client-credentials", "https://h", ""), &[("client_secret", jwt)]), None);
+}
+
+#[test]
+fn a_server_over_http_is_a_danger_beyond_the_machine_and_its_neighbours_are_none() {
+    let told = |api: &str, token_url: &str| {
+        let json = format!(
+            r#"{{"auth_method":"client-credentials","api_url":"{api}","token_url":"{token_url}","client_id":"c"}}"#
+        );
+        let settings: Settings = serde_json::from_str(&json).unwrap();
+        OAuth2.check(&settings).unwrap();
+        OAuth2.dangers(&settings)
+    };
+    let (safe, local) = ("https://api.example.com", "http://127.0.0.1:8080/token");
+    for (api, token_url) in [(safe, "http://login.example.com/token"), ("http://api.example.com", local)] {
+        let said = told(api, token_url);
+        assert!(said.len() == 1 && said[0].starts_with("IN THE CLEAR: "), "{said:?}");
+    }
+    for (api, token_url) in [(safe, "https://login.example.com/token"), (safe, local), ("http://localhost", local)] {
+        assert!(told(api, token_url).is_empty(), "{api} {token_url}");
+    }
+}
+
+#[test]
 fn a_level_has_its_own_scopes_and_an_ask_narrows_within_them() {
     let levels = settings("client-credentials", "https://h", r#","read_scope":"b a","write_scope":"a b c""#);
     let narrow = |settings: &Settings, access, scope| OAuth2.narrow(settings, &ask_with(access, scope));

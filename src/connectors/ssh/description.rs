@@ -56,11 +56,11 @@ const fn field(name: &'static str, summary: &'static str, required: bool) -> Sec
     SecretFieldDescription { name, summary, required }
 }
 
-const CA_FIELDS: &[SecretFieldDescription] = &[
-    field(CA_PRIVATE_KEY, "the CA's private key file, as it is or in base64", true),
-    field(CA_PASSPHRASE, "its passphrase, when it is encrypted", false),
-];
-const KEY_FIELDS: &[SecretFieldDescription] = &[
-    field(BASE64_SSH_KEY, "the private key file, as it is or in base64", true),
-    field(SSH_PASSPHRASE, "its passphrase, when it is encrypted", false),
-];
+/// Both of a CA and of a user: what the server signs with.
+const KEY_FORM: &str = "the private key file, as it is or in base64: ed25519, ecdsa on P-256 or P-384 (not P-521), or rsa \
+                        of 2,048 to 4,096 bits";
+
+const CA_FIELDS: &[SecretFieldDescription] =
+    &[field(CA_PRIVATE_KEY, KEY_FORM, true), field(CA_PASSPHRASE, "its passphrase, when it is encrypted", false)];
+const KEY_FIELDS: &[SecretFieldDescription] =
+    &[field(BASE64_SSH_KEY, KEY_FORM, true), field(SSH_PASSPHRASE, "its passphrase, when it is encrypted", false)];

@@ -9,8 +9,8 @@
 use async_trait::async_trait;
 
 use crate::connectors::{
-    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, TypeDescription, Upstream, UpstreamError, Verified,
-    unsupported,
+    Ask, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream, UpstreamError,
+    Verified, unsupported,
 };
 use crate::domain::{
     Attribution, AuthMethodName, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Reach, ResourceId,
@@ -60,6 +60,11 @@ impl ConnectorType for Ssh {
 
     fn complete(&self, settings: Settings, _: &dyn Entropy) -> Result<Settings, FieldErrors> {
         Ok(settings)
+    }
+
+    /// Nothing: a private key has no end.
+    fn secret_end(&self, _: &Settings, _: &SourceCredential) -> Option<SecretEnd> {
+        None
     }
 
     fn check_secret(
@@ -112,6 +117,10 @@ impl ConnectorType for Ssh {
 
     fn exclusive(&self, _: &Settings) -> bool {
         false
+    }
+
+    fn obeys_ttl(&self, _: &Settings, _: &Scope) -> bool {
+        true
     }
 
     fn enforced(&self, _: &Settings, scope: &Scope) -> EnforcedScope {

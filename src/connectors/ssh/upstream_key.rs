@@ -43,9 +43,17 @@ pub enum SourceKey {
 /// Why there is no key.
 pub type Problem = &'static str;
 
+const P521_NAME: &[u8] = b"ecdsa-sha2-nistp521";
+/// 1.3.132.0.35 in DER.
+const P521_OID: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+/// Where a key says its kind at the latest: behind the salt of OpenSSH's form.
+const KIND_WITHIN: usize = 128;
+
 const NO_KEY: Problem = "must be a private key in OpenSSH's form or PEM, as it is or in base64";
 const KEY_KIND: Problem =
     "must be an ed25519 key, an ecdsa key on P-256 or P-384, or an rsa key of 2,048 to 4,096 bits";
+const CURVE: Problem = "is an ecdsa key on P-521, with which this server does not sign; use another, for example one of \
+                        ssh-keygen -t ed25519 or -t ecdsa -b 384";
 const CONVERT: Problem = "is in an old form; write it anew with ssh-keygen -p -f FILE";
 const DAMAGED: Problem = "is damaged: its parts do not go together";
 /// What is wrong with a passphrase, which is a field of its own.
@@ -75,6 +83,9 @@ impl SourceKey {
         let label = text.lines().next().unwrap_or_default();
         if label.contains("DSA PRIVATE") && !label.contains("ECDSA") {
             return Err(DSA_REFUSED);
+        }
+        if on_p521(text) {
+            return Err(CURVE);
         }
         if label.contains("OPENSSH") {
             return Self::of_openssh(text, passphrase);
@@ -214,6 +225,17 @@ impl SourceKey {
             Self::Rsa(_) => Algorithm::RsaSha512,
         }
     }
+}
+
+/// Whether this is a key on P-521, by the name of its kind or the OID of its
+/// curve: the parsers say of some that they are no keys.
+fn on_p521(text: &str) -> bool {
+    let body: String = text.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
+    let Ok(bytes) = STANDARD.decode(Zeroizing::new(body).as_bytes()).map(Zeroizing::new) else { return false };
+    // Behind it there are the numbers of the key, and comments of people.
+    let head = bytes.get(..bytes.len().min(KIND_WITHIN)).unwrap_or_default();
+    let has = |word: &[u8]| head.windows(word.len()).any(|part| part == word);
+    has(P521_NAME) || has(P521_OID)
 }
 
 fn of_rsa(key: Option<RsaKeyPair>) -> Result<SourceKey, Problem> {

@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+mod places;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -14,14 +15,14 @@ mod tls;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::layers::{Connection, Door};
-use strangers::Strangers;
 
 pub use accept::{Accept, PatientAccept};
 pub use connection::ConnectionLimits;
+pub use places::{Place, Places};
 pub use tls::{Certificates, Reloaded};
 
 /// Takes connections to the door.
@@ -29,9 +30,7 @@ pub struct Listener {
     door: Arc<Door>,
     tls: TlsAcceptor,
     limits: ConnectionLimits,
-    connections_max: usize,
-    places: Arc<Semaphore>,
-    strangers: Arc<Strangers>,
+    places: Places,
     stopping: watch::Receiver<bool>,
 }
 
@@ -46,8 +45,7 @@ impl Listener {
         connections_max: usize,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let places = Arc::new(Semaphore::new(connections_max));
-        Self { door, tls, limits, connections_max, places, strangers: Arc::default(), stopping }
+        Self { door, tls, limits, places: Places::new(connections_max), stopping }
     }
 
     /// Accepts until the daemon stops.
@@ -62,49 +60,33 @@ impl Listener {
         loop {
             let accepted = async {
                 let (stream, peer) = acceptor.next().await;
-                (stream, peer, self.place().await)
+                (stream, peer, self.places.free().await)
             };
-            let (stream, peer, place) = tokio::select! {
+            let (stream, peer, free) = tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
                 accepted = accepted => accepted,
             };
-            let Some(place) = place else { return };
+            let Some(free) = free else { return };
             let connection = self.door.connection(peer.ip());
+            let place = self.places.seat(free, &connection);
             tokio::spawn(self.serve(stream, connection, place));
         }
     }
 
     /// Returns when every connection has ended.
     pub async fn ended(&self) {
-        let all = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
-        // An error means that nobody has a place any more.
-        drop(self.places.acquire_many(all).await);
+        self.places.ended().await;
     }
 
-    /// A place; at the cap the oldest stranger gives way.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        if self.places.available_permits() == 0 {
-            self.strangers.cut_oldest();
-        }
-        Arc::clone(&self.places).acquire_owned().await.ok()
-    }
-
-    fn serve<S>(
-        &self,
-        stream: S,
-        connection: Arc<Connection>,
-        place: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + Send + use<S>
+    fn serve<S>(&self, stream: S, connection: Arc<Connection>, place: Place) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (door, limits, stopping) = (Arc::clone(&self.door), self.limits.clone(), self.stopping.clone());
-        let strangers = Arc::clone(&self.strangers);
         let handshake = self.tls.accept(stream);
         async move {
             let _place = place;
-            let _entry = strangers.enter(Arc::clone(&connection));
             let done = tokio::select! {
                 done = tokio::time::timeout(limits.handshake, handshake) => done,
                 () = connection.fate_changed() => return,

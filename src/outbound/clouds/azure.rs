@@ -2,7 +2,7 @@
 
 use super::label;
 
-/// Entra and the resource manager of each cloud.
+/// Entra and the resource manager of each cloud. China's Entra has two names.
 const HOSTS: &[&str] = &[
     "login.microsoftonline.com",
     "login.microsoftonline.us",
@@ -31,6 +31,53 @@ pub(super) fn host(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_cloud_is_let_out_to_its_own_hosts_and_to_no_mixture_of_two() {
+        for own in [
+            "login.microsoftonline.com",
+            "management.azure.com",
+            "acct.blob.core.windows.net",
+            "team.azurecr.io",
+            "login.chinacloudapi.cn",
+            "login.partner.microsoftonline.cn",
+            "management.chinacloudapi.cn",
+            "acct.blob.core.chinacloudapi.cn",
+            "team.azurecr.cn",
+            "login.microsoftonline.us",
+            "management.usgovcloudapi.net",
+            "acct.blob.core.usgovcloudapi.net",
+            "team.azurecr.us",
+        ] {
+            assert!(host(own), "{own}");
+            for other in [
+                format!("evil-{own}"),
+                format!("{own}.evil.example"),
+                own.replace("login.", "login.evil."),
+                own.replace("management.", "management-"),
+                own.replace(".blob.", ".blob-"),
+                own.replace(".azurecr.", ".azurecr-"),
+            ] {
+                let served = SERVED_DOMAINS.iter().any(|domain| own.ends_with(domain));
+                // A first label of the customer's own is no neighbour.
+                assert!(other == own || (served && other == format!("evil-{own}")) || !host(&other), "{other}");
+            }
+        }
+        for mixed in [
+            "login.microsoftonline.cn",
+            "login.chinacloudapi.us",
+            "login.usgovcloudapi.net",
+            "management.azure.cn",
+            "management.azure.us",
+            "acct.blob.core.windows.cn",
+            "acct.blob.core.azurecr.cn",
+            "acct.blob.chinacloudapi.cn",
+            "team.azurecr.net",
+            "team.azurecr.com",
+        ] {
+            assert!(!host(mixed), "{mixed}");
+        }
+    }
 
     #[test]
     fn accounts_have_one_label_and_other_services_are_left_out() {

@@ -1,8 +1,10 @@
 //! From the start of a run to its end.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::audit::{Line, LineKind, Outcome};
+use crate::connectors::paper::Cloud;
 use crate::domain::run::{RUN_DURATION_DEFAULT, RUN_TOKEN_TTL_MAX};
 use crate::domain::{BindingTarget, IssuanceState, PageAsk, Role, RunState};
 use crate::store::{Issuances as _, RUNS_MAX, Transactions as _, Tx, Write};
@@ -54,6 +56,33 @@ async fn a_run_is_started_by_those_who_mint_on_a_stack_that_they_see_whole() {
     }
     let short = start(&house.scientist, lasting(60)).await.unwrap();
     assert_eq!(short.token_expires_at, short.ends_at, "the token ends with the run");
+}
+
+/// A provider that gives an hour, whatever it is asked for.
+#[tokio::test]
+async fn a_credential_that_would_outlive_its_run_is_handed_to_nobody() {
+    let works = Works::new("run-outlived").await;
+    Cloud::of("run-outlived").life.store(3600, Ordering::SeqCst);
+    let scientist = &works.house.scientist;
+    let (_, short) = works.start(scientist, lasting(1800)).await;
+    let error = works.mint(&short, &through("store")).await.err().unwrap();
+    assert_eq!(error.code(), "OUTLIVES_CEILING");
+    assert!(error.to_string().contains("3600 s: past the end of the run"), "{error}");
+    assert!(matches!(&error, BrokerError::Precondition { hint, .. } if hint.contains("--max-duration")), "{error:?}");
+    assert_eq!(
+        code(works.mint(&short, &MintAsk { ttl: Some(Ttl::seconds(60)), ..through("store") }).await),
+        error.code()
+    );
+    assert_eq!(Cloud::of("run-outlived").asked.load(Ordering::SeqCst), 1);
+    // Its starter outside of it, and a run that lasts.
+    assert_eq!(code(works.mint(scientist, &through("store")).await), "OK");
+    let (_, long) = works.start(scientist, lasting(5400)).await;
+    let kept = works.mint(&long, &through("store")).await.ok().unwrap();
+    // Near its end what it has serves on; nothing that outlives it follows.
+    works.house.clock.advance(Duration::from_secs(3000));
+    assert_eq!(works.mint(&long, &through("store")).await.ok().unwrap().issuance(), kept.issuance());
+    works.house.clock.advance(Duration::from_secs(500));
+    assert_eq!(code(works.mint(&long, &through("store")).await), "OUTLIVES_CEILING");
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 
 const NOTHING: Allowed = Allowed { insecure: false, files: false };

@@ -247,6 +247,38 @@ fn a_prefix_contains_what_lies_below_it_and_no_neighbour() {
 }
 
 #[test]
+fn an_identity_of_the_machine_has_a_roles_lifetimes_with_a_role_and_a_federations_without() {
+    let seconds = |more: &str| {
+        let json = format!(r#"{{"auth_method":"implicit","region":"us-east-1","profile_name":"ml"{more}}}"#);
+        let range = Aws.ttl_range(&settings(&json));
+        [range.min, range.default, range.max].map(Ttl::as_seconds)
+    };
+    assert_eq!(seconds(&format!(r#","role_arn":"{ROLE}""#)), [900, 3600, 3600], "it may be a chain");
+    assert_eq!(seconds(""), [900, 3600, 129_600]);
+    let named = Aws.ttl_range(&settings(r#"{"auth_method":"federation-token","region":"us-east-1"}"#));
+    assert_eq!(named.default.as_seconds(), 43_200, "whoever names the method has its own default");
+}
+
+#[test]
+fn endpoints_over_http_are_a_danger_beyond_the_machine() {
+    let said = |field: &str, url: &str| {
+        let told = Aws.dangers(&role_settings(&format!(r#","{field}":"{url}""#)));
+        assert!(told.iter().all(|one| one.starts_with("IN THE CLEAR: ") && !one.contains(url)), "{told:?}");
+        told.len()
+    };
+    for field in ["endpoint_url", "sts_endpoint_url"] {
+        assert_eq!(said(field, "http://weed.example.com:8333"), 1);
+        for safe in ["https://weed.example.com", "http://127.0.0.1:8333", "http://[::1]:8333", "http://localhost:8333"]
+        {
+            assert_eq!(said(field, safe), 0, "{safe}");
+        }
+    }
+    assert!(Aws.dangers(&role_settings("")).is_empty());
+    let keys = secret(&[("aws_access_key_id", "a"), ("aws_secret_access_key", "b")]);
+    assert_eq!(Aws.secret_end(&role_settings(""), &keys), None);
+}
+
+#[test]
 fn secrets_are_checked_by_name_and_length_and_never_repeated() {
     let now = Timestamp::from_seconds(1_000);
     let check = |settings: &Settings, fields: &[(&str, &str)], end| {

@@ -108,3 +108,66 @@ async fn a_wrong_secret_fails_verification_as_a_whole() {
     let error = Azure.verify(&upstream(&fake, &[]), &application(&at(&fake)), &wrong, &ALL).await.err().unwrap();
     assert_eq!(error.code(), "SOURCE_CREDENTIAL_REFUSED");
 }
+
+/// All pages of the containers, and what was said beside each.
+async fn all_containers(fake: &Fake, limit: u32) -> (Vec<String>, Vec<String>, usize) {
+    let (upstream, own) = (upstream(fake, &[]), application(&at(fake)));
+    let (mut seen, mut said, mut page, mut pages) = (Vec::new(), Vec::new(), None, 0);
+    loop {
+        let ask = only("blob-container", limit, page);
+        let reach = Azure.list_resources(&upstream, &own, &by_secret(), &ask).await.unwrap().remove(0);
+        assert!(reach.resource_ids.len() <= limit as usize);
+        seen.extend(ids(&reach).into_iter().map(str::to_owned));
+        said.extend(reach.error);
+        pages += 1;
+        page = reach.next_page;
+        if page.is_none() {
+            seen.sort();
+            return (seen, said, pages);
+        }
+    }
+}
+
+#[tokio::test]
+async fn f7_the_containers_of_every_account_and_of_every_page_are_listed() {
+    let accounts: Vec<String> = (10..40).map(|number| format!("mlteam{number}")).collect();
+    let mut expected: Vec<String> = Vec::new();
+    for account in &accounts {
+        expected.extend(["first", "models", "more"].map(|name| format!("az://{account}/{name}")));
+    }
+    expected.sort();
+    let fake = Fake::start(Manner { accounts, ..Manner::default() }).await;
+    for limit in [5, 40, 1000] {
+        let (seen, said, pages) = all_containers(&fake, limit).await;
+        assert_eq!((seen.as_slice(), said.len()), (expected.as_slice(), 0), "{limit}");
+        assert!(pages >= expected.len() / limit as usize, "{limit}: {pages}");
+    }
+    // One answer is bounded, and says that there is more.
+    let (upstream, own) = (upstream(&fake, &[]), application(&at(&fake)));
+    let verified = Azure.verify(&upstream, &own, &by_secret(), &only("blob-container", 50, None)).await.unwrap();
+    assert_eq!(verified.reach[0].resource_ids.len(), 50);
+    assert!(verified.reach[0].next_page.is_some());
+}
+
+#[tokio::test]
+async fn f7_an_account_that_cannot_be_looked_into_is_named_and_hides_no_other() {
+    let accounts = ["mldata", "closed1", "mlteam1", "closed2", "closed3"].map(str::to_owned).to_vec();
+    let fake = Fake::start(Manner { accounts, ..Manner::default() }).await;
+    let (upstream, own) = (upstream(&fake, &[]), application(&at(&fake)));
+    let ask = only("blob-container", 100, None);
+    let reach = Azure.list_resources(&upstream, &own, &by_secret(), &ask).await.unwrap().remove(0);
+    let found =
+        ["az://mldata/datasets", "az://mlteam1/first", "az://mlteam1/models", "az://mlteam1/more"].map(str::to_owned);
+    let mut seen: Vec<String> = ids(&reach).into_iter().map(str::to_owned).collect();
+    seen.sort();
+    assert_eq!((seen.as_slice(), &reach.next_page), (found.as_slice(), &None));
+    let said = reach.error.unwrap();
+    assert!(said.starts_with("the containers of the storage account closed1 and 2 more are not listed: "), "{said}");
+    assert_eq!(reach.missing_permissions, ["Microsoft.Storage/storageAccounts/blobServices/containers/read"]);
+    assert!(reach.remedy.unwrap().contains("Reader"));
+    let (_, said, _) = all_containers(&fake, 1).await;
+    assert!(
+        said.iter().any(|said| said.contains("closed1"))
+            && said.iter().any(|said| said.contains("closed2 and one more"))
+    );
+}

@@ -1,8 +1,10 @@
 //! The Azure type as a whole: settings, ids, secrets and narrowing here,
 //! minting and looking against a strict Azure beside.
 
+mod ends;
 mod looking;
 mod minting;
+mod places;
 
 use std::collections::BTreeMap;
 
@@ -201,6 +203,28 @@ fn every_spelling_of_an_id_becomes_the_canonical_one() {
 }
 
 #[test]
+fn f17_a_name_alone_is_refused_with_what_to_write_and_which_setting_to_set() {
+    let bare = application("");
+    for (resource_type, raw, write, setting) in [
+        ("blob-container", "az://datasets", "az://ACCOUNT/CONTAINER", "storage_account"),
+        ("blob-container", "abfss://datasets/", "az://ACCOUNT/CONTAINER", "storage_account"),
+        ("blob-container", "datasets", "az://ACCOUNT/CONTAINER", "storage_account"),
+        ("kubernetes-cluster", "train", "RESOURCE_GROUP/CLUSTER", "resource_group"),
+        ("azure-generic", "Production", "a GUID", "subscription_name"),
+    ] {
+        let said = Azure.canonical(&bare, &kind(resource_type), Some(raw)).unwrap_err().to_string();
+        let set = format!("--set {setting}=");
+        assert!(said.contains(write) && said.contains(&set) && said.contains("list-resources"), "{raw}: {said}");
+    }
+    // With the setting it is the form that is wrong, and it is said so.
+    let own = application(r#","storage_account":"mldata","resource_group":"ml","subscription_name":"Production""#);
+    for (resource_type, raw) in [("blob-container", "Data"), ("kubernetes-cluster", "-"), ("azure-generic", "Other")] {
+        let said = Azure.canonical(&own, &kind(resource_type), Some(raw)).unwrap_err().to_string();
+        assert!(!said.contains("--set"), "{raw}: {said}");
+    }
+}
+
+#[test]
 fn ids_of_others_and_ids_that_lie_are_refused() {
     let own = application(r#","storage_account":"mldata","resource_group":"ml""#);
     for (resource_type, raw) in [
@@ -331,4 +355,20 @@ fn a_handed_in_token_counts_as_long_lived_beyond_a_day_and_a_half() {
     let container = scope(&ask("blob-container", "az://mldata/datasets", AccessLevel::Read));
     assert!(!Azure.passthrough(&own, &container, None, now));
     assert!(!Azure.passthrough(&application(""), &generic, None, now));
+}
+
+#[test]
+fn the_handed_in_token_for_one_container_is_wider_than_that_and_so_a_passthrough() {
+    let own = handed_in("");
+    let now = Timestamp::from_seconds(1_000_000);
+    let soon = Some(now.plus(Duration::from_secs(1800)));
+    let container = |parameters: &[(&str, &str)]| {
+        ask_with("blob-container", "az://mldata/datasets", AccessLevel::Admin, parameters)
+    };
+    let whole = container(&[("token", "aad")]);
+    let passthrough =
+        |settings: &Settings, ask: &Ask| Azure.passthrough(settings, &Azure.narrow(settings, ask).unwrap(), soon, now);
+    assert!(passthrough(&own, &whole), "however soon it ends");
+    assert!(!passthrough(&own, &container(&[])), "a signed URL is for that container alone");
+    assert!(!passthrough(&application(""), &whole), "a token that Entra makes is not what is stored");
 }

@@ -93,6 +93,20 @@ fn every_part_of_the_destination_counts() {
 }
 
 #[test]
+fn f17_a_cluster_s_name_alone_is_refused_with_what_to_write_and_which_setting_to_set() {
+    let said = |more: &str, raw: &str| {
+        let refused = Gcp.canonical(&settings("service-account", more), &kind("kubernetes-cluster"), Some(raw));
+        refused.unwrap_err().to_string()
+    };
+    let alone = said("", "train");
+    for words in ["LOCATION/CLUSTER", "--set location=", "list-resources"] {
+        assert!(alone.contains(words), "{alone}");
+    }
+    assert!(!said("", "Train!").contains("--set"));
+    assert!(!said(r#","location":"europe-west4""#, "Train!").contains("--set"));
+}
+
+#[test]
 fn every_spelling_of_an_id_becomes_one() {
     let settings = settings("service-account", r#","location":"europe-west4""#);
     for (resource_type, raw, id) in [

@@ -150,6 +150,32 @@ fn a_federation_is_stored_or_our_own_and_says_its_target_in_the_settings() {
 }
 
 #[test]
+fn a_handed_in_token_that_is_a_jwt_says_when_it_ends() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MDAwMDAwMDB9.c2ln";
+    let end = |method: &str, field: &str, value: &str| {
+        Gcp.secret_end(&settings(method, ""), &secret(&[(field, value)])).map(|end| (end.field, end.at.seconds()))
+    };
+    assert_eq!(end("oauth2-token", "token", jwt), Some(("token", 1_700_000_000)));
+    assert_eq!(end("oauth2-token", "token", "ya29.a.b"), None);
+    assert_eq!(end("user-account", "user_account_json", jwt), None);
+}
+
+#[test]
+fn servers_over_http_are_a_danger_beyond_the_machine_and_googles_own_is_none() {
+    let told = |method: &str, field: &str, url: &str| {
+        let said = Gcp.dangers(&settings(method, &format!(r#","{field}":"{url}""#)));
+        said.first().is_some_and(|first| first.starts_with("IN THE CLEAR: "))
+    };
+    assert!(told("oauth2-token", "endpoint_url", "http://google.example.com"));
+    assert!(told("implicit", "metadata_url", "http://metadata.example.com"));
+    for safe in ["https://google.example.com", "http://127.0.0.1:8080", "http://localhost:8080"] {
+        assert!(!told("oauth2-token", "endpoint_url", safe), "{safe}");
+    }
+    assert!(!told("implicit", "metadata_url", "http://metadata.google.internal"));
+    assert!(Gcp.dangers(&settings("implicit", "")).is_empty());
+}
+
+#[test]
 fn a_handed_in_token_is_one_word_with_an_end() {
     let settings = settings("oauth2-token", "");
     let check = |token: &str, end: Option<i64>| {

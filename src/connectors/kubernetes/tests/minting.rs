@@ -285,6 +285,7 @@ fn issuance(settings: &Settings, revocable: Revocable) -> Issuance {
         access: AccessLevel::Read,
         enforced: Kubernetes.enforced(settings, &scope),
         revocable,
+        passthrough: false,
         issued_at: Timestamp::from_seconds(NOW),
         expires_at: Timestamp::from_seconds(NOW + 900),
         fingerprint: String::new(),

@@ -2,6 +2,7 @@
 //! an API server beside.
 
 mod asking;
+mod ends;
 mod minting;
 
 use std::collections::BTreeMap;
@@ -241,7 +242,10 @@ fn a_source_credential_is_a_token_or_a_certificate_or_a_login() {
     assert_eq!(refused("token", &[("token", "a b")], None), "secrets.token");
     assert_eq!(refused("token", &[("token", SOURCE), ("client_key", "k")], None), "secrets.token");
     assert_eq!(refused("token", &[("client_certificate", "c")], None), "secrets.token");
-    assert_eq!(refused("token", &[("client_certificate", "c"), ("client_key", "k")], None), "secrets.client_key");
+    assert_eq!(
+        refused("token", &[("client_certificate", "c"), ("client_key", "k")], None),
+        "secrets.client_certificate"
+    );
     assert_eq!(refused("token", &[("token", SOURCE), ("username", "u")], None), "secrets.username");
     assert_eq!(refused("password", &[("username", "a:b"), ("password", "p")], None), "secrets.username");
     assert_eq!(refused("password", &[("username", "a")], None), "secrets.password");

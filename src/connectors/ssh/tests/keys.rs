@@ -102,8 +102,14 @@ fn what_is_no_key_of_ours_is_refused_with_a_reason_and_without_a_word_of_it() {
     let (dsa, _) = keygen(folder.path(), &["-t", "dsa"]);
     assert!(read(&dsa).contains("DSA"));
     let (p521, _) = keygen(folder.path(), &["-t", "ecdsa", "-b", "521"]);
-    // Refused for its curve, or, where its number begins with a zero, as a text that is no key.
-    assert!(!read(&p521).is_empty());
+    assert!(read(&p521).contains("P-521") && read(&p521).contains("ssh-keygen -t ed25519"), "{}", read(&p521));
+    let packed = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &p521);
+    assert!(read(&packed).contains("P-521"));
+    let (closed, _) = keygen(folder.path(), &["-t", "ecdsa", "-b", "521", "-N", "open sesame"]);
+    assert!(read(&closed).contains("P-521"));
+    // The neighbour: one that is only called so.
+    let (named, _) = keygen(folder.path(), &["-t", "ed25519", "-C", "ecdsa-sha2-nistp521"]);
+    assert!(SourceKey::read(named.as_bytes(), None).is_ok());
     let (short, _) = keygen(folder.path(), &["-t", "rsa", "-b", "1024"]);
     assert!(read(&short).contains("2,048"));
     let (slow, _) = keygen(folder.path(), &["-t", "ed25519", "-N", "open sesame", "-a", "129"]);
