@@ -61,6 +61,8 @@ pub struct KeyReport {
     pub keys: Vec<ProjectKey>,
     /// None when the server is no issuer.
     pub issuer: Option<IssuerReport>,
+    /// No key, of whatever project, can be swapped to disk.
+    pub locked_in_memory: bool,
 }
 
 /// What `sealing` does, for people.
@@ -107,6 +109,7 @@ impl Broker {
             algorithm: ALGORITHM,
             keys: own.map(key).collect(),
             issuer: self.issuer.as_ref().map(|issuer| IssuerReport { url: issuer.url().clone(), keys: issuer.keys() }),
+            locked_in_memory: self.keyring.locked_in_memory(),
         })
     }
 

@@ -424,6 +424,7 @@ fn views_of_the_daemon_are_stable() {
             activated_at: at(0),
             retired_at: None,
         }],
+        locked_in_memory: true,
     };
     check_view::<_, super::key::KeyStatusView>("key_status", keys);
 }

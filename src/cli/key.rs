@@ -13,6 +13,11 @@ use super::moment::{self, Moment};
 use super::output::{Facts, Record, Row};
 use super::session::Session;
 
+/// What is said of the memory that keys are in.
+const LOCKED: &str = "locked: no key can be swapped to disk";
+const SWAPPABLE: &str = "NOT LOCKED: keys can be swapped to disk; raise the daemon's limit of locked memory \
+                         (LimitMEMLOCK=infinity of its unit, or ulimit -l) and restart it";
+
 /// What to do with keys.
 #[derive(Subcommand)]
 pub(super) enum Verb {
@@ -41,6 +46,8 @@ pub(super) struct KeyStatusView {
     root_key_id: String,
     /// The algorithm of the seals.
     algorithm: String,
+    /// No key can be swapped to disk.
+    locked_in_memory: bool,
     /// The project keys.
     keys: Vec<ProjectKeyView>,
     /// The URL of the OpenID issuer, when there is one.
@@ -94,6 +101,7 @@ impl From<proto::GetKeyStatusResponse> for KeyStatusView {
             root_provider: status.root_provider,
             root_key_id: status.root_key_id,
             algorithm: status.algorithm,
+            locked_in_memory: status.locked_in_memory,
             keys: status.keys.into_iter().map(ProjectKeyView::from).collect(),
             issuer_url: Some(status.issuer_url).filter(|url| !url.is_empty()),
             issuer_keys: status.issuer_keys.into_iter().map(IssuerKeyView::from).collect(),
@@ -136,6 +144,7 @@ impl Record for KeyStatusView {
         vec![
             ("root key", format!("{} ({})", self.root_key_id, self.root_provider)),
             ("algorithm", self.algorithm.clone()),
+            ("memory", if self.locked_in_memory { LOCKED } else { SWAPPABLE }.to_owned()),
             ("OpenID issuer", self.issuer_url.clone().unwrap_or_else(|| "off".to_owned())),
         ]
     }

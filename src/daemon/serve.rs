@@ -116,6 +116,7 @@ impl Plan {
         let (root, root_provider) = self.root_key()?;
         let root_key_id = root.id();
         let keyring = Keyring::load(root, &store.keks().await?, Arc::clone(&clock), Arc::clone(&entropy))?;
+        warn_unlocked(&keyring);
         let ledger = Ledger::new(Arc::clone(&store) as _, Arc::clone(&clock));
         match close_open_intents(&*store, &ledger).await {
             Ok(0) => {}
@@ -314,6 +315,18 @@ impl House {
             }
             Err(error) => Err(DaemonError::Store(error.into())),
         }
+    }
+}
+
+/// A key on a swap device outlives the daemon, and whoever gets the disk has
+/// it: refused locks are no reason not to start, but none to be silent.
+fn warn_unlocked(keyring: &Keyring) {
+    if !keyring.locked_in_memory() {
+        tracing::warn!(
+            remedy = "raise the limit of locked memory (LimitMEMLOCK=infinity of its unit, or ulimit -l) and restart, \
+                      or encrypt the swap",
+            "the system refused to lock the memory of keys: they can be swapped to disk"
+        );
     }
 }
 

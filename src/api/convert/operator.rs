@@ -40,6 +40,7 @@ pub fn keys(call: &Call, report: KeyReport) -> proto::GetKeyStatusResponse {
         keys: report.keys.into_iter().map(key).collect(),
         issuer_url,
         issuer_keys,
+        locked_in_memory: report.locked_in_memory,
     }
 }
 

@@ -172,6 +172,7 @@ async fn an_operator_sees_the_keys_of_its_own_project_and_how_the_daemon_is() {
     let engineer = house.call(&house.engineer).await;
     let keys = house.broker.key_status(&engineer).await.unwrap();
     assert_eq!((keys.keys.len(), keys.keys[0].state, keys.keys[0].sealed_values), (1, "active", 1));
+    assert_eq!(keys.locked_in_memory, house.keyring.locked_in_memory());
     let status = house.broker.daemon_status(&engineer).await.unwrap();
     assert!(status.store.writable && status.revision > 0 && status.ledger_seq > 0);
     let scientist = house.call(&house.scientist).await;

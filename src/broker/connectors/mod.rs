@@ -8,6 +8,8 @@ mod resources;
 mod rotate;
 mod rotate_auto;
 mod source;
+#[cfg(test)]
+mod source_tests;
 mod turns;
 mod update;
 mod verify;

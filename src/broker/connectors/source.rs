@@ -143,8 +143,23 @@ impl Broker {
         let settings = stored_settings(connector)?;
         let sealed = self.sealed(connector.project, connector.id).await;
         let sealed = sealed.map_err(|error| BrokerError::of("connector", &error))?;
+        if sealed.secret_version != connector.secret.version {
+            self.not_overtaken(connector).await?;
+        }
         let context = seal_context(connector, &settings);
         Ok(self.keyring.with_open(&sealed, &context, permit, entry, work).await?)
+    }
+
+    /// Tells a rotation between two reads, which is nobody's fault, from a
+    /// store that somebody edited, which is for an operator.
+    async fn not_overtaken(&self, connector: &Connector) -> Result<(), BrokerError> {
+        let now = self.store.connector(connector.project, connector.id).await;
+        let now = now.map_err(|error| BrokerError::of("connector", &error))?;
+        if now.secret.version == connector.secret.version {
+            return Ok(());
+        }
+        let message = "the connector's secret changed meanwhile; ask again";
+        Err(BrokerError::Unavailable { code: "CHANGED_MEANWHILE", message })
     }
 
     /// Asks the cloud about a secret that was just handed in.

@@ -3,6 +3,7 @@
 //!
 //! It checks no signature: whether real servers accept what we send is tested on `weed` and `moto`.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,8 @@ pub enum Manner {
     Echo(String),
     /// 503, at once.
     Down,
+    /// 429 with the code of STS, and a wish to be left alone for so many seconds.
+    Throttled(u32),
 }
 
 /// The session it gives to everybody.
@@ -54,6 +57,8 @@ struct State {
     session: SessionParts,
     sessions: AtomicU64,
     asked: AtomicU64,
+    // Key id and session policy of each ask for a session.
+    signed: Mutex<Vec<(String, String)>>,
 }
 
 impl Sts {
@@ -64,6 +69,7 @@ impl Sts {
             session,
             sessions: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            signed: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let (said, address) = std::sync::mpsc::channel();
@@ -111,6 +117,13 @@ impl Sts {
     pub fn asked(&self) -> u64 {
         self.state.asked.load(Ordering::SeqCst)
     }
+
+    /// The ids of the keys that signed asks for a session of this bucket.
+    pub fn signers_of(&self, bucket: &str) -> BTreeSet<String> {
+        let arn = format!("arn:aws:s3:::{bucket}\"");
+        let signed = self.state.signed.lock().expect("nobody panicked with it");
+        signed.iter().filter(|(_, policy)| policy.contains(&arn)).map(|(key, _)| key.clone()).collect()
+    }
 }
 
 impl Drop for Sts {
@@ -140,19 +153,28 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     let action = form.get("Action").cloned().unwrap_or_default();
     if action.starts_with("AssumeRole") || action.starts_with("Get") && action != "GetCallerIdentity" {
         state.sessions.fetch_add(1, Ordering::SeqCst);
+        let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let key = authorization.and_then(|text| text.split_once("Credential=")?.1.split('/').next());
+        let signed = (key.unwrap_or_default().to_owned(), form.get("Policy").cloned().unwrap_or_default());
+        state.signed.lock().expect("nobody panicked with it").push(signed);
     }
     let manner = state.manner.lock().expect("nobody panicked with it").clone();
+    let mut response = Response::builder().header("content-type", "text/xml");
     let (status, text) = match manner {
         Manner::Session(delay) => {
             tokio::time::sleep(delay).await;
             (200, session(&action, &form, &state.session))
         }
         Manner::Echo(extra) => {
-            (403, refusal(&format!("{extra} {:?} {}", parts.headers, String::from_utf8_lossy(&body))))
+            (403, refusal("AccessDenied", &format!("{extra} {:?} {}", parts.headers, String::from_utf8_lossy(&body))))
         }
         Manner::Down => (503, "<html>gone fishing</html>".to_owned()),
+        Manner::Throttled(seconds) => {
+            response = response.header("retry-after", seconds);
+            (429, refusal("Throttling", "Rate exceeded"))
+        }
     };
-    let response = Response::builder().status(status).header("content-type", "text/xml");
+    let response = response.status(status);
     Ok(response.body(Full::new(Bytes::from(text))).expect("a response can be made"))
 }
 
@@ -172,10 +194,10 @@ fn session(action: &str, form: &std::collections::BTreeMap<String, String>, sess
     )
 }
 
-fn refusal(message: &str) -> String {
+fn refusal(code: &str, message: &str) -> String {
     let message = message.replace('&', "&amp;").replace('<', "&lt;");
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-         <Code>AccessDenied</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
     )
 }

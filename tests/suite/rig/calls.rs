@@ -40,6 +40,16 @@ impl World {
         Self { connector, component, stack, victim, token, binding, run }
     }
 
+    /// The stack's id.
+    pub fn stack_id(&self) -> &str {
+        &self.stack.id
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> &str {
+        &self.run.id
+    }
+
     /// The request of the method at this path.
     pub fn request(&self, path: &str) -> Vec<u8> {
         let name = path.rsplit('/').next().unwrap();

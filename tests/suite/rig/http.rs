@@ -9,7 +9,7 @@ use hyper::body::{Body, Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -59,12 +59,21 @@ impl Vault {
         &self,
         alpn: &[&[u8]],
     ) -> impl Future<Output = std::io::Result<TlsStream<TcpStream>>> + Send + use<> {
+        self.connect_by(rustls::DEFAULT_VERSIONS, alpn)
+    }
+
+    /// The same by these versions of TLS.
+    pub fn connect_by(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        alpn: &[&[u8]],
+    ) -> impl Future<Output = std::io::Result<TlsStream<TcpStream>>> + Send + use<> {
         let ca = fs::read(self.ca()).expect("init made a CA");
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&ca).expect("the CA is PEM")).expect("the CA is a certificate");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = config.expect("ring does TLS 1.3").with_root_certificates(roots).with_no_client_auth();
+        let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
+        let mut config = config.expect("ring does each of them").with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let port = self.port();
         async move {

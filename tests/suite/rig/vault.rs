@@ -210,7 +210,8 @@ impl Vault {
         self.launch_under(&[])
     }
 
-    fn launch_under(&self, wrapper: &[&str]) -> Daemon {
+    /// The same, run by another command.
+    pub fn launch_under(&self, wrapper: &[&str]) -> Daemon {
         let [free] = ports::free::<1>();
         *self.port.lock().unwrap_or_else(PoisonError::into_inner) = free;
         let config = self.beside("valetkey.toml");

@@ -3,6 +3,7 @@
 
 mod minting;
 mod narrowing;
+mod partitions;
 mod vouching;
 
 use std::collections::BTreeMap;
