@@ -17,7 +17,7 @@ async fn verified_by(house: &House, connector: &Arc<Connector>) -> &'static str 
     let call = house.call(&house.engineer).await;
     let permission = Permission::ConnectorsVerify;
     let (_, permit) = house.broker.permitted_connector(&call, "vault", permission).await.unwrap();
-    let entry = house.broker.open_on(&call, connector, None).await.unwrap();
+    let entry = house.broker.open_on(&call, connector, &[]).await.unwrap();
     let asked = house.broker.verify_stored(&call, connector, &permit, &entry).await;
     asked.err().map_or("OK", |error| error.code())
 }
