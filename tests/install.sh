@@ -70,6 +70,11 @@ missing_debian_packages() {
     done
 }
 
+# Rust links with it, and SQLite is compiled; a fresh Debian has none.
+install_compiler() {
+    command -v gcc >/dev/null && command -v g++ >/dev/null || debian_install g++
+}
+
 install_debian() {
     local missing
     mapfile -t missing < <(missing_debian_packages)
@@ -154,7 +159,10 @@ main() {
     exec 9>"$cache/install.lock"
     flock 9 # two runs at once install one after the other
     case "${1:-all}" in
-    python) install_python ;;
+    python)
+        install_compiler
+        install_python
+        ;;
     all)
         install_debian
         install_python

@@ -11,7 +11,8 @@
 //! a platform engineer who may write connectors but must not read a secret
 //! back, grant to themselves, or erase traces; an owner of another project; a
 //! reader of the database, its WAL, logs and core dumps; a writer of the
-//! database file (detected, not prevented); a cloud that is slow, wrong or
+//! database file (what he makes up or moves is detected, see below for what
+//! was once true); a cloud that is slow, wrong or
 //! hostile in its answers; power loss and a full disk.
 //!
 //! ## Not against
@@ -19,8 +20,11 @@
 //! Root on the host while the daemon runs; a cloud that ignores its own
 //! session policy; the holder of a credential that was already handed out and
 //! that the cloud cannot recall: its life is bounded by its TTL, and every
-//! reply says when it really ends. Replacing the *whole* store with an older
-//! copy is not detected without an anchor outside of it: `audit verify
+//! reply says when it really ends. A writer of the database file who puts back
+//! a connector's row *and* its sealed fields as both were before a rotation
+//! brings the retired credential back, and role bindings carry no seal: neither
+//! is detected in the rows themselves. Replacing the *whole* store with an
+//! older copy is not detected without an anchor outside of it: `audit verify
 //! --expect-head SEQ:HASH` is that anchor, to be kept elsewhere. An owner
 //! creates tokens for others and could use one before handing it over; the
 //! ledger shows who created which token.
