@@ -21,6 +21,13 @@
 //! An I/O error while committing is another matter: the daemon exits, because
 //! nobody can say what reached the disk; the store recovers at the next start.
 //!
+//! ## Keys in memory
+//!
+//! At start the pages of keys are locked, so that none is swapped to disk. When
+//! the system refuses, the daemon starts and warns, and `valetkey key status`
+//! says so: raise `LimitMEMLOCK` of the unit (or `ulimit -l`) and restart, or
+//! encrypt the swap.
+//!
 //! ## The OpenID issuer
 //!
 //! Off until `[issuer] url` is set; how to have AWS, Google and Entra trust it
@@ -74,6 +81,12 @@
 //! for such connectors that their provider keeps to: for Entra 90 minutes.
 //!
 //! ## Rotating source credentials
+//!
+//! When a source credential ends is read from itself where it says so (the
+//! `notAfter` of a certificate, the `exp` of a JWT), else it is what was said
+//! with `--secret-expires-at`; the sooner of the two counts.
+//! `--secret-skew-tolerance` has it count as ended that much sooner, for clouds
+//! whose clocks differ.
 //!
 //! `valetkey connector list` warns about what is expired, about to end (a
 //! fifth of its life is left, at most 30 days), older than 90 days, unverified,

@@ -20,7 +20,7 @@ pub(in crate::broker) const REVOKE_MAX: u32 = 1000;
 pub struct Revoke {
     /// Ids or unique prefixes of ids.
     pub issuances: Vec<String>,
-    /// All that are alive of this connector: [`REVOKE_MAX`] in one call.
+    /// All that are alive of this connector: 1,000 in one call.
     pub connector: Option<String>,
     /// What makes the request the same.
     pub once: Option<Once>,

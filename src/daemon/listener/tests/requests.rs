@@ -223,6 +223,9 @@ async fn beyond_the_calls_at_a_time_the_next_is_refused() {
         tokio::task::yield_now().await;
     }
     assert_eq!(second.ask(good(WHO_AM_I), EMPTY).await.code, Some(Code::ResourceExhausted));
+    // Who has no token takes none of these places, and needs none.
+    assert_eq!(second.ask(stranger(HEALTH), EMPTY).await.code, Some(Code::Ok));
+    assert_eq!(second.ask(stranger(WHO_AM_I), EMPTY).await.code, Some(Code::Unauthenticated));
     hanging.abort();
     // Its place is free as soon as the server has seen the reset.
     while second.ask(good(WHO_AM_I), EMPTY).await.code != Some(Code::Ok) {
