@@ -84,7 +84,7 @@
 //!
 //! When a source credential ends is read from itself where it says so (the
 //! `notAfter` of a certificate, the `exp` of a JWT), else it is what was said
-//! with `--secret-expires-at`; the sooner of the two counts.
+//! with `--secret-expires-in`; the sooner of the two counts.
 //! `--secret-skew-tolerance` has it count as ended that much sooner, for clouds
 //! whose clocks differ.
 //!
