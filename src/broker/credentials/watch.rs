@@ -66,14 +66,16 @@ impl Broker {
                 Ok(Some(out)) => {
                     let (at, issuance) = (out.refresh_at, out.issuance());
                     match self.while_allowed(&call, ask, sender.reserve()).await {
-                        // It was withdrawn while its reader was slow.
-                        Ok((_, Ok(_))) if self.cache.withdrawn(issuance) => continue,
-                        Ok((_, Ok(room))) => room.send(Ok(out)),
+                        // It was withdrawn while its reader was slow: another one, with a line of its own.
+                        Ok((_, Ok(_))) if self.cache.withdrawn(issuance) => self.clock.now(),
+                        Ok((_, Ok(room))) => {
+                            room.send(Ok(out));
+                            last = Some(issuance);
+                            at.max(self.clock.now().plus(LOOK_EVERY))
+                        }
                         Ok((_, Err(_))) => return,
                         Err(error) => return give_up(sender, error).await,
                     }
-                    last = Some(issuance);
-                    at.max(self.clock.now().plus(LOOK_EVERY))
                 }
                 Ok(None) => self.clock.now().plus(LOOK_EVERY),
                 // What it has serves on, to its end.
