@@ -10,7 +10,8 @@
     azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
     azure_client.py CA blobs BLOBS                           a bearer token on stdin; lists containers
     azure_client.py CA images ENTRA TENANT CLIENT REGISTRY AUDIENCE ACTION REPOSITORY
-                                                             a secret on stdin; push or pull, by the registry's own client
+                                                             a secret on stdin; by the registry's own client: push,
+                                                             pull, delete, tags, manifests or catalog
     azure_client.py CA http METHOD URL                       a bearer token on stdin; the status
 """
 
@@ -125,6 +126,14 @@ def images(ca, authority, tenant, client, registry, audience, action, repository
     with ContainerRegistryClient(registry, credential, audience=audience, connection_verify=ca) as registry:
         if action == "pull":
             return registry.get_manifest(repository, "vendor").manifest["config"]["digest"]
+        if action == "delete":
+            return registry.delete_manifest(repository, "vendor")
+        if action == "tags":
+            return sorted((tag.name, tag.digest) for tag in registry.list_tag_properties(repository))
+        if action == "manifests":
+            return sorted((one.digest, one.tags) for one in registry.list_manifest_properties(repository))
+        if action == "catalog":
+            return sorted(registry.list_repository_names())
         digest, size = registry.upload_blob(repository, io.BytesIO(CONFIG))
         config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": size}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}

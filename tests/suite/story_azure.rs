@@ -266,3 +266,50 @@ fn the_vendors_registry_client_finds_the_token_service_strict() {
     // Who may pull is told that there is nothing.
     assert_eq!(images(SECRET, registries, "pull", "base/public")["error"], "ResourceNotFoundError");
 }
+
+/// The vendor's own paths, each with a scope of its own: a token of another is challenged, and what valetkey mints for
+/// pulling and pushing is neither for the metadata nor for the catalog.
+#[test]
+fn the_vendors_own_paths_have_scopes_of_their_own() {
+    let cloud = Cloud::shared();
+    let registries = "https://containerregistry.azure.net";
+    let images = |action: &str, repository: &str| {
+        let home = cloud.cloud();
+        cloud.client(&["images", home, TENANT, CLIENT, home, registries, action, repository], SECRET)
+    };
+    let digest = |tags: &Value| tags["ok"][0][1].as_str().unwrap_or_else(|| panic!("{tags}")).to_owned();
+    images("push", "base/scratch")["ok"].as_str().unwrap();
+    let tags = images("tags", "base/scratch");
+    assert_eq!(tags["ok"][0][0], "vendor", "{tags}");
+    assert_eq!(images("manifests", "base/scratch")["ok"], json!([[digest(&tags), ["vendor"]]]));
+    assert!(images("catalog", "-")["ok"].as_array().unwrap().contains(&json!("base/scratch")));
+    for action in ["tags", "manifests"] {
+        assert_eq!(images(action, "base/secret")["error"], "ClientAuthenticationError", "{action}");
+    }
+    images("push", "base/vendor")["ok"].as_str().unwrap();
+    assert_eq!(images("delete", "base/vendor")["error"], "ClientAuthenticationError");
+
+    let vault = cloud.vault();
+    admin(&cloud, &vault);
+    let token = |access: &str| {
+        let id = format!("{REGISTRY}/base/scratch");
+        let ask = ["--resource-type", "docker-registry", "--resource", &id, "--access", access];
+        mint(&vault, "prod-azure", &ask).json()["bearer_token"]["token"].as_str().unwrap().to_owned()
+    };
+    let status = |method: &str, path: &str, token: &str| {
+        cloud.client(&["http", method, &format!("{}{path}", cloud.cloud())], token)["ok"].clone()
+    };
+    let (read, write, admin) = (token("read"), token("write"), token("admin"));
+    for path in ["/acr/v1/base/scratch/_tags", "/acr/v1/base/scratch/_manifests", "/acr/v1/_catalog"] {
+        for token in [&read, &write, &admin] {
+            assert_eq!(status("GET", path, token), 401, "{path}");
+        }
+    }
+    assert_eq!(status("GET", "/v2/base/scratch/tags/list", &read), 200);
+    let manifest = format!("/v2/base/scratch/manifests/{}", digest(&tags));
+    for token in [&read, &write] {
+        assert_eq!(status("DELETE", &manifest, token), 401);
+    }
+    assert_eq!(status("DELETE", &manifest, &admin), 202);
+    assert_eq!(images("tags", "base/scratch")["error"], "ResourceNotFoundError");
+}

@@ -8,8 +8,8 @@ mod tokens;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::domain::{AccessLevel, Downscope, SecretFieldName};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope};
 
 const PROJECT: &str = r#""project_id":"ml-prod-123456""#;
 const TARGET: &str = "ml-data@ml-prod-123456.iam.gserviceaccount.com";
@@ -28,13 +28,6 @@ fn refused_field(method: &str, json: &str) -> String {
 
 fn kind(name: &str) -> ResourceTypeName {
     ResourceTypeName::parse(name).unwrap()
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect())
 }
 
 fn ask(resource_type: &str, id: &str, access: AccessLevel) -> Ask {
