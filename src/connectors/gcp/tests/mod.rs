@@ -200,8 +200,9 @@ fn scopes_are_as_narrow_as_google_has_them_and_the_reply_says_the_rest() {
     for (resource_type, id, access, expected) in [
         ("gcp-generic", "ml-prod-123456", AccessLevel::Read, &["cloud-platform.read-only"][..]),
         ("gcp-generic", "ml-prod-123456", AccessLevel::Admin, &["cloud-platform"]),
-        ("docker-registry", registry, AccessLevel::Read, &["cloud-platform.read-only"]),
-        ("docker-registry", registry, AccessLevel::Write, &["cloud-platform"]),
+        ("docker-registry", registry, AccessLevel::Read, &["devstorage.read_only"]),
+        ("docker-registry", registry, AccessLevel::Write, &["devstorage.read_write"]),
+        ("docker-registry", registry, AccessLevel::Admin, &["cloud-platform"]),
         ("kubernetes-cluster", "us/train", AccessLevel::Read, &["cloud-platform", "userinfo.email"]),
         ("gcs-bucket", "gs://datasets", AccessLevel::Read, &["cloud-platform"]),
     ] {
