@@ -36,7 +36,7 @@ const ASK_NOBODY: &[(&str, &str, &str)] = &[
 /// In every answer that a lie makes up, and never in what is told of it.
 const CANARY: &str = "canary-AKIA-ya29.leak";
 /// How long a call may take, where the cloud is slow.
-const IMPATIENT: Duration = Duration::from_secs(4);
+const IMPATIENT: Duration = Duration::from_secs(2);
 /// More than any of the calls of one mint together, tried again or not.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -336,8 +336,9 @@ fn confessions(shown: &str) -> [String; 4] {
 #[tokio::test]
 async fn the_secrets_in_the_body_of_an_error_are_not_repeated() {
     let mut lies = Vec::new();
-    for status in [400, 401, 403, 404, 409, 429, 500, 503] {
-        for form in 0..4 {
+    for (at, status) in [400, 401, 403, 404, 409, 429, 500, 503].into_iter().enumerate() {
+        // Two for each status, so that each form comes with four of them.
+        for form in [at % 4, (at + 2) % 4] {
             let lie: Lie = Arc::new(move |honest| whole(status, "", &confessions(honest.shown)[form]));
             lies.push((format!("{status} in form {form}"), lie));
         }

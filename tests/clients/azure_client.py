@@ -5,6 +5,7 @@
     azure_client.py CA wrong ENTRA TENANT CLIENT             a secret on stdin that is none
     azure_client.py CA federated ENTRA TENANT CLIENT         JSON [[TRUST, ASSERTION], ...] on stdin: for each, the
                                                              federated credential is set, and azure-identity asks
+    azure_client.py CA machine HOME AUDIENCE [CLIENT]        a token of the machine's identity, by its endpoint
     azure_client.py CA door URL                              the test's own door of the stand-in; JSON on stdin
     azure_client.py CA sas ACTION                            a signed URL on stdin; list, read, write, account
     azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
@@ -28,7 +29,9 @@ import urllib.request
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
-from azure.identity import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
+from azure.identity import (
+    CertificateCredential, ClientAssertionCredential, ClientSecretCredential, ManagedIdentityCredential,
+)
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 CONTAINERS = ("datasets", "models")
@@ -55,6 +58,12 @@ def assertion(ca, authority, tenant, client, pem):
 def wrong(ca, authority, tenant, client):
     credential = ClientSecretCredential(tenant, client, sys.stdin.read(), **entra(ca, authority))
     return credential.get_token("https://vault.azure.net/.default").token
+
+
+def machine(ca, home, audience, client=None):
+    os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = home
+    credential = ManagedIdentityCredential(client_id=client, connection_verify=ca)
+    return credential.get_token(audience + "/.default").token
 
 
 def federated(ca, authority, tenant, client):
@@ -151,7 +160,7 @@ def http(ca, method, url):
 
 
 COMMANDS = {
-    "seed": seed, "assertion": assertion, "wrong": wrong, "federated": federated, "door": door, "sas": sas,
+    "seed": seed, "assertion": assertion, "wrong": wrong, "federated": federated, "machine": machine, "door": door, "sas": sas,
     "sas-env": sas_env, "blobs": blobs, "images": images, "http": http,
 }
 

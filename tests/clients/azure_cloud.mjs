@@ -33,6 +33,8 @@ const REGISTRIES = 'https://containerregistry.azure.net';
 const CLUSTERS = '6dae42f8-4368-4678-94ff-3960e28e3630';
 const AUDIENCES = [MANAGEMENT, REGISTRIES, 'https://storage.azure.com', 'https://vault.azure.net', CLUSTERS];
 
+const MACHINE = '22223333-bbbb-4444-cccc-5555dddd6666';
+
 const application = await jose.importX509(facts.certificate, 'RS256');
 const thumbprint = crypto.createHash('sha1').update(new crypto.X509Certificate(facts.certificate).raw).digest('base64url');
 const own = await jose.generateKeyPair('RS256', { extractable: true });
@@ -196,6 +198,21 @@ function managed(method, url) {
   }
 }
 
+// The identity of a machine, as its endpoint hands it out: to whoever says so in a header that no browser and no proxy
+// sends, of this one user-assigned identity or of the machine's own, and for one audience.
+async function machine(request, url) {
+  const asked = (name) => url.searchParams.get(name) ?? undefined;
+  const plain = request.headers.metadata === 'true' && request.headers['x-forwarded-for'] === undefined;
+  const known = [undefined, MACHINE].includes(asked('client_id')) && asked('api-version') === '2018-02-01';
+  const audience = AUDIENCES.find((one) => one === (asked('resource') ?? '').replace(/\/$/, ''));
+  if (request.method !== 'GET' || !plain || !known || audience === undefined) return undefined;
+  const jwt = new jose.SignJWT({ tid: tenant, oid: MACHINE, appid: MACHINE }).setProtectedHeader({ alg: 'RS256', kid: 'entra' });
+  const end = Math.floor(Date.now() / 1000) + 3600;
+  jwt.setIssuer(issuer).setAudience(audience).setIssuedAt().setNotBefore('0s').setExpirationTime(end);
+  const access_token = await jwt.sign(own.privateKey);
+  return { access_token, client_id: MACHINE, expires_in: '3600', expires_on: `${end}`, resource: audience, token_type: 'Bearer' };
+}
+
 const registryKey = await jose.importPKCS8(registry.key, 'RS256');
 const x5c = [registry.certificate.replace(/-----[A-Z ]+-----|\s/g, '')];
 async function registryToken(claims, seconds) {
@@ -330,6 +347,10 @@ async function answer(request, response) {
       issuer: `${home}/${tenant}/v2.0`, token_endpoint: tokenEndpoint,
       authorization_endpoint: `${home}/${tenant}/oauth2/v2.0/authorize`,
     });
+  }
+  if (url.pathname === '/metadata/identity/oauth2/token') {
+    const body = await machine(request, url);
+    return body ? send(response, 200, body) : send(response, 400, { error: 'invalid_request', error_description: 'refused' });
   }
   if (url.pathname === '/fake/federated') {
     const ask = JSON.parse(text);

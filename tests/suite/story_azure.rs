@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::rig::azure::{ACCOUNT, CLIENT, Cloud, OBJECT, REGISTRY, SECRET, SUBSCRIPTION, TENANT, by_secret};
-use crate::rig::vault::{Outcome, Vault};
+use crate::rig::azure::{ACCOUNT, CLIENT, Cloud, MACHINE, OBJECT, REGISTRY, SECRET, SUBSCRIPTION, TENANT, by_secret};
+use crate::rig::vault::{Outcome, Setup, Vault};
 
 fn mint(vault: &Vault, connector: &str, more: &[&str]) -> Outcome {
     vault.cli("bob", &[&["mint", "--connector", connector, "-o", "json"], more].concat())
@@ -312,4 +312,46 @@ fn the_vendors_own_paths_have_scopes_of_their_own() {
     }
     assert_eq!(status("DELETE", &manifest, &admin), 202);
     assert_eq!(images("tags", "base/scratch")["error"], "ResourceNotFoundError");
+}
+
+/// The identity of the machine: the vendor's library gets it from the stand-in's endpoint, and so does valetkey, where the
+/// config names both the identity and the endpoint.
+#[test]
+fn the_machines_own_identity_needs_the_config_to_name_it_and_its_endpoint() {
+    let cloud = Cloud::shared();
+    let (home, management) = (cloud.cloud(), format!("{}/subscriptions/{SUBSCRIPTION}", cloud.cloud()));
+    let manager = "https://management.azure.com";
+    for more in [&[][..], &[MACHINE]] {
+        let token = cloud.client(&[&["machine", home, manager][..], more].concat(), "")["ok"].clone();
+        let token = token.as_str().unwrap_or_else(|| panic!("{more:?}: {token}"));
+        assert_eq!(cloud.client(&["http", "GET", &management], token)["ok"], 200);
+    }
+    for refused in [&[manager, CLIENT][..], &["https://nowhere.example"]] {
+        let said = cloud.client(&[&["machine", home][..], refused].concat(), "");
+        assert!(said["error"].is_string(), "{refused:?}: {said}");
+    }
+    assert_eq!(cloud.client(&["http", "GET", &format!("{home}/metadata/identity/oauth2/token")], "")["ok"], 400);
+
+    let identity = format!("identity_url={home}");
+    let register = |vault: &Vault, name: &str, more: &[&str]| {
+        let places = [format!("management_url={home}"), format!("subscription_id={SUBSCRIPTION}")];
+        let head = ["connector", "register", name, "--type", "azure", "--method", "implicit", "--access-max", "admin"];
+        let places = places.iter().flat_map(|one| ["--set", one.as_str()]);
+        let more = more.iter().flat_map(|one| ["--set", *one]);
+        vault.cli("alice", &head.into_iter().chain(places).chain(more).collect::<Vec<_>>())
+    };
+    register(&cloud.vault(), "own", &[&identity]).fails(1, "NOT_ENABLED");
+    let allowed = format!("implicit_identities = [\"azure:{MACHINE}\"]");
+    let vault = cloud.reached_by(Setup::new()).with("outbound", allowed).start();
+    let client = format!("client_id={MACHINE}");
+    register(&vault, "own", &[&identity, &client]).ok();
+    let generic = ["--resource-type", "azure-generic", "--access", "admin"];
+    let said = mint(&vault, "own", &generic).json();
+    assert!(said["attribution"].as_str().unwrap().contains(MACHINE), "{said}");
+    let token = said["bearer_token"]["token"].as_str().unwrap();
+    assert_eq!(cloud.client(&["http", "GET", &management], token)["ok"], 200);
+    // The machine's own, another one, and Azure's own endpoint are not named.
+    register(&vault, "system", &[&identity]).fails(1, "NOT_ENABLED");
+    register(&vault, "other", &[&identity, &format!("client_id={CLIENT}")]).fails(1, "NOT_ENABLED");
+    register(&vault, "there", &[&client]).fails(1, "ADDRESS_REFUSED");
 }

@@ -161,7 +161,7 @@ mod tests {
 
     use super::super::super::fixture::House;
     use crate::connectors::{CATALOG, MethodDescription};
-    use crate::domain::{Clock as _, Connector, SecretFieldName, Timestamp};
+    use crate::domain::{AuthMethodName, Clock as _, Connector, ConnectorTypeName, SecretFieldName, Timestamp};
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -171,8 +171,8 @@ mod tests {
         let house = House::new().await;
         let born = Timestamp::from_seconds(house.clock.now().seconds() - i64::from(after) * 86_400);
         let change = |connector: &mut Connector| {
-            connector.connector_type = kind.parse().unwrap();
-            connector.auth_method = method.name.parse().unwrap();
+            connector.connector_type = ConnectorTypeName::parse(kind).unwrap();
+            connector.auth_method = AuthMethodName::parse(method.name).unwrap();
             let fields = method.secrets.iter().map(|field| SecretFieldName::parse(field.name).unwrap());
             connector.secret.fields = fields.collect();
             connector.secret.created_at = born;

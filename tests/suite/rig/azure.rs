@@ -29,6 +29,8 @@ pub const OBJECT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 pub const SECRET: &str = "8Q~canary-of-the-applications-secret";
 /// The subscription.
 pub const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
+/// The identity of the machine.
+pub const MACHINE: &str = "22223333-bbbb-4444-cccc-5555dddd6666";
 /// The storage account.
 pub const ACCOUNT: &str = "mldata";
 /// The login server of the registry.

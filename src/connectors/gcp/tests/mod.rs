@@ -112,6 +112,14 @@ fn every_spelling_of_an_id_becomes_one() {
         ("kubernetes-cluster", "projects/ml-prod-123456/locations/us-central1/clusters/train", "us-central1/train"),
         ("kubernetes-cluster", "projects/ml-prod-123456/zones/us-central1-a/clusters/train", "us-central1-a/train"),
         ("docker-registry", "https://gcr.io/ml-prod-123456/", "gcr.io/ml-prod-123456"),
+        ("docker-registry", "us.gcr.io/ml-prod-123456", "us.gcr.io/ml-prod-123456"),
+        ("docker-registry", "eu.gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"),
+        ("docker-registry", "asia.gcr.io/ml-prod-123456", "asia.gcr.io/ml-prod-123456"),
+        (
+            "docker-registry",
+            "https://europe-west4-docker.pkg.dev/ml-prod-123456/models",
+            "europe-west4-docker.pkg.dev/ml-prod-123456/models",
+        ),
         ("docker-registry", "us-docker.pkg.dev/ml-prod-123456/models", "us-docker.pkg.dev/ml-prod-123456/models"),
         (
             "docker-registry",
