@@ -128,6 +128,8 @@ impl Loopback {
         let shared = gate.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                // Head and body are written by themselves: the second does not wait for word of the first.
+                let _ = stream.set_nodelay(true);
                 let (tls, gate, answer) = (tls.clone(), shared.clone(), answer.clone());
                 tokio::spawn(async move {
                     match tls {

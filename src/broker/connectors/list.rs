@@ -167,8 +167,12 @@ mod tests {
 
     /// What a list says of the secret of such a connector, so many days after
     /// it was registered.
-    async fn said(kind: &str, method: &MethodDescription, ends: Option<u32>, after: u32) -> Vec<String> {
-        let house = House::new().await;
+    async fn said(
+        house: &House,
+        (kind, method): (&str, &MethodDescription),
+        ends: Option<u32>,
+        after: u32,
+    ) -> Vec<String> {
         let born = Timestamp::from_seconds(house.clock.now().seconds() - i64::from(after) * 86_400);
         let change = |connector: &mut Connector| {
             connector.connector_type = ConnectorTypeName::parse(kind).unwrap();
@@ -178,12 +182,15 @@ mod tests {
             connector.secret.created_at = born;
             connector.secret.expires_at = ends.map(|days| born.plus(DAY * days));
         };
-        house.connector_with(&house.home.clone(), "vault", change).await;
-        house.broker.describe_connector(&house.call(&house.engineer).await, "vault").await.unwrap().warnings
+        let name = format!("vault-{kind}-{}-{after}-{}", method.name, ends.unwrap_or_default());
+        house.connector_with(&house.home, &name, change).await;
+        let seen = house.broker.describe_connector(&house.call(&house.engineer).await, &name).await.unwrap();
+        seen.warnings.into_iter().map(|warning| warning.replace(&name, "vault")).collect()
     }
 
     #[tokio::test]
     async fn each_kind_of_secret_is_warned_about_when_it_ends_soon_has_ended_or_is_old() {
+        let house = House::new().await;
         for kind in CATALOG {
             for method in &kind.description().methods {
                 let what = format!("{} {}", kind.description().name, method.name);
@@ -192,16 +199,16 @@ mod tests {
                     let [only] = said else { panic!("{what}: {said:?}") };
                     assert!(only.contains(head) && only.contains(command), "{what}: {only}");
                 };
-                let (kind, stored) = (kind.description().name, !method.secrets.is_empty());
-                assert_eq!(said(kind, method, None, 89).await, [""; 0], "{what}");
-                match said(kind, method, None, 91).await.as_slice() {
+                let (which, stored) = ((kind.description().name, method), !method.secrets.is_empty());
+                assert_eq!(said(&house, which, None, 89).await, [""; 0], "{what}");
+                match said(&house, which, None, 91).await.as_slice() {
                     [] if !stored => {}
                     said => told(said, "91 days old"),
                 }
                 if stored {
-                    assert_eq!(said(kind, method, Some(20), 15).await, [""; 0], "{what}");
-                    told(&said(kind, method, Some(20), 17).await, "ends in 3 days");
-                    told(&said(kind, method, Some(20), 21).await, "EXPIRED");
+                    assert_eq!(said(&house, which, Some(20), 15).await, [""; 0], "{what}");
+                    told(&said(&house, which, Some(20), 17).await, "ends in 3 days");
+                    told(&said(&house, which, Some(20), 21).await, "EXPIRED");
                 }
             }
         }
