@@ -280,7 +280,7 @@ async function accessOf(request) {
 // The vendor's own paths, which the open specification does not have: catalog, tags and manifests with their metadata.
 const VENDORS = /^\/acr\/v1\/(?:_catalog|([a-z0-9/._-]+)\/(_tags|_manifests)(?:\/([^/]+))?)$/;
 async function vendors(request, response, url) {
-  const [matched, name, kind, which] = VENDORS.exec(url.pathname) ?? [];
+  const [matched, name, kind, which] = VENDORS.exec(decodeURIComponent(url.pathname)) ?? [];
   if (!matched || request.method !== 'GET') return send(response, 404, { errors: [{ code: 'NOT_FOUND' }] });
   const [type, what, action] = name ? ['repository', name, 'metadata_read'] : ['registry', 'catalog', '*'];
   const may = (await accessOf(request)).some((one) => one.type === type && one.name === what && one.actions.includes(action));

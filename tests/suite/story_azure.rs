@@ -345,9 +345,11 @@ fn the_machines_own_identity_needs_the_config_to_name_it_and_its_endpoint() {
     let vault = cloud.reached_by(Setup::new()).with("outbound", allowed).start();
     let client = format!("client_id={MACHINE}");
     register(&vault, "own", &[&identity, &client]).ok();
+    let shown = vault.cli("alice", &["connector", "describe", "own", "-o", "json"]).json();
+    assert!(shown["verification"]["identity"].as_str().unwrap().contains(MACHINE), "{shown}");
     let generic = ["--resource-type", "azure-generic", "--access", "admin"];
     let said = mint(&vault, "own", &generic).json();
-    assert!(said["attribution"].as_str().unwrap().contains(MACHINE), "{said}");
+    assert!(said["attribution"].as_str().unwrap().starts_with("the server's managed identity"), "{said}");
     let token = said["bearer_token"]["token"].as_str().unwrap();
     assert_eq!(cloud.client(&["http", "GET", &management], token)["ok"], 200);
     // The machine's own, another one, and Azure's own endpoint are not named.

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::oidc::{Authority, call};
 use super::process::{Daemon, eventually, listening};
 use super::vault::{Outcome, outcome};
-use super::{cache, ports};
+use super::{cache, front, ports};
 
 /// The login of the registries.
 pub const ROBOT: (&str, &str) = ("robot", "r0bot-p4ss:word/+ with blanks");
@@ -144,9 +144,12 @@ impl Registry {
     }
 
     /// What comes of it when Docker's own command line pushes a list with the image that is there, under the tag
-    /// `list`: the one push for which it needs no engine.
+    /// `list`: the one push for which it needs no engine. To loopback it pushes by http alone, so that the registry has
+    /// another door, and the configuration names that.
     pub fn push_list_by(&self, repository: &str, config: &str) -> Outcome {
-        let (home, named) = (self.home_with(config), |tag: &str| format!("{}/{repository}:{tag}", self.host));
+        let door = front::plain(&self.host, &self.authority);
+        let home = self.home_with(&config.replace(&self.host, &door));
+        let named = |tag: &str| format!("{door}/{repository}:{tag}");
         let made = manifest(home.path(), "create", &[&named("list"), &named("v1")]);
         if made.code == 0 { manifest(home.path(), "push", &[&named("list")]) } else { made }
     }
