@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::conformance::{EXAMPLES, Sevens, example};
+use super::conformance::{EXAMPLES, example};
+use super::workbench::Always;
 use super::*;
 use crate::domain::{AccessLevel, ResourceId, ResourceTypeName, ShapeName, Timestamp, Ttl};
 
@@ -78,7 +79,7 @@ pub(super) fn settings_of(kind: &dyn AnyConnectorType, method: &MethodDescriptio
         settings.as_object_mut().expect("settings are an object").extend(more);
     }
     let checked = kind.parse_settings(&name, &settings.to_string()).expect("the schema's own examples are taken");
-    kind.complete(&checked.json, &Sevens).expect("they can be completed")
+    kind.complete(&checked.json, &Always(7)).expect("they can be completed")
 }
 
 fn ask(resource: &ResourceDescription, id: &str, access: AccessLevel, parameters: BTreeMap<String, String>) -> Ask {

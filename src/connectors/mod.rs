@@ -18,7 +18,11 @@ pub mod erased;
 mod every_mint;
 pub mod gcp;
 mod hostile;
+#[cfg(test)]
+mod hostile_clouds;
 pub mod kubernetes;
+#[cfg(test)]
+mod loopback;
 #[cfg(test)]
 mod matrix;
 pub mod oauth2;
@@ -26,12 +30,17 @@ pub mod oauth2;
 pub(crate) mod paper;
 #[cfg(test)]
 mod promised;
+mod refusals;
 pub mod search;
 pub mod secret_end;
 pub mod ssh;
+#[cfg(test)]
+mod stage;
 pub mod token_endpoint;
 pub mod typed;
 pub mod upstream_error;
+#[cfg(test)]
+mod workbench;
 
 pub use answer::Doing;
 pub use catalog::{CATALOG, find};

@@ -11,7 +11,7 @@ use url::form_urlencoded::Serializer;
 use crate::domain::{SecretText, Timestamp};
 use crate::outbound::{Call, Response};
 
-use super::answer::{Doing, json, unanswered};
+use super::answer::{Doing, SecretWire, json, unanswered};
 use super::typed::Upstream;
 use super::upstream_error::UpstreamError;
 
@@ -56,15 +56,6 @@ struct Wire {
 #[derive(Deserialize)]
 struct Rotated {
     refresh_token: Option<SecretWire>,
-}
-
-/// Wiped when it is dropped, also when the rest does not parse.
-struct SecretWire(SecretText);
-
-impl<'de> Deserialize<'de> for SecretWire {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretText::new(text)))
-    }
 }
 
 #[derive(Deserialize)]

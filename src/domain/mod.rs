@@ -46,7 +46,7 @@ pub mod warnings;
 
 pub use access_level::AccessLevel;
 pub use attribution::Attribution;
-pub use claimed_end::claimed_end;
+pub use claimed_end::{claimed_end, claims_text};
 pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
 pub use component::{Component, ComponentLink, Requirement};
 pub use connector::{

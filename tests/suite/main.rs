@@ -37,6 +37,8 @@ mod faults;
 mod memory_lock;
 mod quickstart;
 mod rig;
+mod story_auto_azure;
+mod story_auto_gcp;
 mod story_aws;
 mod story_azure;
 mod story_docker;

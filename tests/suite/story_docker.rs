@@ -136,6 +136,31 @@ fn dockers_own_command_line_uses_the_configuration_as_it_is_handed_out() {
     registry.inspect_by("team/model", &ended.to_string()).fails(1, "no such manifest");
 }
 
+/// A list of images is what Docker's command line pushes by itself. `docker push` hands an image to the engine, which
+/// pushes it from a store of its own: no engine runs here, so that whole images are pushed by skopeo.
+#[test]
+fn dockers_own_command_line_pushes_with_what_was_minted_for_writing_alone() {
+    let registry = Registry::with_tokens();
+    let vault = vault(&registry);
+    let token_url = format!("token_url={}", registry.token_url.as_deref().unwrap());
+    register(&vault, &registry, "images", &login(ROBOT), &["--set", &token_url]).ok();
+    for repository in ["team/model", "team/other"] {
+        registry.push(repository, &token_of(&mint(&vault, &registry, "images", repository, "write"))).ok();
+    }
+    let config = |access: &str| {
+        let resource = format!("{}/team/model", registry.host);
+        let docker = ["mint", "--connector", "images", "--resource", &resource, "--format", "docker-config"];
+        vault.cli("bob", &[&docker[..], &["--access", access]].concat()).ok().stdout
+    };
+    let (read, write) = (config("read"), config("write"));
+    let asked = registry.asked();
+    refused(&registry.push_list_by("team/model", &read));
+    let pushed = registry.push_list_by("team/model", &write).ok();
+    assert!(pushed.stdout.trim().starts_with("sha256:"), "{pushed}");
+    refused(&registry.push_list_by("team/other", &write));
+    assert_eq!(registry.asked(), asked, "a login went to the token service");
+}
+
 fn swapped(letter: char) -> char {
     if letter == 'A' { 'B' } else { 'A' }
 }

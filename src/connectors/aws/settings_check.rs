@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::connectors::refusals::Refusals;
 use crate::domain::{Entropy, FieldError, FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -23,22 +24,6 @@ const URL_LENGTH_MAX: usize = 512;
 const AUDIENCE_LENGTH_MAX: usize = 255;
 /// Bytes of randomness in an external id.
 const EXTERNAL_ID_BYTES: usize = 16;
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {

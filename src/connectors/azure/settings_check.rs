@@ -3,7 +3,8 @@
 
 use uuid::Uuid;
 
-use crate::domain::{FieldError, FieldErrors, Timestamp};
+use crate::connectors::refusals::Refusals;
+use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
 use super::ids;
@@ -26,22 +27,6 @@ pub const CLIENT_SECRET: &str = "client_secret";
 pub const CLIENT_CERTIFICATE: &str = "client_certificate";
 /// A handed-in token.
 pub const TOKEN: &str = "token";
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {

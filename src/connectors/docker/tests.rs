@@ -9,21 +9,9 @@ use serde_json::{Value, json};
 
 use super::fake::{Fake, IDENTITY, LEAK, LOGIN, Manner, basic};
 use super::*;
-use crate::domain::{
-    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, Minted, MintedShape, NoIssuer, Principal,
-    PrincipalId, PrincipalKind, ProjectId, SecretFieldName,
-};
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope, Minted, MintedShape};
 use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
-
-struct Zeros;
-
-impl Entropy for Zeros {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(0);
-        Ok(())
-    }
-}
 
 fn upstream(allowed: &[&str]) -> Upstream {
     let rules = OutboundRules {
@@ -35,31 +23,8 @@ fn upstream(allowed: &[&str]) -> Upstream {
     };
     Upstream {
         outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000))),
-        entropy: Arc::new(Zeros),
-        identities: Arc::new(NoIssuer),
-        subject: None,
+        ..workbench::upstream("https://nobody.example", None, &[], Timestamp::from_seconds(1_000_000))
     }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field =
-        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
-    SourceCredential::new(fields.iter().map(field).collect())
 }
 
 fn login() -> SourceCredential {

@@ -1,7 +1,8 @@
 //! What the types of the settings cannot say, and the source credential that
 //! goes with each method. Errors name fields and keys, never contents.
 
-use crate::domain::{FieldError, FieldErrors, Timestamp};
+use crate::connectors::refusals::Refusals;
+use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
 use super::place;
@@ -27,22 +28,6 @@ const URL_LENGTH_MAX: usize = 400;
 const JSON_LENGTH_MAX: usize = 16 * 1024;
 /// The longest access token; real ones have up to 2,048 bytes.
 const TOKEN_LENGTH_MAX: usize = 16 * 1024;
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {

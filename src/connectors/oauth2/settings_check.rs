@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use crate::domain::{FieldError, FieldErrors, Timestamp};
+use crate::connectors::refusals::Refusals;
+use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
 use super::scope;
@@ -77,21 +78,6 @@ pub const PRIVATE_KEY: &str = "private_key";
 pub const REFRESH_TOKEN: &str = "refresh_token";
 /// The handed-in token.
 pub const ACCESS_TOKEN: &str = "access_token";
-
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {

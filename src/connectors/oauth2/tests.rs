@@ -1,65 +1,18 @@
 //! The OAuth 2.0 type as a whole: settings, secrets, narrowing, and minting
 //! against a token endpoint on loopback that also answers nonsense.
 
-use std::sync::Arc;
-
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 
 use super::fake::{CLIENT, Fake, LEAK, Manner, REFRESH};
 use super::*;
-use crate::domain::{
-    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, MintedShape, NoIssuer, Principal, PrincipalId,
-    PrincipalKind, ProjectId, SecretFieldName,
-};
-use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope, MintedShape};
 
 const API: &str = "https://api.example.com/v1";
 
-struct Sevens;
-
-impl Entropy for Sevens {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(7);
-        Ok(())
-    }
-}
-
 fn upstream(allowed: &str) -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: vec![allowed.to_owned()],
-        extra_roots_pem: None,
-        connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_millis(400),
-        implicit_identities: Vec::new(),
-    };
-    Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000))),
-        entropy: Arc::new(Sevens),
-        identities: Arc::new(NoIssuer),
-        subject: None,
-    }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field =
-        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
-    SourceCredential::new(fields.iter().map(field).collect())
+    let upstream = workbench::upstream(allowed, None, &[], Timestamp::from_seconds(1_000_000));
+    workbench::within(&upstream, Duration::from_millis(400))
 }
 
 fn client_secret() -> SourceCredential {

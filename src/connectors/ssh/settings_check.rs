@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::domain::{FieldError, FieldErrors};
+use crate::connectors::refusals::Refusals;
+use crate::domain::FieldErrors;
 
 use super::hosts::{self, HostGlob};
 use super::public_key::{self, Pin};
@@ -25,18 +26,6 @@ const NAME_LENGTH_MAX: usize = 64;
 /// Where the host's name goes in a principal.
 pub const HOST_PLACE: &str = "{host}";
 
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-}
-
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
     let mut refusals = Refusals::default();
@@ -49,7 +38,7 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
         Settings::CaKey(own) => check_ca(own, &mut refusals),
         Settings::PrivateKey(own) => check_private(own, &mut refusals),
     }
-    if refusals.0.is_empty() { Ok(()) } else { Err(FieldErrors(refusals.0)) }
+    refusals.into_result()
 }
 
 fn check_ca(own: &CaKey, refusals: &mut Refusals) {

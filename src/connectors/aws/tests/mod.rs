@@ -9,8 +9,8 @@ mod vouching;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::{AccessLevel, EntropyError, Minted, NoIssuer, SecretFieldName};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, Always, attribution, secret};
+use crate::domain::{AccessLevel, EntropyError, Minted, NoIssuer};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const ROLE: &str = "arn:aws:iam::123456789012:role/ml-data";
@@ -99,20 +99,13 @@ fn settings_that_do_not_fit_are_refused_by_field() {
 
 #[test]
 fn an_external_id_is_drawn_once_and_never_replaced() {
-    struct Fives;
-    impl Entropy for Fives {
-        fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-            buffer.fill(5);
-            Ok(())
-        }
-    }
     struct Broken;
     impl Entropy for Broken {
         fn fill(&self, _: &mut [u8]) -> Result<(), EntropyError> {
             Err(EntropyError)
         }
     }
-    let drawn = Aws.complete(role_settings(""), &Fives).unwrap();
+    let drawn = Aws.complete(role_settings(""), &Always(5)).unwrap();
     assert!(
         matches!(&drawn, Settings::IamRole(own) if own.external_id.as_deref() == Some(&*format!("vk-{}", "05".repeat(16))))
     );
@@ -304,13 +297,6 @@ fn secrets_are_checked_by_name_and_length_and_never_repeated() {
     let implicit = settings(r#"{"auth_method":"implicit","region":"us-east-1","profile_name":"ml"}"#);
     assert_eq!(check(&implicit, &[], None), Ok(()));
     assert!(check(&implicit, &good, None).is_err());
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect())
 }
 
 #[test]

@@ -9,8 +9,8 @@ mod places;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::{AccessLevel, Downscope, SecretFieldName};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope};
 
 use super::fake::{CLIENT, TENANT};
 use super::fake_cloud::SUBSCRIPTION;
@@ -48,13 +48,6 @@ fn ask_with(resource_type: &str, id: &str, access: AccessLevel, parameters: &[(&
         access,
         parameters: pairs.collect(),
     }
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
 }
 
 #[test]

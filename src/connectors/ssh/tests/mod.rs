@@ -4,30 +4,15 @@
 mod keys;
 mod signing;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
-use crate::domain::{
-    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, Minted, NoIssuer, Principal, PrincipalId,
-    PrincipalKind, ProjectId, SecretFieldName,
-};
-use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, Always, attribution, secret};
+use crate::domain::{AccessLevel, Downscope, Minted};
 
 /// Of RFC 8032's second test vector.
 const CALLER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM";
 const NOW: i64 = 1_800_000_000;
-
-struct Eights;
-
-impl Entropy for Eights {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(8);
-        Ok(())
-    }
-}
 
 fn ca(more: &str) -> Settings {
     let json = format!(
@@ -57,41 +42,9 @@ fn ask(host: &str, access: AccessLevel, public_key: Option<&str>) -> Ask {
     Ask { resource_type: kind(), resource, access, parameters: parameters.into_iter().collect() }
 }
 
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field =
-        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
-    SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
-}
-
 fn upstream() -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: Vec::new(),
-        extra_roots_pem: None,
-        connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_secs(10),
-        implicit_identities: Vec::new(),
-    };
-    Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(NOW))),
-        entropy: Arc::new(Eights),
-        identities: Arc::new(NoIssuer),
-        subject: None,
-    }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
+    let upstream = workbench::upstream("https://nobody.example", None, &[], Timestamp::from_seconds(NOW));
+    Upstream { entropy: Arc::new(Always(8)), ..upstream }
 }
 
 async fn mint(settings: &Settings, secret: &SourceCredential, ask: &Ask, ttl: u32) -> Result<Minted, UpstreamError> {
