@@ -164,6 +164,8 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     let instead = state.manner.instead.iter().find(|(part, ..)| line.contains(part));
     let (status, text) = match instead {
         Some((_, status, text)) => (*status, text.clone()),
+        // As Azure's front door answers, over HTTP/1.1.
+        None if parts.method == "POST" && !asked.headers.contains_key("content-length") => (411, String::new()),
         None if line == format!("POST /{TENANT}/oauth2/v2.0/token") => entra(&asked, &state),
         None if line == "GET /metadata/identity/oauth2/token" => machine(&asked),
         None => fake_cloud::answer(&asked, &state),
