@@ -392,6 +392,20 @@ async fn a_managed_identity_needs_its_name_and_its_endpoint_in_the_config() {
     assert_eq!(error, UpstreamError::AddressRefused);
 }
 
+/// `expires_in` is beside the token; what Azure's services look at is in it.
+#[tokio::test]
+async fn a_token_of_entra_or_of_the_machine_ends_when_it_says_and_not_when_is_said_of_it() {
+    let fake = Fake::start(Manner { ends_in: Some(120), ..Manner::default() }).await;
+    let machine = format!(r#"{{"auth_method":"implicit","identity_url":"{}"{}}}"#, fake.url, at(&fake));
+    let upstream = upstream(&fake, &["azure:system"]);
+    let by_secret = secret(&[("client_secret", fake::SECRET)]);
+    for (own, source) in [(application(&at(&fake)), by_secret), (settings(&machine), secret(&[]))] {
+        let minted = mint_at(&upstream, &own, (&source, None), &generic("https://vault.azure.net")).await.ok().unwrap();
+        let life = minted.expires_at.since(upstream.clock.now());
+        assert!(life <= Duration::from_secs(120) && life > Duration::from_secs(90), "{life:?}");
+    }
+}
+
 /// SECURITY J9: whatever answers, the error is ours and holds nothing of it.
 #[tokio::test]
 async fn hostile_answers_are_told_apart_and_not_repeated() {
