@@ -24,7 +24,10 @@
 //! ```
 //!
 //! Without `{host}` every host that trusts the CA takes the certificate, and
-//! the reply says `downscope: none`. No host asks us about a certificate, so
+//! the reply says `downscope: none`. So it does where a connector serves one
+//! name on several ports, unless the principals name the port as well:
+//! `train@{host}:{port}`, and `train@gpu1.gpu.example.com:2222` in the file of
+//! the server that listens there. No host asks us about a certificate, so
 //! that none can be revoked: let them live shortly. A `force_command` and
 //! `source_address` of the settings are in every certificate as critical
 //! options: a host that does not know them lets nobody in.

@@ -28,7 +28,8 @@ pub struct CaKey {
     /// The principals of a certificate by access level; a level without any is
     /// not given. `{host}` stands for the name of the host that was asked for:
     /// list it in the host's AuthorizedPrincipalsFile, and the certificate
-    /// opens that host alone.
+    /// opens that host alone. `{port}` stands for its port: where one name
+    /// serves several, they are told apart by that alone.
     #[schemars(title = "Principals", example = example_principals())]
     pub principals: Principals,
     /// Certificates work from these addresses only: the option source-address.
