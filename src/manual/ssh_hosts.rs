@@ -41,5 +41,15 @@
 //! tells the agent whom it talks to, and no agent forwarding. Hosts that show
 //! a host certificate, and host keys on P-521, cannot be pinned.
 //!
+//! Pin what ssh-keyscan prints once you have checked it by other means; a file
+//! of it goes in whole:
+//!
+//! ```text
+//! ssh-keyscan gpu1.example.com gpu2.example.com > pins
+//! valetkey connector register hosts --type ssh --method private-key \
+//!   --set hosts=gpu1.example.com,gpu2.example.com --set username=trainer \
+//!   --set host_keys=@pins --secret base64_ssh_key=@key
+//! ```
+//!
 //! A key with a passphrase is opened for each signature, which costs its
 //! rounds of bcrypt each time. Sealed as it is, it needs none.

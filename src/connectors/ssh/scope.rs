@@ -117,7 +117,8 @@ fn session(own: &PrivateKey, host: &Host, ask: &Ask) -> Result<SessionScope, Fie
         let problem = "is for ca-key connectors: this one signs with its own key";
         return Err(FieldError::new(format!("parameters.{PUBLIC_KEY}"), problem));
     }
-    let pins: Vec<_> = own.host_keys.iter().filter_map(|line| public_key::pins(line).ok()).flatten().collect();
+    let pins: Vec<_> =
+        public_key::pin_lines(&own.host_keys).filter_map(|line| public_key::pins(line).ok()).flatten().collect();
     let mine: Vec<_> = pins.iter().filter(|pin| pin.host == *host).collect();
     if mine.is_empty() {
         return Err(FieldError::new("resource_id", "no key of this host is pinned in the connector's host_keys"));

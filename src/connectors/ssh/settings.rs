@@ -124,7 +124,8 @@ pub struct PrivateKey {
     /// The user to sign in as; signatures for another are refused.
     #[schemars(title = "User", length(min = 1, max = 64), example = &"trainer")]
     pub username: String,
-    /// The keys of the hosts, as ssh-keyscan prints them: `HOST TYPE KEY`. A
+    /// The keys of the hosts, as ssh-keyscan prints them: `HOST TYPE KEY`, a
+    /// line each; lines that begin with `#` count for nothing. A
     /// host without one is not served: signatures are made for sessions with a
     /// host that proved one of its keys, and for no other.
     #[schemars(title = "Host keys", length(min = 1, max = 512), example = example_pins())]

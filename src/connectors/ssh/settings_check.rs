@@ -123,9 +123,10 @@ fn check_private(own: &PrivateKey, refusals: &mut Refusals) {
         && own.username.bytes().all(|byte| name_letter(byte) || byte == b'\\');
     refusals.unless(fits, "settings.username", "must be 1 to 64 letters, digits or any of ._@:+/\\-");
     let field = "settings.host_keys";
-    refusals.unless((1..=PINS_MAX).contains(&own.host_keys.len()), field, "1 to 512 lines");
+    let lines = public_key::pin_lines(&own.host_keys).count();
+    refusals.unless((1..=PINS_MAX).contains(&lines), field, "1 to 512 lines");
     let mut all: Vec<Pin> = Vec::new();
-    for line in &own.host_keys {
+    for line in public_key::pin_lines(&own.host_keys).take(PINS_MAX) {
         match public_key::pins(line) {
             Ok(pins) => all.extend(pins),
             Err(problem) => refusals.unless(false, field, problem),

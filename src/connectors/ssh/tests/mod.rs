@@ -300,6 +300,28 @@ fn a_scope_that_was_kept_before_ports_counted_is_still_read() {
     assert_eq!(serde_json::to_string(&scope).unwrap(), kept, "and written as it was");
 }
 
+/// What `$(ssh-keyscan ...)` gives is one text of several lines.
+#[test]
+fn each_line_of_a_scan_is_a_pin_and_its_remarks_are_none() {
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+    let scan = format!(
+        "# a.gpu.example.com:22 SSH-2.0-OpenSSH_9.2p1\r\na.gpu.example.com {CALLER}\n\n\
+         a.gpu.example.com {other}\n# b.gpu.example.com:22 SSH-2.0\nb.gpu.example.com {other} remark\n"
+    );
+    let settings = private(&[scan]);
+    let pinned = |host: &str| match Ssh.narrow(&settings, &ask(host, AccessLevel::Read, None)).unwrap() {
+        Scope::Session(scope) => scope.host_keys,
+        Scope::Certificate(_) => panic!("a session is due"),
+    };
+    assert_eq!(pinned("a.gpu.example.com"), [CALLER, other]);
+    assert_eq!(pinned("b.gpu.example.com"), [other]);
+    let of =
+        |pins: &str| refused("private-key", &format!(r#"{{"hosts":["a"],"username":"t","host_keys":["{pins}"]}}"#));
+    assert_eq!(of("# a:22 SSH-2.0"), "settings.host_keys", "remarks alone pin nothing");
+    assert_eq!(of(&format!("a {CALLER}\\na ssh-ed25519")), "settings.host_keys", "half a line");
+    assert!(public_key::pins(&format!("a {CALLER}\nb {CALLER}")).is_err(), "a pin is one line");
+}
+
 #[test]
 fn a_caller_s_key_is_one_line_of_openssh() {
     let base64 = CALLER.split(' ').nth(1).unwrap();
