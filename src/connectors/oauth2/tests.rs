@@ -306,13 +306,22 @@ async fn a_client_asks_as_rfc_6749_says_and_the_reply_is_what_was_granted() {
 }
 
 #[tokio::test]
-async fn more_scope_than_was_asked_for_is_refused() {
-    for said in ["a b", "a admin", "\u{1f511}", "a\tb"] {
+async fn more_scope_than_was_asked_for_is_refused_and_named_where_it_can_be() {
+    for (said, named) in [
+        ("a b", Some("not asked for: b;")),
+        ("a b x:y c d e", Some("not asked for: b c d e and 1 more;")),
+        ("a <script>", Some("not asked for: 1 more;")),
+        ("a\tb", None),
+    ] {
         let fake = Fake::start(Manner::With(serde_json::json!({ "scope": said }))).await;
         let settings = settings("client-credentials", &fake.url, r#","scope":"a""#);
         let ask = ask_with(AccessLevel::Read, None);
         let outcome = mint_with(&upstream(&fake.url), &settings, &client_secret(), &ask).await.ok().unwrap();
-        assert!(matches!(outcome.minted, Err(UpstreamError::BadAnswer { .. })), "{said:?}");
+        match (outcome.minted, named) {
+            (Err(UpstreamError::Rejected { remedy, .. }), Some(named)) => assert!(remedy.contains(named), "{remedy}"),
+            (Err(UpstreamError::BadAnswer { .. }), None) => {}
+            _ => panic!("{said:?}"),
+        }
     }
 }
 
