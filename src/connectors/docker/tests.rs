@@ -171,7 +171,7 @@ fn settings_and_secrets_that_do_not_fit_are_refused_by_field() {
     let both = [("username", "u"), ("password", "p"), ("identity_token", "t")];
     assert_eq!(check("", &both).as_deref(), Some("secrets.password"));
     let basic = r#","login":"basic""#;
-    assert_eq!(check(basic, &[("username", "u"), ("password", "p")]).as_deref(), Some("expires_at"));
+    assert_eq!(check(basic, &[("username", "u"), ("password", "p")]).as_deref(), Some("secret_expires_at"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
 use crate::domain::{FieldError, FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -243,7 +244,8 @@ pub fn check_secret(
         refusals.unless(known, &format!("secrets.{name}"), "does not go with this client_auth_method");
     }
     let handed_in = matches!(settings, Settings::Token(_));
-    refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in token ends");
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    let unsaid = "must say when the handed-in token ends: --secret-expires-in LENGTH";
+    refusals.unless(!handed_in || expires_at.is_some(), SECRET_EXPIRES_AT, unsaid);
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }

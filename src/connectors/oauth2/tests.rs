@@ -177,7 +177,7 @@ fn each_way_of_authenticating_has_its_own_secret() {
     );
     assert_eq!(check(&confidential, &[("client_secret", "s")]).as_deref(), Some("secrets.refresh_token"));
     let token: Settings = serde_json::from_str(&format!(r#"{{"auth_method":"token","api_url":"{API}"}}"#)).unwrap();
-    assert_eq!(check(&token, &[("access_token", "t")]).as_deref(), Some("expires_at"));
+    assert_eq!(check(&token, &[("access_token", "t")]).as_deref(), Some("secret_expires_at"));
 }
 
 #[test]
