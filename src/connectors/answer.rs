@@ -70,9 +70,9 @@ pub fn json<T: DeserializeOwned>(answer: &Response) -> Result<T, UpstreamError> 
 
 /// No answer at all.
 #[must_use]
-pub const fn unanswered(error: OutboundError) -> UpstreamError {
+pub fn unanswered(error: OutboundError) -> UpstreamError {
     match error {
-        OutboundError::AddressRefused => UpstreamError::AddressRefused,
+        OutboundError::AddressRefused { origin } => UpstreamError::AddressRefused { origin },
         OutboundError::TimedOut => UpstreamError::DeadlineExceeded,
         OutboundError::TooLong => UpstreamError::BadAnswer { what: "too long" },
         OutboundError::Unreachable => UpstreamError::Unavailable { what: "no connection" },

@@ -141,7 +141,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 async fn an_endpoint_that_is_not_allowed_sees_no_connection() {
     let server = hostile(Manner::Stalls).await;
     let error = outbound("http://127.0.0.1:1", TIGHT).call(get(&server.url)).await.err();
-    assert_eq!(error, Some(OutboundError::AddressRefused));
+    assert_eq!(error, Some(OutboundError::AddressRefused { origin: server.url.clone() }));
     assert_eq!(server.requests.load(Ordering::SeqCst), 0);
 }
 

@@ -419,7 +419,7 @@ async fn a_wrong_secret_and_a_hostile_endpoint_give_mapped_errors_that_repeat_no
     let error = mint_with(&upstream(&fake.url), &bare, &wrong, &ask).await.err().unwrap();
     assert!(matches!(&error, UpstreamError::CredentialRefused { code } if code == "invalid_client"), "{error}");
     let error = mint_with(&upstream("http://127.0.0.1:1"), &bare, &client_secret(), &ask).await.err();
-    assert_eq!(error, Some(UpstreamError::AddressRefused), "an endpoint that the config does not name");
+    assert_eq!(error, Some(UpstreamError::AddressRefused { origin: fake.url.clone() }), "the config does not name it");
     let html = format!("<html><body>{LEAK}</body></html>");
     let leak = format!(r#"{{"error":"{LEAK} said no","error_description":"{LEAK}"}}"#);
     for (manner, code) in [

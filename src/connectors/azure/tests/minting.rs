@@ -389,7 +389,8 @@ async fn a_managed_identity_needs_its_name_and_its_endpoint_in_the_config() {
     // Azure's own endpoint is no host of the cloud: it must be named.
     let bare = settings(r#"{"auth_method":"implicit"}"#);
     let error = mint_at(&upstream(&fake, &["azure:system"]), &bare, (&secret(&[]), None), &vault).await.err().unwrap();
-    assert_eq!(error, UpstreamError::AddressRefused);
+    let origin = "http://169.254.169.254".to_owned();
+    assert_eq!(error, UpstreamError::AddressRefused { origin });
 }
 
 /// `expires_in` is beside the token; what Azure's services look at is in it.
