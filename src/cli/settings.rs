@@ -73,8 +73,11 @@ pub(super) fn complete(
     }
     if !terminal.interactive() {
         let names: Vec<&str> = missing.iter().map(|s| s.name.as_str()).collect();
-        return Err(Failure::usage(format!("missing settings: {}", names.join(", ")))
-            .hint("give --set KEY=VALUE or --settings @FILE; `valetkey connector-type describe` explains them"));
+        let examples: Vec<String> = missing.iter().filter_map(|setting| example(setting)).collect();
+        let such = if examples.is_empty() { String::new() } else { format!(", such as {}", examples.join(" ")) };
+        return Err(Failure::usage(format!("missing settings: {}", names.join(", "))).hint(format!(
+            "give --set KEY=VALUE or --settings @FILE{such}; `valetkey connector-type describe` explains them"
+        )));
     }
     for setting in missing {
         let answer = terminal
@@ -123,6 +126,12 @@ fn find<'a>(known: &'a [Setting], key: &str) -> Result<&'a Setting, Failure> {
     })
 }
 
+/// How a setting is given on the command line, by the schema's example.
+fn example(setting: &Setting) -> Option<String> {
+    let example = plain(setting.example.as_ref()?).replace('\'', "'\\''");
+    Some(escape(&format!("--set '{}={example}'", setting.name)))
+}
+
 /// The value of a setting as somebody gave it: `@FILE` stands for the text of
 /// a file, where a list has one item a line.
 ///
@@ -158,7 +167,13 @@ pub(super) fn given(setting: &Setting, text: &str) -> Result<Value, Failure> {
 
 /// The value of a setting from its text.
 fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
-    let wrong = || Failure::usage(format!("the setting {} must be: {}", setting.name, setting.shape.words()));
+    let wrong = || {
+        let failure = Failure::usage(format!("the setting {} must be: {}", setting.name, setting.shape.words()));
+        match example(setting) {
+            Some(example) => failure.hint(format!("for example {example}")),
+            None => failure,
+        }
+    };
     let json = || serde_json::from_str::<Value>(text).ok();
     let value = match setting.shape {
         Shape::Text => Some(Value::from(text)),
@@ -271,6 +286,24 @@ mod tests {
         let scan = "# gpu1:22 SSH-2.0\ngpu1,10.0.0.7 ssh-ed25519 AAAA\n";
         let settings = over(&[&format!("policy_arns={scan}")]).unwrap();
         assert_eq!(settings, json!({"policy_arns": ["# gpu1:22 SSH-2.0", "gpu1,10.0.0.7 ssh-ed25519 AAAA"]}));
+    }
+
+    #[test]
+    fn whoever_gives_another_type_or_nothing_is_shown_how_it_is_written() {
+        let with = |example: Value| Setting {
+            shape: Shape::Object,
+            required: true,
+            example: Some(example),
+            ..settings_of(SCHEMA).unwrap().remove(0)
+        };
+        let known = [with(json!({"read": "ml/reader"}))];
+        let failure = complete(&mut Map::new(), &known, &ScriptedTerminal::piped(b"")).unwrap_err();
+        let shown = r#"--set 'role_arn={"read":"ml/reader"}'"#;
+        assert!(failure.hint.as_ref().unwrap().contains(shown), "{:?}", failure.hint);
+        let failure = given(&known[0], "ml/reader").unwrap_err();
+        assert!(failure.hint.as_ref().unwrap().contains(shown), "{:?}", failure.hint);
+        let quoted = example(&with(json!("a'b"))).unwrap();
+        assert_eq!(quoted, r"--set 'role_arn=a'\''b'");
     }
 
     #[test]
