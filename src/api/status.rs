@@ -151,7 +151,7 @@ const fn upstream_code(error: &UpstreamError) -> Code {
         | UpstreamError::Rejected { .. }
         | UpstreamError::PolicyTooLarge { .. }
         | UpstreamError::Expired
-        | UpstreamError::AddressRefused
+        | UpstreamError::AddressRefused { .. }
         | UpstreamError::NotEnabled { .. }
         | UpstreamError::StoredSettings => Code::FailedPrecondition,
     }
@@ -197,7 +197,7 @@ fn upstream_metadata(error: &UpstreamError) -> Vec<(&'static str, String)> {
         | UpstreamError::Unavailable { .. }
         | UpstreamError::DeadlineExceeded
         | UpstreamError::BadAnswer { .. }
-        | UpstreamError::AddressRefused
+        | UpstreamError::AddressRefused { .. }
         | UpstreamError::StoredSettings => Vec::new(),
     }
 }

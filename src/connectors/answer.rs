@@ -82,9 +82,9 @@ impl<'de> Deserialize<'de> for SecretWire {
 
 /// No answer at all.
 #[must_use]
-pub const fn unanswered(error: OutboundError) -> UpstreamError {
+pub fn unanswered(error: OutboundError) -> UpstreamError {
     match error {
-        OutboundError::AddressRefused => UpstreamError::AddressRefused,
+        OutboundError::AddressRefused { origin } => UpstreamError::AddressRefused { origin },
         OutboundError::TimedOut => UpstreamError::DeadlineExceeded,
         OutboundError::TooLong => UpstreamError::BadAnswer { what: "too long" },
         OutboundError::Unreachable => UpstreamError::Unavailable { what: "no connection" },

@@ -71,8 +71,11 @@ pub enum UpstreamError {
         what: &'static str,
     },
     /// The server's config does not allow this address.
-    #[error("the server's configuration does not allow this address; see [outbound] allowed_endpoints")]
-    AddressRefused,
+    #[error("the server's configuration does not allow {origin}; an operator names it in [outbound] allowed_endpoints")]
+    AddressRefused {
+        /// `scheme://host[:port]`.
+        origin: String,
+    },
     /// This server's config does not allow the implicit identity.
     #[error("the server's configuration does not allow this; {remedy}")]
     NotEnabled {
@@ -97,7 +100,7 @@ impl UpstreamError {
             | Self::PolicyTooLarge { .. }
             | Self::Expired
             | Self::BadAnswer { .. }
-            | Self::AddressRefused
+            | Self::AddressRefused { .. }
             | Self::NotEnabled { .. }
             | Self::StoredSettings => false,
         }
@@ -123,7 +126,7 @@ impl UpstreamError {
             Self::Unavailable { .. } => "UPSTREAM_UNAVAILABLE",
             Self::DeadlineExceeded => "UPSTREAM_DEADLINE_EXCEEDED",
             Self::BadAnswer { .. } => "UPSTREAM_BAD_ANSWER",
-            Self::AddressRefused => "ADDRESS_REFUSED",
+            Self::AddressRefused { .. } => "ADDRESS_REFUSED",
             Self::NotEnabled { .. } => "NOT_ENABLED",
             Self::StoredSettings => "STORED_SETTINGS",
         }

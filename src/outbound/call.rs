@@ -16,6 +16,7 @@ use super::error::OutboundError;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The longest wait that a cloud may ask for and be believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const CONTENT_LENGTH: &str = "content-length";
 
 /// A request, signed and ready. No Debug: its headers authorize.
 pub struct Call {
@@ -88,6 +89,12 @@ impl Outbound {
 
 fn request(call: Call) -> Option<HttpRequest> {
     let mut builder = http::Request::builder().method(call.method).uri(call.url);
+    // RFC 9110 section 8.6: where a body is foreseen its absence is said too. hyper says nothing of it, and Azure's
+    // resource manager then answers 411.
+    let foreseen = matches!(call.method, "POST" | "PUT" | "PATCH");
+    if foreseen && call.body.is_empty() && !call.headers.iter().any(|(name, _)| name == CONTENT_LENGTH) {
+        builder = builder.header(CONTENT_LENGTH, "0");
+    }
     for (name, value) in call.headers {
         let mut value = http::HeaderValue::from_str(&value).ok()?;
         value.set_sensitive(true);

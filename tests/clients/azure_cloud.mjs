@@ -338,6 +338,9 @@ async function answer(request, response) {
   const url = new URL(request.url, home);
   if (url.pathname.startsWith('/v2/')) return forward(request, response);
   if (url.pathname.startsWith('/acr/')) return vendors(request, response, url);
+  // As Azure's front doors do over HTTP/1.1.
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+  if (request.method === 'POST' && length === undefined && coding === undefined) return send(response, 411, {});
   let text = '';
   for await (const chunk of request) text += chunk;
   const form = Object.fromEntries(new URLSearchParams(text));

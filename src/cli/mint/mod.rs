@@ -39,6 +39,8 @@ Examples:
   valetkey mint --connector prod-s3 --resource s3://datasets/train --access read --ttl 1h -o json
   valetkey mint --component artifacts --watch --format aws-credential-process
   valetkey mint --connector train --format kubeconfig > kube.yaml
+  skopeo copy FROM TO \\
+      --src-registry-token \"$(valetkey mint --connector images --format bearer-token)\"
 In ~/.aws/config:
   credential_process = /usr/local/bin/valetkey mint --component artifacts --format aws-credential-process")]
 pub(super) struct MintArgs {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
 use crate::domain::{Entropy, FieldError, FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -208,7 +209,11 @@ pub fn check_secret(
         };
         refusals.unless(known, &format!("secrets.{name}"), problem);
     }
-    refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in session ends");
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(
+        !handed_in || expires_at.is_some(),
+        SECRET_EXPIRES_AT,
+        "must say when the handed-in session ends: --secret-expires-in LENGTH",
+    );
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }

@@ -55,6 +55,8 @@ pub struct Manner {
     pub stalls: Option<&'static str>,
     /// The life of Entra's tokens.
     pub expires_in: Option<Value>,
+    /// In how many seconds tokens end by their own word.
+    pub ends_in: Option<i64>,
     /// What a registry's token says that it is good for.
     pub access: Option<Value>,
     /// The principal may delete in the registry too.
@@ -147,8 +149,10 @@ async fn answer(parts: Parts, body: Bytes, state: Arc<State>) -> Answer {
     let instead = state.manner.instead.iter().find(|(part, ..)| line.contains(part));
     let (status, text) = match instead {
         Some((_, status, text)) => (*status, text.clone()),
+        // As Azure's front door answers, over HTTP/1.1.
+        None if parts.method == "POST" && !asked.headers.contains_key("content-length") => (411, String::new()),
         None if line == format!("POST /{TENANT}/oauth2/v2.0/token") => entra(&asked, &state),
-        None if line == "GET /metadata/identity/oauth2/token" => machine(&asked),
+        None if line == "GET /metadata/identity/oauth2/token" => machine(&asked, &state),
         None => fake_cloud::answer(&asked, &state),
     };
     loopback::answer(status, text)
@@ -182,7 +186,7 @@ fn entra(asked: &Asked, state: &State) -> (u16, String) {
         return refused("invalid_resource", 500_011);
     }
     let expires_in = state.manner.expires_in.clone().unwrap_or(json!(3599));
-    let token = token(audience, 3599);
+    let token = token(audience, state.manner.ends_in.unwrap_or(3599));
     (200, json!({"token_type": "Bearer", "expires_in": expires_in, "access_token": token}).to_string())
 }
 
@@ -226,14 +230,15 @@ fn asserted(text: &str, state: &State) -> Option<u32> {
 }
 
 /// Managed identities are told apart by their client id; lives are in quotes.
-fn machine(asked: &Asked) -> (u16, String) {
+fn machine(asked: &Asked, state: &State) -> (u16, String) {
     let field = |name: &str| asked.fields.get(name).map(String::as_str);
     let asked_right = asked.headers.get("metadata").is_some_and(|value| value == "true")
         && field("api-version") == Some("2018-02-01")
         && field("client_id").is_none_or(|id| id == CLIENT);
     match field("resource").filter(|_| asked_right) {
         Some(audience) => {
-            let body = json!({"access_token": token(audience, 3599), "expires_in": "3599", "token_type": "Bearer"});
+            let token = token(audience, state.manner.ends_in.unwrap_or(3599));
+            let body = json!({"access_token": token, "expires_in": "3599", "token_type": "Bearer"});
             (200, body.to_string())
         }
         None => (400, json!({"error": "invalid_request"}).to_string()),

@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
 use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -126,11 +127,15 @@ pub fn check_secret(
         Way::Application { federated: false, .. } => application(secret, now, &mut refusals),
         Way::HandedIn => {
             word(secret, TOKEN, 16..=32_768, &mut refusals);
-            refusals.unless(expires_at.is_some(), "expires_at", "must say when the handed-in token ends");
+            refusals.unless(
+                expires_at.is_some(),
+                SECRET_EXPIRES_AT,
+                "must say when the handed-in token ends: --secret-expires-in LENGTH",
+            );
         }
         Way::Application { federated: true, .. } | Way::Machine { .. } => {}
     }
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }
 

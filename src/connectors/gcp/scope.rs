@@ -63,7 +63,7 @@ pub fn narrow(settings: &Settings, ask: &Ask) -> Result<Scope, FieldError> {
     }
     let boundary = match &target {
         Target::Bucket { bucket, prefix } => {
-            let too_long = || FieldError::new("resource_id", "is too long for the condition of an access boundary");
+            let too_long = || FieldError::new("resource_id", "is too long for an access boundary");
             Some(boundary::of_bucket(bucket, prefix.as_deref(), ask.access).ok_or_else(too_long)?)
         }
         Target::Generic { .. } | Target::Cluster { .. } | Target::Repository { .. } | Target::Legacy { .. } => None,

@@ -2,6 +2,7 @@
 //! goes with each method. Errors name fields and keys, never contents.
 
 use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
 use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -140,8 +141,12 @@ pub fn check_secret(
         refusals.unless(known, &format!("secrets.{name}"), "is not a field of this auth method with these settings");
     }
     let handed_in = matches!(settings, Settings::HandedIn(_));
-    refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in token ends");
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(
+        !handed_in || expires_at.is_some(),
+        SECRET_EXPIRES_AT,
+        "must say when the handed-in token ends: --secret-expires-in LENGTH",
+    );
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }
 

@@ -214,7 +214,7 @@ fn reach(ids: Vec<ResourceId>, errors: &[UpstreamError], next_page: Option<Strin
             | UpstreamError::Unavailable { .. }
             | UpstreamError::DeadlineExceeded
             | UpstreamError::BadAnswer { .. }
-            | UpstreamError::AddressRefused
+            | UpstreamError::AddressRefused { .. }
             | UpstreamError::NotEnabled { .. }
             | UpstreamError::StoredSettings => {}
         }

@@ -130,7 +130,7 @@ fn each_way_of_authenticating_has_its_own_secret() {
     );
     assert_eq!(check(&confidential, &[("client_secret", "s")]).as_deref(), Some("secrets.refresh_token"));
     let token: Settings = serde_json::from_str(&format!(r#"{{"auth_method":"token","api_url":"{API}"}}"#)).unwrap();
-    assert_eq!(check(&token, &[("access_token", "t")]).as_deref(), Some("expires_at"));
+    assert_eq!(check(&token, &[("access_token", "t")]).as_deref(), Some("secret_expires_at"));
 }
 
 #[test]
@@ -259,13 +259,22 @@ async fn a_client_asks_as_rfc_6749_says_and_the_reply_is_what_was_granted() {
 }
 
 #[tokio::test]
-async fn more_scope_than_was_asked_for_is_refused() {
-    for said in ["a b", "a admin", "\u{1f511}", "a\tb"] {
+async fn more_scope_than_was_asked_for_is_refused_and_named_where_it_can_be() {
+    for (said, named) in [
+        ("a b", Some("not asked for: b;")),
+        ("a b x:y c d e", Some("not asked for: b c d e and 1 more;")),
+        ("a <script>", Some("not asked for: 1 more;")),
+        ("a\tb", None),
+    ] {
         let fake = Fake::start(Manner::With(serde_json::json!({ "scope": said }))).await;
         let settings = settings("client-credentials", &fake.url, r#","scope":"a""#);
         let ask = ask_with(AccessLevel::Read, None);
         let outcome = mint_with(&upstream(&fake.url), &settings, &client_secret(), &ask).await.ok().unwrap();
-        assert!(matches!(outcome.minted, Err(UpstreamError::BadAnswer { .. })), "{said:?}");
+        match (outcome.minted, named) {
+            (Err(UpstreamError::Rejected { remedy, .. }), Some(named)) => assert!(remedy.contains(named), "{remedy}"),
+            (Err(UpstreamError::BadAnswer { .. }), None) => {}
+            _ => panic!("{said:?}"),
+        }
     }
 }
 
@@ -363,7 +372,7 @@ async fn a_wrong_secret_and_a_hostile_endpoint_give_mapped_errors_that_repeat_no
     let error = mint_with(&upstream(&fake.url), &bare, &wrong, &ask).await.err().unwrap();
     assert!(matches!(&error, UpstreamError::CredentialRefused { code } if code == "invalid_client"), "{error}");
     let error = mint_with(&upstream("http://127.0.0.1:1"), &bare, &client_secret(), &ask).await.err();
-    assert_eq!(error, Some(UpstreamError::AddressRefused), "an endpoint that the config does not name");
+    assert_eq!(error, Some(UpstreamError::AddressRefused { origin: fake.url.clone() }), "the config does not name it");
     let html = format!("<html><body>{LEAK}</body></html>");
     let leak = format!(r#"{{"error":"{LEAK} said no","error_description":"{LEAK}"}}"#);
     for (manner, code) in [

@@ -192,7 +192,7 @@ async fn an_endpoint_that_is_not_allowed_is_told() {
     let elsewhere = upstream("http://127.0.0.1:1");
     let all = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
     let error = Aws.verify(&elsewhere, &settings, &source_key(), &all).await.err();
-    assert_eq!(error, Some(UpstreamError::AddressRefused));
+    assert_eq!(error, Some(UpstreamError::AddressRefused { origin: fake.url.clone() }));
     assert!(fake.asked().is_empty());
 }
 

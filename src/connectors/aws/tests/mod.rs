@@ -283,10 +283,11 @@ fn secrets_are_checked_by_name_and_length_and_never_repeated() {
     let error = check(&key, &[good[0], ("aws_secret_access_key", "hunter2")], None).unwrap_err();
     assert!(error.contains("secrets.aws_secret_access_key") && !error.contains("hunter2"));
     assert!(check(&key, &[good[0], good[1], ("aws_session_token", "t")], None).is_err());
-    assert!(check(&key, &good, Some(now)).unwrap_err().contains("expires_at"));
+    assert!(check(&key, &good, Some(now)).unwrap_err().contains("secret_expires_at"));
     let handed = settings(r#"{"auth_method":"sts-token","region":"us-east-1"}"#);
     let token = [good[0], good[1], ("aws_session_token", super::fake::TOKEN)];
-    assert!(check(&handed, &token, None).unwrap_err().contains("expires_at"));
+    let unsaid = check(&handed, &token, None).unwrap_err();
+    assert!(unsaid.contains("secret_expires_at: ") && unsaid.contains("--secret-expires-in"), "{unsaid}");
     assert_eq!(check(&handed, &token, Some(Timestamp::from_seconds(2_000))), Ok(()));
     let mfa = settings(r#"{"auth_method":"session-token","region":"us-east-1","mfa_serial":"GAHT12345678"}"#);
     let seed = [good[0], good[1], ("mfa_totp_seed", SEED)];

@@ -349,7 +349,22 @@ async fn a_managed_identity_needs_its_name_and_its_endpoint_in_the_config() {
     // Azure's own endpoint is no host of the cloud: it must be named.
     let bare = settings(r#"{"auth_method":"implicit"}"#);
     let error = mint_at(&upstream(&fake, &["azure:system"]), &bare, (&secret(&[]), None), &vault).await.err().unwrap();
-    assert_eq!(error, UpstreamError::AddressRefused);
+    let origin = "http://169.254.169.254".to_owned();
+    assert_eq!(error, UpstreamError::AddressRefused { origin });
+}
+
+/// `expires_in` is beside the token; what Azure's services look at is in it.
+#[tokio::test]
+async fn a_token_of_entra_or_of_the_machine_ends_when_it_says_and_not_when_is_said_of_it() {
+    let fake = Fake::start(Manner { ends_in: Some(120), ..Manner::default() }).await;
+    let machine = format!(r#"{{"auth_method":"implicit","identity_url":"{}"{}}}"#, fake.url, at(&fake));
+    let upstream = upstream(&fake, &["azure:system"]);
+    let by_secret = secret(&[("client_secret", fake::SECRET)]);
+    for (own, source) in [(application(&at(&fake)), by_secret), (settings(&machine), secret(&[]))] {
+        let minted = mint_at(&upstream, &own, (&source, None), &generic("https://vault.azure.net")).await.ok().unwrap();
+        let life = minted.expires_at.since(upstream.clock.now());
+        assert!(life <= Duration::from_secs(120) && life > Duration::from_secs(90), "{life:?}");
+    }
 }
 
 /// SECURITY J9: whatever answers, the error is ours and holds nothing of it.

@@ -127,8 +127,8 @@ fn each_method_takes_its_own_secrets_and_no_others() {
     assert_eq!(refused(&federated, &[by_secret], None).as_deref(), Some("secrets.client_secret"));
     let token = ("token", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln");
     assert_eq!(refused(&handed_in(""), &[token], soon), None);
-    assert_eq!(refused(&handed_in(""), &[token], None).as_deref(), Some("expires_at"));
-    assert_eq!(refused(&handed_in(""), &[token], Some(now)).as_deref(), Some("expires_at"));
+    assert_eq!(refused(&handed_in(""), &[token], None).as_deref(), Some("secret_expires_at"));
+    assert_eq!(refused(&handed_in(""), &[token], Some(now)).as_deref(), Some("secret_expires_at"));
     assert_eq!(refused(&handed_in(""), &[], soon).as_deref(), Some("secrets.token"));
     let implicit = settings(r#"{"auth_method":"implicit"}"#);
     assert_eq!(refused(&implicit, &[], None), None);

@@ -228,5 +228,5 @@ fn a_source_credential_is_a_token_or_a_certificate_or_a_login() {
     assert_eq!(refused("token", &[("token", SOURCE), ("username", "u")], None), "secrets.username");
     assert_eq!(refused("password", &[("username", "a:b"), ("password", "p")], None), "secrets.username");
     assert_eq!(refused("password", &[("username", "a")], None), "secrets.password");
-    assert_eq!(refused("token", &[("token", SOURCE)], Some(now)), "expires_at");
+    assert_eq!(refused("token", &[("token", SOURCE)], Some(now)), "secret_expires_at");
 }

@@ -130,6 +130,9 @@ fn settings_that_do_not_fit_are_refused_by_field() {
         (r#"{"hosts":["a"],"principals":{}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":["a,root"]}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":[""]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["{host}{port}"]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["{host}-1{port}"]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["{port}{host}"]}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.1/8"]}"#, "settings.source_address"),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/33"]}"#, "settings.source_address"),
         (
@@ -205,6 +208,71 @@ fn what_is_enforced_is_said_truthfully() {
     let twin = enforced(&private(&pins), "a.gpu.example.com", AccessLevel::Read, None);
     assert_eq!(twin.downscope, Downscope::None);
     assert!(twin.words.contains("b.gpu.example.com"), "{}", twin.words);
+}
+
+/// `gpu2` and `gpu2:2222` come to the same principal when it names no port.
+#[test]
+fn a_name_served_on_several_ports_is_not_told_apart_unless_principals_name_the_port() {
+    let enforced = |hosts: &str, principal: &str, host: &str| {
+        let json = format!(r#"{{"auth_method":"ca-key","hosts":[{hosts}],"principals":{{"read":["{principal}"]}}}}"#);
+        let settings: Settings = serde_json::from_str(&json).unwrap();
+        Ssh.check(&settings).unwrap();
+        Ssh.enforced(&settings, &Ssh.narrow(&settings, &ask(host, AccessLevel::Read, Some(CALLER))).unwrap())
+    };
+    for (hosts, host) in [
+        (r#""gpu2","gpu2:2222""#, "gpu2"),
+        (r#""gpu2","gpu2:2222""#, "gpu2:2222"),
+        (r#""gpu*:*""#, "gpu2"),
+        (r#""gpu*","*:2222""#, "gpu2"),
+        (r#""gpu*","gpu2:2222""#, "gpu2:2222"),
+    ] {
+        let wide = enforced(hosts, "view@{host}", host);
+        assert_eq!(wide.downscope, Downscope::None, "{hosts} {host}: {}", wide.words);
+        assert!(wide.words.contains("on its other ports too"), "{}", wide.words);
+        let narrow = enforced(hosts, "view@{host}:{port}", host);
+        let port = if host.ends_with("2222") { "2222" } else { "22" };
+        assert_eq!(narrow.downscope, Downscope::Resource, "{hosts} {host}: {}", narrow.words);
+        assert!(narrow.words.contains(&format!("view@gpu2:{port}")), "{}", narrow.words);
+    }
+    // The neighbours: each name on one port alone.
+    for (hosts, host) in [
+        (r#""gpu1","gpu2:2222""#, "gpu2:2222"),
+        (r#""gpu1:2222","gpu2""#, "gpu2"),
+        (r#""gpu*","other*:2222""#, "gpu2"),
+        (r#""gpu*:2222""#, "gpu2:2222"),
+    ] {
+        assert_eq!(enforced(hosts, "view@{host}", host).downscope, Downscope::Resource, "{hosts} {host}");
+    }
+}
+
+#[test]
+fn a_scope_that_was_kept_before_ports_counted_is_still_read() {
+    let kept = r#"{"kind":"certificate","host":"a","access":"read","public_key":"k","principals":["p"],"names_host":true,"source_address":[],"force_command":null,"extensions":[]}"#;
+    let scope: Scope = serde_json::from_str(kept).unwrap();
+    assert_eq!(scope.enforced().downscope, Downscope::Resource);
+    assert_eq!(serde_json::to_string(&scope).unwrap(), kept, "and written as it was");
+}
+
+/// What `$(ssh-keyscan ...)` gives is one text of several lines.
+#[test]
+fn each_line_of_a_scan_is_a_pin_and_its_remarks_are_none() {
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+    let scan = format!(
+        "# a.gpu.example.com:22 SSH-2.0-OpenSSH_9.2p1\r\na.gpu.example.com {CALLER}\n\n\
+         a.gpu.example.com {other}\n# b.gpu.example.com:22 SSH-2.0\nb.gpu.example.com {other} remark\n"
+    );
+    let settings = private(&[scan]);
+    let pinned = |host: &str| match Ssh.narrow(&settings, &ask(host, AccessLevel::Read, None)).unwrap() {
+        Scope::Session(scope) => scope.host_keys,
+        Scope::Certificate(_) => panic!("a session is due"),
+    };
+    assert_eq!(pinned("a.gpu.example.com"), [CALLER, other]);
+    assert_eq!(pinned("b.gpu.example.com"), [other]);
+    let of =
+        |pins: &str| refused("private-key", &format!(r#"{{"hosts":["a"],"username":"t","host_keys":["{pins}"]}}"#));
+    assert_eq!(of("# a:22 SSH-2.0"), "settings.host_keys", "remarks alone pin nothing");
+    assert_eq!(of(&format!("a {CALLER}\\na ssh-ed25519")), "settings.host_keys", "half a line");
+    assert!(public_key::pins(&format!("a {CALLER}\nb {CALLER}")).is_err(), "a pin is one line");
 }
 
 #[test]
