@@ -162,8 +162,12 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
     let file = args.out.as_deref().map(TokenFile::new).transpose()?;
-    let ask =
-        proto::CreateTokenRequest { principal: args.principal, description: args.description, ttl_seconds: args.ttl };
+    let ask = proto::CreateTokenRequest {
+        principal: args.principal,
+        description: args.description,
+        ttl_seconds: args.ttl,
+        request_id: request_id(),
+    };
     let answer = session.call_once(ask, async |ask| session.access().create_token(ask).await).await?;
     let secret = Zeroizing::new(answer.secret);
     let token = TokenView::from(answer.token.unwrap_or_default());

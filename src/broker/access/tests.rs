@@ -61,7 +61,7 @@ async fn nobody_grants_to_themselves_and_engineers_grant_to_nobody() {
     assert_eq!(code(denied), "GRANT_MISSING");
     assert_eq!(code(house.broker.create_principal(&engineer, new_user("eve"), None).await), "GRANT_MISSING");
     let token = NewToken { principal: Some("sam".to_owned()), ..NewToken::default() };
-    assert_eq!(code(house.broker.create_token(&engineer, token).await), "GRANT_MISSING");
+    assert_eq!(code(house.broker.create_token(&engineer, token, None).await), "GRANT_MISSING");
     assert_eq!(house.store.bindings_of(house.home.id, house.engineer.id).await.unwrap().len(), 1);
 }
 
@@ -127,7 +127,7 @@ async fn what_is_of_another_project_is_not_found_wherever_it_is_named() {
         assert_eq!(code(house.broker.list_tokens(&owner, Some(id)).await), "NOT_FOUND");
         assert_eq!(code(house.broker.list_bindings(&owner, Some(id), &FIRST_PAGE).await), "NOT_FOUND");
         let token = NewToken { principal: Some(id.clone()), ..NewToken::default() };
-        assert_eq!(code(house.broker.create_token(&owner, token).await), "NOT_FOUND");
+        assert_eq!(code(house.broker.create_token(&owner, token, None).await), "NOT_FOUND");
         let ask = NewBinding { principal: id.clone(), ..grant(&house.runner, Role::Auditor) };
         assert_eq!(code(house.broker.create_binding(&owner, ask, None).await), "NOT_FOUND");
     }
@@ -174,15 +174,15 @@ async fn a_deleted_principal_is_nobody_from_the_next_call_on() {
 async fn a_token_is_shown_once_works_and_can_be_revoked_by_its_holder() {
     let house = House::new().await;
     let call = house.call(&house.scientist).await;
-    let made = house.broker.create_token(&call, NewToken::default()).await.unwrap();
+    let made = house.broker.create_token(&call, NewToken::default(), None).await.unwrap();
     assert_eq!(made.token.expires_at.since(made.token.created_at), Duration::from_secs(30 * 24 * 3600));
-    let header = format!("Bearer {}", made.secret.reveal()).into_bytes();
+    let header = format!("Bearer {}", made.secret.as_ref().unwrap().reveal()).into_bytes();
     let known = house.broker.authenticate(&header).await.unwrap();
     assert_eq!(known.subject.principal.id, house.scientist.id);
     let listed = house.broker.list_tokens(&call, None).await.unwrap();
     assert_eq!(listed.len(), 2);
     for line in lines_of(&house, &call).await {
-        assert!(!serde_json::to_string(&line.line).unwrap().contains(made.secret.reveal()));
+        assert!(!serde_json::to_string(&line.line).unwrap().contains(made.secret.as_ref().unwrap().reveal()));
     }
     house.broker.revoke_token(&call, &made.token.id.0, None).await.unwrap();
     assert_eq!(code(house.broker.authenticate(&header).await), "UNAUTHENTICATED");
@@ -194,17 +194,17 @@ async fn tokens_of_others_are_for_owners_and_a_life_beyond_90_days_is_for_nobody
     let house = House::new().await;
     let (owner, scientist) = (house.call(&house.owner).await, house.call(&house.scientist).await);
     let for_robot = NewToken { principal: Some("robot".to_owned()), ..NewToken::default() };
-    assert_eq!(code(house.broker.create_token(&scientist, for_robot.clone()).await), "GRANT_MISSING");
+    assert_eq!(code(house.broker.create_token(&scientist, for_robot.clone(), None).await), "GRANT_MISSING");
     assert_eq!(code(house.broker.list_tokens(&scientist, Some("robot")).await), "GRANT_MISSING");
     // Whether there is such a token or not: the same answer.
     assert_eq!(code(house.broker.revoke_token(&scientist, &house.runner.token.0, None).await), "GRANT_MISSING");
     assert_eq!(code(house.broker.revoke_token(&scientist, "0000000000000000000000", None).await), "GRANT_MISSING");
-    let made = house.broker.create_token(&owner, for_robot).await.unwrap();
-    assert!(made.secret.reveal().starts_with("vk1_s_"));
+    let made = house.broker.create_token(&owner, for_robot, None).await.unwrap();
+    assert!(made.secret.as_ref().unwrap().reveal().starts_with("vk1_s_"));
     assert_eq!(made.token.principal, house.runner.name);
     let days = |days: u32| NewToken { ttl_seconds: Some(days * 24 * 3600), ..NewToken::default() };
-    assert_eq!(code(house.broker.create_token(&owner, days(90)).await), "OK");
-    assert_eq!(code(house.broker.create_token(&owner, days(91)).await), "INVALID_FIELD");
+    assert_eq!(code(house.broker.create_token(&owner, days(90), None).await), "OK");
+    assert_eq!(code(house.broker.create_token(&owner, days(91), None).await), "INVALID_FIELD");
 }
 
 /// Case I5.
@@ -321,20 +321,20 @@ async fn what_may_be_minted_is_what_bindings_and_ceilings_leave() {
     let conditions = Conditions { resource_patterns: patterns, ..Conditions::default() };
     house.bind_with(&house.runner, Role::Runner, BindingTarget::Component(component.id), conditions).await;
 
-    let runner = house.broker.list_mintable(&house.call(&house.runner).await).await.unwrap();
+    let runner = house.broker.list_mintable(&house.call(&house.runner).await, &FIRST_PAGE).await.unwrap().items;
     assert_eq!(runner.len(), 1);
     assert_eq!(runner[0].component.as_deref(), Some("store"));
     assert_eq!(runner[0].access_max, AccessLevel::Read);
     assert_eq!(runner[0].resources, ["paper://data/**"]);
     assert_eq!(runner[0].ttl_max.unwrap().as_seconds(), 7200);
 
-    let scientist = house.broker.list_mintable(&house.call(&house.scientist).await).await.unwrap();
+    let scientist = house.broker.list_mintable(&house.call(&house.scientist).await, &FIRST_PAGE).await.unwrap().items;
     let ways: Vec<_> = scientist.iter().map(|m| m.component.as_deref().unwrap_or(&m.connector)).collect();
     assert_eq!(ways, ["other", "store", "prod"]);
     assert_eq!(scientist[1].command, "valetkey mint --component store");
     assert_eq!(scientist[2].command, "valetkey mint --connector prod --resource-type TYPE --resource ID");
     for nothing in [&house.owner, &house.engineer, &house.auditor, &house.foreigner] {
-        assert_eq!(house.broker.list_mintable(&house.call(nothing).await).await.unwrap(), []);
+        assert_eq!(house.broker.list_mintable(&house.call(nothing).await, &FIRST_PAGE).await.unwrap().items, []);
     }
 }
 

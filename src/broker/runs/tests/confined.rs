@@ -103,7 +103,7 @@ async fn a_run_calls_nothing_that_writes_gives_or_reads_of_others() {
     };
     let token = own.token.to_string();
     let said = [
-        code(broker.create_token(&call, NewToken::default()).await),
+        code(broker.create_token(&call, NewToken::default(), None).await),
         code(broker.list_tokens(&call, None).await),
         code(broker.revoke_token(&call, &token, None).await),
         code(broker.create_principal(&call, user, None).await),
@@ -150,7 +150,7 @@ async fn a_run_sees_its_stack_itself_and_its_issuances_only() {
     assert_eq!(runs.items.iter().map(|r| r.id).collect::<Vec<_>>(), [own.id]);
     let issuances = broker.list_issuances(&call, &IssuanceAsk::default(), &FIRST_PAGE).await.unwrap();
     assert_eq!(issuances.items.iter().map(|i| (i.id, i.run)).collect::<Vec<_>>(), [(minted, Some(own.id))]);
-    let ways = broker.list_mintable(&call).await.unwrap();
+    let ways = broker.list_mintable(&call, &FIRST_PAGE).await.unwrap().items;
     let ways: Vec<_> = ways.iter().map(|way| way.component.as_deref()).collect();
     assert_eq!(ways, [Some("registry"), Some("store")], "and the connector not by itself");
 }
