@@ -65,6 +65,42 @@ async fn nobody_grants_to_themselves_and_engineers_grant_to_nobody() {
     assert_eq!(house.store.bindings_of(house.home.id, house.engineer.id).await.unwrap().len(), 1);
 }
 
+/// Owners give roles and write no connectors; the store's suite tries every
+/// pair of places, and both at once.
+#[tokio::test]
+async fn nobody_is_made_owner_and_engineer() {
+    let house = House::new().await;
+    let owner = house.call(&house.owner).await;
+    house.connector(&house.home, "prod").await;
+    house.component(&house.home, "store", None).await;
+    let second = house.person(&house.home, "otto", Some(Role::Owner)).await;
+    for (who, role, held) in [(&house.engineer, Role::Owner, "engineer"), (&second, Role::PlatformEngineer, "owner")] {
+        for target in [
+            WishedTarget::Project,
+            WishedTarget::Connector("prod".to_owned()),
+            WishedTarget::Component("store".to_owned()),
+        ] {
+            let refused = house.broker.create_binding(&owner, NewBinding { target, ..grant(who, role) }, None).await;
+            let Err(BrokerError::Invalid(errors)) = refused else { panic!("{role} was given to an {held}") };
+            assert_eq!(errors.0[0].field, "role");
+            assert!(errors.0[0].problem.contains(held) && errors.0[0].problem.contains("take that binding away"));
+        }
+        for role in [Role::DataScientist, Role::Auditor, house_role(who, &house)] {
+            assert_eq!(code(house.broker.create_binding(&owner, grant(who, role), None).await), "OK", "{role}");
+        }
+    }
+    // The remedy works: the role goes, and the other may come.
+    for binding in house.store.bindings_of(house.home.id, second.id).await.unwrap() {
+        house.broker.delete_binding(&owner, &binding.id.to_string(), None).await.unwrap();
+    }
+    let engineer = grant(&second, Role::PlatformEngineer);
+    assert_eq!(code(house.broker.create_binding(&owner, engineer, None).await), "OK");
+}
+
+fn house_role(who: &Person, house: &House) -> Role {
+    if who.id == house.engineer.id { Role::PlatformEngineer } else { Role::Owner }
+}
+
 #[tokio::test]
 async fn a_role_holds_from_the_next_call_on_and_ends_with_its_binding() {
     let house = House::new().await;
@@ -187,6 +223,49 @@ async fn a_token_is_shown_once_works_and_can_be_revoked_by_its_holder() {
     house.broker.revoke_token(&call, &made.token.id.0, None).await.unwrap();
     assert_eq!(code(house.broker.authenticate(&header).await), "UNAUTHENTICATED");
     assert!(house.broker.authenticate(&house.scientist.header).await.is_ok());
+}
+
+/// The secret is shown once; whoever lost it revokes the token by its id.
+#[tokio::test]
+async fn the_same_request_makes_one_token_and_shows_its_secret_once() {
+    let house = House::new().await;
+    let (call, request) = (house.call(&house.scientist).await, once(1, 1));
+    let ask = NewToken { description: "laptop".to_owned(), ..NewToken::default() };
+    let first = house.broker.create_token(&call, ask.clone(), Some(&request)).await.unwrap();
+    house.clock.advance(Duration::from_secs(5));
+    let again = house.broker.create_token(&call, ask.clone(), Some(&request)).await.unwrap();
+    assert_eq!(first.token, again.token);
+    assert!(first.secret.is_some() && again.secret.is_none());
+    assert_eq!(house.broker.list_tokens(&call, None).await.unwrap().len(), 2);
+    // Another body under its id, another id, no id, and another caller.
+    assert_eq!(code(house.broker.create_token(&call, ask.clone(), Some(&once(1, 2))).await), "REQUEST_ID_REUSED");
+    for other in [Some(&once(2, 1)), None] {
+        let made = house.broker.create_token(&call, ask.clone(), other).await.unwrap();
+        assert!(made.token.id != first.token.id && made.secret.is_some());
+    }
+    let owner = house.call(&house.owner).await;
+    let made = house.broker.create_token(&owner, ask.clone(), Some(&request)).await.unwrap();
+    assert!(made.token.id != first.token.id && made.secret.is_some());
+    // For a day, and not of a token that was revoked meanwhile: it stays revoked.
+    house.broker.revoke_token(&call, &first.token.id.0, None).await.unwrap();
+    let again = house.broker.create_token(&call, ask, Some(&request)).await.unwrap();
+    assert!(again.token == first.token && again.secret.is_none());
+    assert_eq!(house.broker.list_tokens(&call, None).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn of_a_hundred_equal_requests_for_a_token_one_gets_it() {
+    let house = House::new().await;
+    let call = house.call(&house.scientist).await;
+    let mut set = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (broker, call) = (house.broker.clone(), call.clone());
+        set.spawn(async move { broker.create_token(&call, NewToken::default(), Some(&once(1, 1))).await.unwrap() });
+    }
+    let made = set.join_all().await;
+    assert!(made.iter().all(|one| one.token == made[0].token));
+    assert_eq!(made.iter().filter(|one| one.secret.is_some()).count(), 1);
+    assert_eq!(house.broker.list_tokens(&call, None).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
