@@ -389,11 +389,8 @@ fn holds(bindings: &[Binding], role: Role) -> bool {
 #[test]
 fn an_owner_who_is_engineer_too_stays_owner_and_writes_no_connector() {
     let (owner, engineer) = (Role::Owner, Role::PlatformEngineer);
-    let places = [
-        BindingTarget::Project,
-        BindingTarget::Connector(connector(1)),
-        BindingTarget::Component(component(1)),
-    ];
+    let places =
+        [BindingTarget::Project, BindingTarget::Connector(connector(1)), BindingTarget::Component(component(1))];
     for (one, other) in places.iter().flat_map(|one| places.iter().map(move |other| (*one, *other))) {
         let both = holding([bound(owner, one), bound(engineer, other)]);
         let (of_owner, of_engineer) = (holding([bound(owner, one)]), holding([bound(engineer, other)]));

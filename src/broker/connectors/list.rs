@@ -128,8 +128,7 @@ impl Broker {
     #[must_use]
     pub fn seen(&self, call: &Call, connector: Connector) -> ConnectorSeen {
         let now = self.clock.now();
-        let settings_visible =
-            self.allowed(call, Permission::ConnectorsReadSettings, Known::connector(connector.id));
+        let settings_visible = self.allowed(call, Permission::ConnectorsReadSettings, Known::connector(connector.id));
         let kind = find(connector.connector_type.as_str());
         let rotates = kind.is_some_and(|kind| rotates(kind, &connector.auth_method));
         let dangers = kind.map(|kind| kind.dangers(&connector.settings)).unwrap_or_default();

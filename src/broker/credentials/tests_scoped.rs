@@ -84,7 +84,9 @@ async fn an_engineer_of_one_connector_revokes_what_it_minted_and_nothing_else() 
     let done = works.revoke(who, &[by_vault]).await.unwrap();
     assert_eq!(done[0].issuance.state, IssuanceState::Withdrawn);
     let rest = works.revoke_all(who, "vault").await.unwrap();
-    assert!(rest.iter().any(|one| one.issuance.id == through_store) && rest.iter().all(|one| one.issuance.id != by_other));
+    assert!(
+        rest.iter().any(|one| one.issuance.id == through_store) && rest.iter().all(|one| one.issuance.id != by_other)
+    );
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub mod evil;
 pub mod federated;
 pub mod gate;
 pub mod google;
+pub mod granted;
 pub mod http;
 pub mod kube;
 pub mod lab;
