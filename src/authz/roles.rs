@@ -122,7 +122,9 @@ pub const fn permissions_of(role: Role) -> &'static [P] {
 #[must_use]
 pub const fn summary_of(role: Role) -> &'static str {
     match role {
-        Role::Owner => "manages people and their roles; writes no connector, mints nothing, and is no platform engineer",
+        Role::Owner => {
+            "manages people and their roles; writes no connector, mints nothing, and is no platform engineer"
+        }
         Role::PlatformEngineer => {
             "writes connectors; mints nothing for own use without a grant on one connector or component"
         }
