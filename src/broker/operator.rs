@@ -7,7 +7,7 @@ use crate::issuer::{IssuerError, Rotation};
 use crate::sealing::KekState;
 use crate::store::StoreFacts;
 
-use super::{Broker, BrokerError, Call};
+use super::{Broker, BrokerError, Call, Once};
 
 /// How the daemon is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,12 +118,21 @@ impl Broker {
     /// # Errors
     /// `Denied`; `Precondition` when there is no issuer, or while some cloud
     /// may not know the next key; `Unavailable`.
-    pub async fn rotate_issuer_key(&self, call: &Call) -> Result<Rotation, BrokerError> {
+    pub async fn rotate_issuer_key(&self, call: &Call, once: Option<&Once>) -> Result<Rotation, BrokerError> {
         self.permit(call, Permission::OperatorRotateIssuerKey).await?;
+        if let Some(earlier) = self.recall(call, once).await? {
+            return Ok(earlier);
+        }
         let issuer = self.issuer.as_ref().ok_or_else(no_issuer)?;
-        let rotation = issuer.rotate(call.line(Outcome::Ok, "")).await.map_err(not_rotated)?;
-        call.record.mark_lined();
-        Ok(rotation)
+        let keep = |rotation: &Rotation| self.remember(call, once, rotation);
+        match issuer.rotate(call.line(Outcome::Ok, ""), keep).await {
+            Ok(rotation) => {
+                call.record.mark_lined();
+                Ok(rotation)
+            }
+            // Another call with the same request id may have been quicker.
+            Err(error) => self.recall(call, once).await?.ok_or(error),
+        }
     }
 }
 
@@ -135,19 +144,21 @@ fn no_issuer() -> BrokerError {
     }
 }
 
-fn not_rotated(error: IssuerError) -> BrokerError {
-    match error {
-        IssuerError::Store(error) => BrokerError::of("issuer key", &error),
-        IssuerError::Sealing(error) => error.into(),
-        IssuerError::Generate(_) => BrokerError::Internal { what: "no key of the issuer could be made" },
-        IssuerError::NotYet { ripe_at } => BrokerError::Precondition {
-            code: "KEY_NOT_RIPE",
-            message: "the next key is not known to every cloud yet".to_owned(),
-            hint: match ripe_at {
-                Some(at) => format!("ask again at {at}: until then clouds may keep the keys of before"),
-                None => "ask again in a minute: it is being made".to_owned(),
+impl From<IssuerError> for BrokerError {
+    fn from(error: IssuerError) -> Self {
+        match error {
+            IssuerError::Store(error) => Self::of("issuer key", &error),
+            IssuerError::Sealing(error) => error.into(),
+            IssuerError::Generate(_) => Self::Internal { what: "no key of the issuer could be made" },
+            IssuerError::NotYet { ripe_at } => Self::Precondition {
+                code: "KEY_NOT_RIPE",
+                message: "the next key is not known to every cloud yet".to_owned(),
+                hint: match ripe_at {
+                    Some(at) => format!("ask again at {at}: until then clouds may keep the keys of before"),
+                    None => "ask again in a minute: it is being made".to_owned(),
+                },
             },
-        },
+        }
     }
 }
 

@@ -25,9 +25,9 @@
 //! brings the retired credential back, and role bindings carry no seal: neither
 //! is detected in the rows themselves. Replacing the *whole* store with an
 //! older copy is not detected without an anchor outside of it: `audit verify
-//! --expect-head SEQ:HASH` is that anchor, to be kept elsewhere. An owner
-//! creates tokens for others and could use one before handing it over; the
-//! ledger shows who created which token.
+//! --expect-head SEQ:HASH` is that anchor, to be kept elsewhere. An owner of
+//! the project who acts under a second name, or by a token that it made for
+//! somebody else: what it leaves behind is in [`super::roles`].
 //!
 //! ## The issuer's keys
 //!

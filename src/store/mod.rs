@@ -13,7 +13,7 @@ pub mod recovery;
 pub mod sqlite;
 pub mod tx;
 
-pub use error::StoreError;
+pub use error::{RoleRule, StoreError};
 pub use limits::{ID_PREFIX_LENGTH_MIN, RUNS_MAX, TOKENS_MAX};
 pub use nouns::{
     AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, IssuerKeys, Keks,

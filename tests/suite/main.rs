@@ -32,6 +32,7 @@ mod cases_i4;
 mod cases_j;
 mod cases_j12;
 mod coverage;
+mod coverage_roles;
 mod crash;
 mod faults;
 mod memory_lock;

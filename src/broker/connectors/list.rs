@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::authz::{Decision, Permission, Question, Visible, decide, visible_scope};
+use crate::authz::{Permission, Visible, visible_scope};
 use crate::connectors::{AnyConnectorType, find};
 use crate::domain::{
     AuthMethodName, Connector, ConnectorId, ConnectorTypeName, Labels, Onlooker, Page, PageAsk, ResourceTypeName,
@@ -12,6 +12,7 @@ use crate::domain::{
 
 use crate::store::StoreError;
 
+use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call};
 
 /// The most pages of the store that one page of a filtered list reads.
@@ -87,7 +88,7 @@ impl Broker {
 
     /// Made from the caller's bindings and not from the project's list: a page
     /// of that would show, by its size and its token, what is between.
-    async fn narrow_connectors(
+    pub(in crate::broker) async fn narrow_connectors(
         &self,
         call: &Call,
         visible: &BTreeSet<ConnectorId>,
@@ -126,13 +127,8 @@ impl Broker {
     /// its own: nothing is written.
     #[must_use]
     pub fn seen(&self, call: &Call, connector: Connector) -> ConnectorSeen {
-        let question = Question {
-            permission: Permission::ConnectorsReadSettings,
-            target: self.target(call, Some(connector.id), None),
-            wish: None,
-        };
         let now = self.clock.now();
-        let settings_visible = matches!(decide(&call.caller.subject, &question, now), Decision::Allow(_));
+        let settings_visible = self.allowed(call, Permission::ConnectorsReadSettings, Known::connector(connector.id));
         let kind = find(connector.connector_type.as_str());
         let rotates = kind.is_some_and(|kind| rotates(kind, &connector.auth_method));
         let dangers = kind.map(|kind| kind.dangers(&connector.settings)).unwrap_or_default();

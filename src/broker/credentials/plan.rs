@@ -12,7 +12,7 @@ use crate::domain::{
     AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, RunId, ShapeName, Timestamp, Ttl,
 };
 
-use super::super::gate::unseen;
+use super::super::gate::{Known, unseen};
 use super::super::{Broker, BrokerError, Call};
 use super::outliving::HardEnd;
 use super::route::{NoRoute, Route};
@@ -118,9 +118,9 @@ impl Broker {
             }
         };
         let wish = MintWish { resource: &route.resource, access: route.access };
-        let target =
-            self.target(call, Some(route.connector.id), route.component.as_ref().map(|component| component.id));
-        let permit = self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
+        let component = route.component.as_ref().map(|component| component.id);
+        let known = Known { connector: Some(route.connector.id), component };
+        let permit = self.permit_on(call, Permission::CredentialsMint, known, Some(wish)).await?;
         if let Some(error) = beyond_ceiling(&route).or_else(|| expired(&route, self.clock.now())) {
             Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
             return Err(error);

@@ -8,7 +8,7 @@ use crate::domain::{
     PrincipalId, ProjectId, Role, Timestamp,
 };
 use crate::store::limits::BINDINGS_MAX;
-use crate::store::{Bindings, StoreError};
+use crate::store::{Bindings, RoleRule, StoreError};
 
 use super::SqliteStore;
 use super::columns::{from_body, id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
@@ -71,6 +71,7 @@ pub(super) fn insert(work: &mut Work<'_>, binding: &Binding) -> Result<(), Failu
     named::find::<Principal>(work.database, binding.project, binding.principal.as_bytes())?;
     check_target(work, binding)?;
     check_count(work, binding)?;
+    check_roles(work, binding)?;
     work.count_one(binding.project, NOUN)?;
     let (connector, component) = match binding.target {
         BindingTarget::Project => (None, None),
@@ -110,6 +111,22 @@ fn check_count(work: &Work<'_>, binding: &Binding) -> Result<(), Failure> {
     const COUNT: &str = "SELECT count(*) FROM bindings WHERE principal = ?1";
     let held: u32 = work.database.prepare_cached(COUNT)?.query_row([binding.principal.as_bytes()], |row| row.get(0))?;
     if held < BINDINGS_MAX { Ok(()) } else { Err(StoreError::TooMany { limit: BINDINGS_MAX }.into()) }
+}
+
+/// Here and not before the transaction: of two owners who give the two roles at
+/// once, one comes second.
+fn check_roles(work: &Work<'_>, binding: &Binding) -> Result<(), Failure> {
+    const LIVE: &str = "SELECT body FROM bindings WHERE project = ?1 AND principal = ?2 \
+                        AND (expires_at IS NULL OR expires_at > ?3)";
+    if Role::ALL.into_iter().all(|role| !role.goes_apart_from(binding.role)) {
+        return Ok(());
+    }
+    let bound = params![binding.project.as_bytes(), binding.principal.as_bytes(), work.now.millis()];
+    let held: Vec<Binding> = read_bodies(&mut work.database.prepare_cached(LIVE)?, bound)?;
+    match held.into_iter().find(|other| other.role.goes_apart_from(binding.role)) {
+        Some(other) => Err(StoreError::Roles(RoleRule::Apart(other.role)).into()),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn delete(work: &mut Work<'_>, project: ProjectId, id: BindingId) -> Result<(), Failure> {
@@ -173,5 +190,5 @@ pub(super) fn check_owner(work: &Work<'_>, project: ProjectId) -> Result<(), Fai
         "SELECT EXISTS (SELECT 1 FROM bindings WHERE project = ?1 AND owner = 1 AND expires_at IS NULL)";
     let bound = params![project.as_bytes()];
     let owned: bool = work.database.prepare_cached(OWNED)?.query_row(bound, |row| row.get(0))?;
-    if owned { Ok(()) } else { Err(StoreError::LastOwner.into()) }
+    if owned { Ok(()) } else { Err(StoreError::Roles(RoleRule::LastOwner).into()) }
 }

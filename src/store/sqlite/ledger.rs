@@ -32,7 +32,7 @@ fn journal_error(error: StoreError) -> JournalError {
         | StoreError::Stale
         | StoreError::NameTaken
         | StoreError::Linked { .. }
-        | StoreError::LastOwner
+        | StoreError::Roles(_)
         | StoreError::TooMany { .. }
         | StoreError::RequestIdUsed
         | StoreError::Ambiguous

@@ -16,6 +16,7 @@ pub mod federated;
 pub mod front;
 pub mod gate;
 pub mod google;
+pub mod granted;
 pub mod http;
 pub mod kube;
 pub mod lab;
