@@ -313,7 +313,8 @@ async fn renew(session: &Session, args: RenewArgs) -> Result<(), Failure> {
 
 async fn finish(session: &Session, args: FinishArgs) -> Result<(), Failure> {
     let mut view = finish_once(session, &args).await?;
-    while args.revoke && view.more {
+    // With its own token nobody can ask again: that has ended with the run.
+    while args.revoke && view.more && !args.which.own {
         eprintln!("{} done; there are more", view.credentials.len());
         let next = finish_once(session, &args).await?;
         view.credentials.extend(next.credentials);

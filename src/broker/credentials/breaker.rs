@@ -114,7 +114,9 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         // Also when nothing landed: the next one may ask.
-        if self.probe && let Some(pause) = self.breakers.paused().get_mut(&self.connector) {
+        if self.probe
+            && let Some(pause) = self.breakers.paused().get_mut(&self.connector)
+        {
             pause.probed = false;
         }
     }

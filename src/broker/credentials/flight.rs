@@ -287,7 +287,10 @@ mod tests {
         let refused = flights.join(&beyond, ONE, NOW).err();
         assert_eq!(refused.as_ref().map(BrokerError::code), Some("PRINCIPAL_MINTS"));
         assert!(refused.unwrap().to_string().contains("1024 mints under way"));
-        assert!(matches!(flights.join(&CacheKey::numbered(0), ONE, NOW), Ok(Boarding::Wait(_))), "waiting is no flight");
+        assert!(
+            matches!(flights.join(&CacheKey::numbered(0), ONE, NOW), Ok(Boarding::Wait(_))),
+            "waiting is no flight"
+        );
         let theirs = flights.join(&beyond, OTHER, NOW);
         assert!(matches!(theirs, Ok(Boarding::Lead(..))), "another principal has its own share");
         drop((theirs, led.pop()));

@@ -71,11 +71,7 @@ impl Turns {
         }
     }
 
-    fn queue(
-        &self,
-        connector: ConnectorId,
-        principal: PrincipalId,
-    ) -> Result<(Arc<Semaphore>, Place), BrokerError> {
+    fn queue(&self, connector: ConnectorId, principal: PrincipalId) -> Result<(Arc<Semaphore>, Place), BrokerError> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever comes first gets a place: no queue is left that nobody is in.
         let queue = queues.entry(connector).or_insert_with(|| Queue {

@@ -186,7 +186,8 @@ pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
         auto: false,
     };
     let said = ask.secret_expires_at;
-    let answer = session.call_spending(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await?;
+    let answer =
+        session.call_spending(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await?;
     super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }
