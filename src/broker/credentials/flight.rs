@@ -159,12 +159,10 @@ fn failure_kept_until(error: &BrokerError, now: Timestamp) -> Option<Timestamp> 
 
 /// A kept answer says how long is left, not how long it was.
 fn as_of(error: &BrokerError, left: Duration) -> BrokerError {
-    match error {
-        BrokerError::Upstream(UpstreamError::Throttled { .. }) => {
-            UpstreamError::Throttled { retry_after: Some(left) }.into()
-        }
-        error => error.clone(),
+    if let BrokerError::Upstream(UpstreamError::Throttled { .. }) = error {
+        return UpstreamError::Throttled { retry_after: Some(left) }.into();
     }
+    error.clone()
 }
 
 fn no_place(none: NoPlace) -> BrokerError {
