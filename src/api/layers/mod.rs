@@ -45,9 +45,14 @@ pub use porter::Porter;
 
 /// The method of a call whose path is none of ours, in the ledger.
 const UNKNOWN_METHOD: &str = "unknown";
-/// Calls at a time of those who need no token: health checks. They take no
-/// place of those who have one.
+/// Streams at a time that wait to begin, of those who need no token: watches
+/// of health. They take no place of those who have one. A single check takes
+/// none at all: it waits for nobody, and whoever holds all places could else
+/// have the daemon called sick.
 const OPEN_CALLS_MAX: usize = 256;
+/// The longest time for a call without a token: its request is on its way
+/// with its headers, or it is no honest one.
+const OPEN_CALL_TIME: Duration = Duration::from_secs(2);
 /// When to try again after an overload.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -91,7 +96,7 @@ struct Admitted {
     deadline: Instant,
     active: ActiveCall,
     connection: Arc<Connection>,
-    _place: Place,
+    _place: Option<Place>,
 }
 
 /// The place of a call, for as long as this lives.
@@ -180,22 +185,24 @@ impl Door {
         let record = Arc::new(CallRecord::new(path, Some(connection.source.clone())));
         let method = checked.map_err(|(misshape, _)| misshapen(misshape, &record))?;
         // Who is not known takes no place of those who are.
-        let (call, place) = match method.door {
+        let (call, place, longest) = match method.door {
             Entrance::Open => {
-                let porch = Arc::clone(&self.porch).try_acquire_owned();
-                (None, porch.map(|permit| Place::Porch { _permit: permit }).map_err(|_| NoPlace::Full))
+                let porch = method.streaming.then(|| Arc::clone(&self.porch).try_acquire_owned()).transpose();
+                let porch = porch.map(|permit| permit.map(|permit| Place::Porch { _permit: permit }));
+                (None, porch.map_err(|_| NoPlace::Full), OPEN_CALL_TIME)
             }
             Entrance::Authenticated => {
                 let call = self.authenticated(head, connection, &record).await?;
                 let held = self.room.take(call.principal().id);
-                (Some(call), held.map(|held| Place::Room { _held: held }))
+                (Some(call), held.map(|held| Some(Place::Room { _held: held })), self.request_timeout_max)
             }
         };
         let place = match place {
             Ok(place) => place,
             Err(none) => return Err(Refused::new(status(no_room(none)), &record, call, Outcome::Throttled)),
         };
-        let deadline = Instant::now() + deadline::time_for(&head.headers, self.request_timeout_max);
+        let longest = longest.min(self.request_timeout_max);
+        let deadline = Instant::now() + deadline::time_for(&head.headers, longest);
         let connection = Arc::clone(connection);
         Ok(Admitted { method, record, call, deadline, active, connection, _place: place })
     }
