@@ -15,7 +15,7 @@ use crate::domain::{
     AuthMethodName, Binding, BindingId, BindingTarget, Clock, Component, ComponentId, ComponentLink, Conditions,
     Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, ManualClock, MintPolicy, Name, NoIssuer,
     Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceTypeName, Role,
-    SecretFacts, SecretFieldName, Timestamp, TokenDigest, TokenId, TokenRecord, Verification, VerificationState,
+    SecretFacts, SecretFieldName, Share, Timestamp, TokenDigest, TokenId, TokenRecord, Verification, VerificationState,
     Version,
 };
 use crate::outbound::{Outbound, OutboundRules};
@@ -362,6 +362,7 @@ impl Maker {
             issuer: None,
             clock,
             entropy: Arc::new(System),
+            share: Share::percent(25).unwrap(),
             root_provider: "file",
             root_key_id: self.keyring.root_key_id(),
         })

@@ -61,6 +61,8 @@ pub struct Cloud {
     pub asked: AtomicU32,
     /// It answers with an outage.
     pub down: AtomicBool,
+    /// It asks to slow down, for as long as it says.
+    pub slow: Mutex<Option<Option<Duration>>>,
     /// How long what it gives lives, whatever was asked for; 0: as asked.
     pub life: AtomicU32,
     /// A mint takes one permit; none when the endpoint has no gate.
@@ -111,6 +113,7 @@ impl Cloud {
         let made = || Self {
             asked: AtomicU32::new(0),
             down: AtomicBool::new(false),
+            slow: Mutex::default(),
             life: AtomicU32::new(0),
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
             stamps: Mutex::default(),
@@ -273,6 +276,9 @@ impl ConnectorType for Paper {
         }
         if word_from.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Unavailable { what: "down" });
+        }
+        if let Some(retry_after) = *word_from.slow.lock().unwrap() {
+            return Err(UpstreamError::Throttled { retry_after });
         }
         let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
         if *word_from.manner.lock().unwrap() == Manner::Unusable {

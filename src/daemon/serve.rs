@@ -25,7 +25,7 @@ use crate::broker::{Broker, Parts};
 use crate::config::{self, Config};
 use crate::connectors::Upstream;
 use crate::connectors::aws::profile::Profiles;
-use crate::domain::{Clock, Entropy, IdentityTokens, NoIssuer};
+use crate::domain::{Clock, Entropy, IdentityTokens, NoIssuer, Share};
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, RootKey};
 use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, StoreError, close_open_intents};
@@ -34,7 +34,7 @@ use crate::telemetry::Chain;
 use super::data_dir::DataDir;
 use super::error::DaemonError;
 use super::issuing::{self, Issuing};
-use super::listener::{Certificates, ConnectionLimits, Listener};
+use super::listener::{Certificates, ConnectionLimits, Listener, Places};
 use super::signals::{Signal, Signals};
 use super::system::{SystemClock, SystemEntropy};
 use super::upkeep::{self, Sockets};
@@ -159,6 +159,7 @@ impl Plan {
             issuer,
             clock: Arc::clone(&clock),
             entropy,
+            share: self.principal_share(),
             root_provider,
             root_key_id,
         }));
@@ -170,8 +171,8 @@ impl Plan {
         let door = Arc::new(Door::new(broker, routes, &self.door_limits(), stopping.clone()));
         let tls = TlsAcceptor::from(certificates.server_config()?);
         let limits = self.connection_limits();
-        let connections_max = self.config.server.connections_max;
-        let listener = Arc::new(Listener::new(Arc::clone(&door), tls, limits, connections_max, stopping));
+        let places = Places::new(self.config.server.connections_max, self.principal_share());
+        let listener = Arc::new(Listener::new(Arc::clone(&door), tls, limits, places, stopping));
         let drain_timeout = self.config.server.drain_timeout.0;
         Ok(House { store, ledger, door, listener, certificates, clock, issuing, health, stop, drain_timeout })
     }
@@ -233,11 +234,17 @@ impl Plan {
         let limits = &self.config.limits;
         DoorLimits {
             requests_max: self.config.server.requests_max,
+            principal_share: self.principal_share(),
             request_timeout_max: self.config.server.request_timeout_max.0,
             failed_authentications_per_minute: rate(limits.failed_authentications_per_minute),
             calls_per_second: rate(limits.calls_per_second),
             calls_burst: rate(limits.calls_burst),
         }
+    }
+
+    fn principal_share(&self) -> Share {
+        // The config has checked that it is one; else each gets the least.
+        Share::percent(self.config.limits.principal_share).unwrap_or(Share::LEAST)
     }
 
     fn connection_limits(&self) -> ConnectionLimits {

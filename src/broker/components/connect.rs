@@ -14,6 +14,7 @@ use crate::domain::{
 use crate::store::{Guard, Tx, Write};
 
 use super::super::connectors::{known_resource_type, type_of};
+use super::super::credentials::Touched;
 use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call, Once};
 
@@ -84,6 +85,7 @@ impl Broker {
             .remember(self.remember(call, once, &component)?);
         tx.guards.extend(guard);
         let committed = self.commit(call, "component", tx).await;
+        self.forget(&[Touched::Component(old.id)]);
         self.settled(call, once, component, committed).await
     }
 

@@ -16,6 +16,26 @@ use super::*;
 
 const FIRST_PAGE: PageAsk = PageAsk { size: 100, after: None };
 
+#[tokio::test]
+async fn what_a_run_minted_through_a_component_goes_with_the_component_and_the_stack() {
+    let works = Works::new("touched-stack").await;
+    let (broker, scientist) = (&works.house.broker, &works.house.scientist);
+    let (_, run) = works.start(scientist, on("prod")).await;
+    for (who, component) in [(&run, "store"), (&run, "registry"), (scientist, "store")] {
+        assert_eq!(code(works.mint(who, &through(component)).await), "OK");
+    }
+    // The link is the same, and so the two of the run are one.
+    let call = works.house.call(scientist).await;
+    broker.update_stack(&call, "prod", &["store".to_owned()], None, None).await.unwrap();
+    assert_eq!(broker.cache.count(), 2, "nothing was minted through what went");
+    broker.update_stack(&call, "prod", &["registry".to_owned()], None, None).await.unwrap();
+    assert_eq!(broker.cache.count(), 1, "what its starter has outside of it stays");
+    assert_eq!(code(works.mint(&run, &through("store")).await), "OUTSIDE_RUN");
+    assert_eq!(code(works.mint(&run, &through("registry")).await), "OK");
+    broker.delete_stack(&call, "prod", None, None).await.unwrap();
+    assert_eq!(broker.cache.count(), 1, "the run reaches nothing any more");
+}
+
 /// Case B8.
 #[tokio::test]
 async fn b8_a_run_asks_for_another_component_connector_run_access_or_lifetime_and_is_refused() {

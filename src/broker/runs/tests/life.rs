@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::audit::{Line, LineKind, Outcome};
 use crate::connectors::paper::Cloud;
 use crate::domain::run::{RUN_DURATION_DEFAULT, RUN_TOKEN_TTL_MAX};
-use crate::domain::{BindingTarget, IssuanceState, PageAsk, Role, RunState};
+use crate::domain::{BindingTarget, Issuance, IssuanceId, IssuanceState, PageAsk, Role, RunState};
 use crate::store::{Issuances as _, RUNS_MAX, Transactions as _, Tx, Write};
 
 use super::super::super::fixture::once;
@@ -224,6 +224,39 @@ async fn finish_with_revoke_ends_what_the_cloud_can_end_and_a_second_finish_chan
     let call = house.call(&house.scientist).await;
     let again = broker.finish_run(&call, &finish(&started.id.to_string(), true)).await.unwrap();
     assert_eq!((again.run.finished_at, again.credentials.len()), (done.run.finished_at, 0));
+}
+
+#[tokio::test]
+async fn finish_says_when_the_run_minted_more_and_the_same_ask_ends_the_rest() {
+    let works = Works::new("ends-many").await;
+    let (house, broker) = (&works.house, &works.house.broker);
+    let (started, run) = works.start(&house.scientist, on("prod")).await;
+    let minted = works.mint(&run, &through("store")).await.ok().unwrap().issuance();
+    let one = house.store.issuance(house.home.id, minted).await.unwrap();
+    let other = |at: u32| {
+        let mut id = [7; 16];
+        id[..4].copy_from_slice(&at.to_be_bytes());
+        Write::InsertIssuance(Issuance { id: IssuanceId::from_bytes(id), ..one.clone() })
+    };
+    let add = async |all: std::ops::Range<u32>| {
+        let tx = all.map(other).fold(Tx::with_line(house.broker_line()), Tx::write);
+        house.store.commit(tx).await.unwrap();
+    };
+    for begin in (0..996).step_by(249) {
+        add(begin..begin + 249).await;
+    }
+    add(996..999).await;
+    let call = house.call(&house.scientist).await;
+    let id = started.id.to_string();
+    let done = broker.finish_run(&call, &finish(&id, false)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (1_000, false), "exactly as many as it says at once");
+    add(999..1_001).await;
+    let done = broker.finish_run(&call, &finish(&id, false)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (1_000, true));
+    let done = broker.finish_run(&call, &finish(&id, true)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (1_000, true));
+    let done = broker.finish_run(&call, &finish(&id, true)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (2, false));
 }
 
 #[tokio::test]
