@@ -5,6 +5,7 @@
 //! one call.
 
 pub mod answer;
+pub mod aside;
 pub mod aws;
 pub mod azure;
 pub mod catalog;
@@ -34,6 +35,7 @@ pub mod typed;
 pub mod upstream_error;
 
 pub use answer::Doing;
+pub use aside::{Busy, aside};
 pub use catalog::{CATALOG, find};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,

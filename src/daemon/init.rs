@@ -70,7 +70,7 @@ impl Plan {
         reason = "after a failed fsync nothing may be written, so there is nothing to drain"
     )]
     fn fill(&self, dir: &DataDir) -> Result<Vec<Founder>, DaemonError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let root = self.root_key(dir, &*entropy)?;
         self.write_certificates(dir, &*clock)?;
@@ -81,6 +81,7 @@ impl Plan {
         let founding = Founding { store: Arc::clone(&store) as _, keyring, ledger, clock, entropy };
         let runtime = super::runtime::current_thread()?;
         let founders = runtime.block_on(async {
+            store.seal_records(super::serve::record_mac(&founding.keyring)).await?;
             let mut founders = Vec::new();
             for project in &self.projects {
                 founders.extend(founding.project(project, &self.people).await?);

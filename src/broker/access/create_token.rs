@@ -48,6 +48,7 @@ impl Broker {
     pub async fn create_token(&self, call: &Call, ask: NewToken) -> Result<NewTokenSecret, BrokerError> {
         let principal = self.token_holder(call, ask.principal.as_deref()).await?;
         let lifetime = lifetime(ask.ttl_seconds)?;
+        self.sure_of_the_time()?;
         let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let now = self.clock.now();
         let record = TokenRecord {

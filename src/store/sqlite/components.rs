@@ -45,12 +45,12 @@ struct Wish {
 #[async_trait]
 impl Components for SqliteStore {
     async fn component(&self, project: ProjectId, id: ComponentId) -> Result<Component, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_component(&self, project: ProjectId, text: &str) -> Result<Component, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(move |database| named::resolve(database, project, &text)).await
     }
 
     async fn components(
@@ -63,7 +63,7 @@ impl Components for SqliteStore {
     ) -> Result<Page<Component>, StoreError> {
         let component_type = component_type.cloned();
         let wish = Wish { project, component_type, connector, labels: labels.clone(), page: page.clone() };
-        self.read(move |database| list(database, &wish)).await
+        self.browse(move |database| list(database, &wish)).await
     }
 }
 

@@ -38,12 +38,12 @@ impl Versioned for Connector {
 #[async_trait]
 impl Connectors for SqliteStore {
     async fn connector(&self, project: ProjectId, id: ConnectorId) -> Result<Connector, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_connector(&self, project: ProjectId, text: &str) -> Result<Connector, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(move |database| named::resolve(database, project, &text)).await
     }
 
     async fn connectors(
@@ -54,7 +54,7 @@ impl Connectors for SqliteStore {
         page: &PageAsk,
     ) -> Result<Page<Connector>, StoreError> {
         let (connector_type, labels, page) = (connector_type.cloned(), labels.clone(), page.clone());
-        self.read(move |database| list(database, project, connector_type.as_ref(), &labels, &page)).await
+        self.browse(move |database| list(database, project, connector_type.as_ref(), &labels, &page)).await
     }
 
     async fn sealed_credential(&self, project: ProjectId, id: ConnectorId) -> Result<SealedCredential, StoreError> {

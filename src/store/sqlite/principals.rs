@@ -29,12 +29,12 @@ impl Named for Principal {
 #[async_trait]
 impl Principals for SqliteStore {
     async fn principal(&self, project: ProjectId, id: PrincipalId) -> Result<Principal, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_principal(&self, project: ProjectId, text: &str) -> Result<Principal, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(move |database| named::resolve(database, project, &text)).await
     }
 
     async fn principals(
@@ -44,7 +44,7 @@ impl Principals for SqliteStore {
         page: &PageAsk,
     ) -> Result<Page<Principal>, StoreError> {
         let page = page.clone();
-        self.read(move |database| list(database, project, kind, &page)).await
+        self.browse(move |database| list(database, project, kind, &page)).await
     }
 }
 
