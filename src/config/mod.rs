@@ -106,7 +106,7 @@ impl Default for ServerConfig {
 pub struct StoreConfig {
     /// What `valetkey init` made; empty: the default of `valetkey init`.
     pub data_dir: PathBuf,
-    /// Threads that read.
+    /// Threads that read: half of them lists, half what decides.
     pub readers: usize,
 }
 

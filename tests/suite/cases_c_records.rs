@@ -98,7 +98,10 @@ fn c1_a_role_that_nobody_gave_decides_nothing() {
     let cloud = Sts::constant();
     let vault = vault_at(&cloud);
     let edits = [
-        ("another role", "UPDATE bindings SET body = replace(body, '\"data-scientist\"', '\"owner\"') WHERE principal = ?1"),
+        (
+            "another role",
+            "UPDATE bindings SET body = replace(body, '\"data-scientist\"', '\"owner\"') WHERE principal = ?1",
+        ),
         ("somebody else's", "UPDATE bindings SET principal = ?1 WHERE owner = 1"),
         (
             "made up",
@@ -110,7 +113,8 @@ fn c1_a_role_that_nobody_gave_decides_nothing() {
         vault.stop();
         let store = store(&vault);
         keep(&store, &["bindings"]);
-        let bob: Vec<u8> = store.query_row("SELECT id FROM principals WHERE name = 'bob'", [], |row| row.get(0)).unwrap();
+        let bob: Vec<u8> =
+            store.query_row("SELECT id FROM principals WHERE name = 'bob'", [], |row| row.get(0)).unwrap();
         let edited = store.execute(edit, params![bob]).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(edited > 0, "{what}");
         vault.start();

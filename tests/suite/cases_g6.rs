@@ -103,7 +103,8 @@ fn g6_a_clock_that_is_set_back_a_day_and_forward_again_mints_nothing_meanwhile_a
     // What is done meanwhile is in its place, at the time that it was.
     world.vault.cli("owner", &["user", "create", "during"]).ok();
     let lines = world.vault.ledger();
-    let during = lines.iter().rfind(|line| line["details"]["clock"].is_string()).expect("it says what the clock showed");
+    let during =
+        lines.iter().rfind(|line| line["details"]["clock"].is_string()).expect("it says what the clock showed");
     assert!(during["at"].as_i64().unwrap() > lines[0]["at"].as_i64().unwrap(), "{during}");
     world.set_clock("+0");
     world.tells("CLOCK_SETTLED", 1);

@@ -74,7 +74,10 @@ fn the_quickstart_with_keep_leaves_everything_running_to_mint_with() {
     let minted = pasted(&format!("{exports}\nvaletkey mint --component artifacts -o json")).json();
     assert!(minted["issuance_id"].is_string() && minted["expires_at"].is_string(), "it mints");
     pasted(&format!("{exports}\nvaletkey mint --component artifacts --access write")).fails(3, "ACCESS");
-    pasted(&format!("{exports}\nVALETKEY_TOKEN_FILE=${{VALETKEY_TOKEN_FILE%bob.token}}owner.token\nvaletkey audit list")).ok();
+    pasted(&format!(
+        "{exports}\nVALETKEY_TOKEN_FILE=${{VALETKEY_TOKEN_FILE%bob.token}}owner.token\nvaletkey audit list"
+    ))
+    .ok();
     assert!(left.running());
     pasted(&end).ok();
     assert!(eventually(Duration::from_secs(40), || !left.running()), "what it left runs on after: {end}");

@@ -63,7 +63,7 @@ use queue::Queue;
 use readers::Read;
 use relay::Relay;
 use reserve::Reserve;
-use seals::{Guarded, Seals};
+use seals::{Asked, Guarded, Seals};
 use tx::EncodedTx;
 use wal::Wal;
 use writer::{Job, Writer};
@@ -272,7 +272,7 @@ impl SqliteStore {
     }
 
     /// The same for records that decide: each is held against its seal.
-    async fn read_guarded<T, F>(&self, read: F) -> Result<Vec<T>, StoreError>
+    async fn read_guarded<T, F>(&self, asked: Asked, read: F) -> Result<Vec<T>, StoreError>
     where
         T: Guarded + Send + 'static,
         F: FnOnce(&Connection) -> Result<Vec<T>, StoreError> + Send + 'static,
@@ -285,18 +285,22 @@ impl SqliteStore {
             let found = read(&snapshot)?;
             for record in &found {
                 seals.check(&tags, &snapshot, T::SEALED_AS, &record.seal_key())?;
+                if !record.answers(&asked) {
+                    tracing::error!(noun = T::SEALED_AS, "a row in the store leads to a record that was not asked for");
+                    return Err(seals::ALTERED);
+                }
             }
             Ok(found)
         })
         .await
     }
 
-    async fn read_one<T, F>(&self, read: F) -> Result<T, StoreError>
+    async fn read_one<T, F>(&self, asked: Asked, read: F) -> Result<T, StoreError>
     where
         T: Guarded + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let found = self.read_guarded(move |database| Ok(vec![read(database)?])).await?;
+        let found = self.read_guarded(asked, move |database| Ok(vec![read(database)?])).await?;
         found.into_iter().next().ok_or(StoreError::NotFound)
     }
 

@@ -12,6 +12,7 @@ use crate::store::{RunFilter, Runs, StoreError};
 use super::columns::{id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
 use super::failure::Failure;
 use super::named::{self, Named, NamedSql, named_sql, read_bodies};
+use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, tokens};
 
@@ -36,7 +37,7 @@ impl Named for Run {
 #[async_trait]
 impl Runs for SqliteStore {
     async fn run(&self, project: ProjectId, id: RunId) -> Result<Run, StoreError> {
-        self.read_one(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(Asked::id(project, id), move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_run(
@@ -46,7 +47,8 @@ impl Runs for SqliteStore {
         text: &str,
     ) -> Result<Run, StoreError> {
         let (text, now) = (text.to_owned(), self.now());
-        self.read_one(move |database| resolve(database, project, principal, &text, now)).await
+        let asked = Asked { principal, ..Asked::text(project, &text) };
+        self.read_one(asked, move |database| resolve(database, project, principal, &text, now)).await
     }
 
     async fn runs(&self, project: ProjectId, filter: &RunFilter, page: &PageAsk) -> Result<Page<Run>, StoreError> {

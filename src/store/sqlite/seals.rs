@@ -8,6 +8,7 @@
 //! for people are not checked: nothing is decided by them.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::types::Value;
@@ -15,8 +16,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Principal, PrincipalId, Run, RunId, Stack,
-    StackId, TokenRecord,
+    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Principal, PrincipalId, ProjectId, Run, RunId,
+    Stack, StackId, TokenRecord,
 };
 use crate::store::{Revision, StoreError};
 
@@ -43,24 +44,64 @@ type Sum = [u64; 4];
 pub(super) trait Guarded {
     const SEALED_AS: &'static str;
     fn seal_key(&self) -> String;
+    /// Whether this is what was asked for: a row beside it could lead here.
+    fn answers(&self, asked: &Asked) -> bool;
+}
+
+/// What a record was looked up by. What is not set is not looked at.
+pub(super) struct Asked {
+    pub(super) project: Option<ProjectId>,
+    /// A name, an id or the beginning of one.
+    pub(super) text: Option<String>,
+    /// Whose it is.
+    pub(super) principal: Option<PrincipalId>,
+}
+
+impl Asked {
+    pub(super) fn text(project: ProjectId, text: &str) -> Self {
+        Self { project: Some(project), text: Some(text.to_owned()), principal: None }
+    }
+
+    pub(super) fn id(project: ProjectId, id: impl Display) -> Self {
+        Self::text(project, &id.to_string())
+    }
+
+    fn fits(&self, project: ProjectId, name: &str, key: &str, principal: Option<PrincipalId>) -> bool {
+        self.project.is_none_or(|asked| asked == project)
+            && self.text.as_ref().is_none_or(|asked| asked == name || key.starts_with(asked))
+            && (self.principal.is_none() || self.principal == principal)
+    }
 }
 
 macro_rules! guarded {
-    ($($record:ty),*) => {$(
+    ($($record:ty: $principal:expr;)*) => {$(
         impl Guarded for $record {
             const SEALED_AS: &'static str = <$record>::NOUN;
             fn seal_key(&self) -> String {
                 self.id.to_string()
             }
+            fn answers(&self, asked: &Asked) -> bool {
+                let principal: fn(&Self) -> Option<PrincipalId> = $principal;
+                asked.fits(self.project, self.name.as_str(), &self.seal_key(), principal(self))
+            }
         }
     )*};
 }
-guarded!(Connector, Component, Stack, Principal, Run);
+guarded! {
+    Connector: |_| None;
+    Component: |_| None;
+    Stack: |_| None;
+    Principal: |_| None;
+    Run: |run| Some(run.principal);
+}
 
 impl Guarded for Binding {
     const SEALED_AS: &'static str = super::bindings::NOUN;
     fn seal_key(&self) -> String {
         self.id.to_string()
+    }
+    fn answers(&self, asked: &Asked) -> bool {
+        asked.fits(self.project, "", &self.seal_key(), Some(self.principal))
     }
 }
 
@@ -68,6 +109,9 @@ impl Guarded for TokenRecord {
     const SEALED_AS: &'static str = tokens::NOUN;
     fn seal_key(&self) -> String {
         self.id.to_string()
+    }
+    fn answers(&self, asked: &Asked) -> bool {
+        asked.fits(self.project, "", &self.seal_key(), Some(self.principal))
     }
 }
 

@@ -12,6 +12,7 @@ use super::SqliteStore;
 use super::columns::only;
 use super::failure::Failure;
 use super::named;
+use super::seals::Asked;
 use super::work::Work;
 
 pub(super) const NOUN: &str = "token";
@@ -24,12 +25,13 @@ impl Tokens for SqliteStore {
         const FIND: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by, run \
                             FROM tokens WHERE id = ?1";
         let id = id.clone();
-        self.read_one(move |database| Ok(database.prepare_cached(FIND)?.query_row([&id.0], record)?)).await
+        let asked = Asked { project: None, text: Some(id.0.clone()), principal: None };
+        self.read_one(asked, move |database| Ok(database.prepare_cached(FIND)?.query_row([&id.0], record)?)).await
     }
 
     async fn resolve_token(&self, project: ProjectId, text: &str) -> Result<TokenRecord, StoreError> {
         let text = text.to_owned();
-        self.read_one(move |database| resolve(database, project, &text)).await
+        self.read_one(Asked::text(project, &text), move |database| resolve(database, project, &text)).await
     }
 
     async fn tokens_of(&self, project: ProjectId, principal: PrincipalId) -> Result<Vec<TokenRecord>, StoreError> {

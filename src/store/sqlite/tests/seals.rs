@@ -211,6 +211,35 @@ async fn c1_a_binding_that_nobody_gave_and_one_that_was_taken_away_are_noticed()
 }
 
 #[tokio::test]
+async fn c1_a_row_that_leads_to_a_sealed_record_of_another_is_noticed() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (project, ada) = (furniture.principal.project, furniture.principal.id);
+    let other = connector(project, 2, "other");
+    world.add_connector(&other).await;
+    // The owner's own binding, word for word, under another id and whose it is.
+    let before = Copy::of(&folder.path(), &["bindings"]);
+    let made_up = format!(
+        "INSERT INTO bindings SELECT randomblob(16), project, x'{}', connector, component, owner, expires_at, \
+         created_at, body FROM bindings WHERE owner = 1 AND project = x'{}'",
+        hex::encode(ada.as_bytes()),
+        hex::encode(project.as_bytes())
+    );
+    edit(&folder.path(), &made_up);
+    assert!(matches!(store.bindings_of(project, ada).await, Err(StoreError::Corrupt { .. })));
+    before.put_back(&folder.path());
+    // A name that leads to another connector, whose record is a good one.
+    let swapped =
+        "UPDATE connectors SET body = (SELECT body FROM connectors WHERE name = 'other') WHERE name = 'source'";
+    edit(&folder.path(), swapped);
+    assert!(matches!(store.resolve_connector(project, "source").await, Err(StoreError::Corrupt { .. })));
+    let by_id = store.connector(project, furniture.connector.id).await;
+    assert!(matches!(by_id, Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.resolve_connector(project, "other").await, Ok(other));
+    drop(world);
+}
+
+#[tokio::test]
 async fn c1_a_store_without_its_seals_is_not_taken_for_an_old_one() {
     let folder = Folder::new();
     let (store, world, _) = furnished(&folder).await;
