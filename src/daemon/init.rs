@@ -55,14 +55,11 @@ impl Plan {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random)?;
         let unfinished = self.data_dir.sibling(&format!("init-{}", hex::encode(random)))?;
-        let made = self.fill(&unfinished).and_then(|founders| {
-            unfinished.rename_to(&self.data_dir)?;
-            Ok(founders)
-        });
-        if made.is_err() {
-            unfinished.remove();
-        }
-        made
+        let mut unfinished = Unfinished { dir: unfinished, whole: false };
+        let founders = self.fill(&unfinished.dir)?;
+        unfinished.dir.rename_to(&self.data_dir)?;
+        unfinished.whole = true;
+        Ok(founders)
     }
 
     #[allow(
@@ -108,6 +105,21 @@ impl Plan {
         write(&dir.ca_key(), made.ca_key.as_bytes())?;
         write(&dir.server_certificate(), made.server.as_bytes())?;
         write(&dir.server_key(), made.server_key.as_bytes())
+    }
+}
+
+/// A directory that goes unless it became whole, also when a library panics:
+/// some do without a random source.
+struct Unfinished {
+    dir: DataDir,
+    whole: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.dir.remove();
+        }
     }
 }
 

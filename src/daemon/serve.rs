@@ -114,9 +114,11 @@ impl Plan {
         let clock: Arc<dyn Clock> = Arc::clone(&watch) as _;
         let steady: Arc<dyn Clock> = Arc::new(SteadyClock::of(Arc::clone(&watch)));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let certificates = self.certificates(&*clock)?;
         let store = Arc::new(self.store(&steady)?);
         timekeeping::compare(&watch, &*store).await?;
+        // By the later time: a clock that was set back is told by the ledger,
+        // and not by a certificate that is not valid yet.
+        let certificates = self.certificates(&*clock)?;
         let (root, root_provider) = self.root_key()?;
         let root_key_id = root.id();
         let keyring = Keyring::load(root, &store.keks().await?, Arc::clone(&clock), Arc::clone(&entropy))?;

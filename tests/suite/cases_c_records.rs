@@ -135,10 +135,7 @@ fn c1_a_role_that_nobody_gave_decides_nothing() {
 fn c1_a_token_whose_end_or_digest_was_altered_lets_nobody_in() {
     let cloud = Sts::constant();
     let vault = vault_at(&cloud);
-    for edit in [
-        "UPDATE tokens SET expires_at = expires_at + 1",
-        "UPDATE tokens SET digest = (SELECT digest FROM tokens t WHERE t.id <> tokens.id LIMIT 1)",
-    ] {
+    for edit in ["UPDATE tokens SET expires_at = expires_at + 1", "UPDATE tokens SET digest = zeroblob(32)"] {
         vault.stop();
         let store = store(&vault);
         keep(&store, &["tokens"]);

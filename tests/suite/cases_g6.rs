@@ -42,7 +42,6 @@ impl World {
     /// Under the clock of the file.
     fn start(&self) {
         let file = format!("FAKETIME_TIMESTAMP_FILE={}", self.vault.beside("clock").display());
-        // The command reads its own argument first; the file goes before it in the library.
         self.vault.start_under(&["env", &file, "sh", "-c", PRELOADED, "sh"]);
     }
 
@@ -138,7 +137,7 @@ fn g6_a_jump_ahead_is_noticed_also_by_the_next_start_and_an_owner_accepts_it() {
     world.mint().expect("a clock that nobody set");
     // Ended in order: how much time has passed since is known, in this boot.
     world.vault.stop();
-    world.set_clock("+2h");
+    world.set_clock("+30m");
     world.start();
     world.tells("CLOCK_JUMPED", 1);
     assert_eq!(world.mint(), Err("CLOCK_JUMPED".to_owned()));
