@@ -44,9 +44,14 @@ pub use porter::Porter;
 
 /// The method of a call whose path is none of ours, in the ledger.
 const UNKNOWN_METHOD: &str = "unknown";
-/// Calls at a time of those who need no token: health checks. They take no
-/// place of those who have one.
+/// Streams at a time that wait to begin, of those who need no token: watches
+/// of health. They take no place of those who have one. A single check takes
+/// none at all: it waits for nobody, and whoever holds all places could else
+/// have the daemon called sick.
 const OPEN_CALLS_MAX: usize = 256;
+/// The longest time for a call without a token: its request is on its way
+/// with its headers, or it is no honest one.
+const OPEN_CALL_TIME: Duration = Duration::from_secs(2);
 /// When to try again after an overload.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -89,7 +94,7 @@ struct Admitted {
     deadline: Instant,
     active: ActiveCall,
     connection: Arc<Connection>,
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// A call that did not.
@@ -172,15 +177,19 @@ impl Door {
         let record = Arc::new(CallRecord::new(path, Some(connection.source.clone())));
         let method = checked.map_err(|(misshape, _)| misshapen(misshape, &record))?;
         // Who is not known takes no place of those who are.
-        let (call, places) = match method.door {
-            Entrance::Open => (None, &self.porch),
-            Entrance::Authenticated => (Some(self.authenticated(head, connection, &record).await?), &self.room),
+        let (call, places, longest) = match method.door {
+            Entrance::Open => (None, method.streaming.then_some(&self.porch), OPEN_CALL_TIME),
+            Entrance::Authenticated => {
+                let call = self.authenticated(head, connection, &record).await?;
+                (Some(call), Some(&self.room), self.request_timeout_max)
+            }
         };
-        let Ok(room) = Arc::clone(places).try_acquire_owned() else {
+        let Ok(room) = places.map(|places| Arc::clone(places).try_acquire_owned()).transpose() else {
             let status = refusal(Code::ResourceExhausted, "OVERLOADED", "too many calls at a time", Some(RETRY_AFTER));
             return Err(Refused::new(status, &record, call, Outcome::Throttled));
         };
-        let deadline = Instant::now() + deadline::time_for(&head.headers, self.request_timeout_max);
+        let longest = longest.min(self.request_timeout_max);
+        let deadline = Instant::now() + deadline::time_for(&head.headers, longest);
         let connection = Arc::clone(connection);
         Ok(Admitted { method, record, call, deadline, active, connection, _room: room })
     }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+mod gathered;
 mod places;
 mod strangers;
 #[cfg(test)]
