@@ -39,6 +39,15 @@ impl OperatorHandlers {
         Ok(convert::keys(call, self.broker.key_status(call).await?))
     }
 
+    async fn accept(
+        &self,
+        call: &Call,
+        _body: proto::AcceptClockRequest,
+    ) -> Result<proto::AcceptClockResponse, BrokerError> {
+        let accepted = self.broker.accept_clock(call).await?;
+        Ok(proto::AcceptClockResponse { accepted: Some(convert::clock_jump(accepted)) })
+    }
+
     async fn rotate(
         &self,
         call: &Call,
@@ -69,6 +78,15 @@ impl OperatorService for OperatorHandlers {
     ) -> Result<Response<proto::GetKeyStatusResponse>, Status> {
         let (call, body) = opened(request)?;
         let answer = self.keys(&call, body).await;
+        reply(&call, answer)
+    }
+
+    async fn accept_clock(
+        &self,
+        request: Request<proto::AcceptClockRequest>,
+    ) -> Result<Response<proto::AcceptClockResponse>, Status> {
+        let (call, body) = opened(request)?;
+        let answer = self.accept(&call, body).await;
         reply(&call, answer)
     }
 

@@ -31,6 +31,7 @@ const OWNER: &[P] = &[
     P::AuditRead,
     P::OperatorStatus,
     P::OperatorKeys,
+    P::OperatorAcceptClock,
     P::OperatorRotateIssuerKey,
 ];
 
@@ -209,6 +210,7 @@ pub(super) const fn reach_of(permission: P) -> Reach {
         | P::AuditRead
         | P::OperatorStatus
         | P::OperatorKeys
+        | P::OperatorAcceptClock
         | P::OperatorRotateIssuerKey => Reach::Project,
     }
 }

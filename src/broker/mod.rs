@@ -57,7 +57,9 @@ use std::sync::Arc;
 
 use crate::audit::{Ledger, OpenEntry};
 use crate::connectors::Upstream;
-use crate::domain::{Clock, Connector, ConnectorId, Entropy, IssuanceId, Share, Subject, SubjectForm, Timestamp};
+use crate::domain::{
+    Clock, ClockWatch, Connector, ConnectorId, Entropy, IssuanceId, Share, Subject, SubjectForm, Timestamp,
+};
 use crate::issuer::Issuer;
 use crate::sealing::Keyring;
 use crate::store::Store;
@@ -80,8 +82,8 @@ pub struct Parts {
     pub upstream: Upstream,
     /// The OpenID issuer, when there is one; `upstream` makes tokens with it.
     pub issuer: Option<Arc<Issuer>>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// The time, watched.
+    pub watch: Arc<ClockWatch>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// How much of what is bounded one principal may have.
@@ -99,6 +101,7 @@ pub struct Broker {
     ledger: Ledger,
     upstream: Upstream,
     issuer: Option<Arc<Issuer>>,
+    watch: Arc<ClockWatch>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     lookups: Lookups,
@@ -133,13 +136,14 @@ impl Broker {
             watches: SharedPlaces::new(WATCHES_MAX, parts.share),
             tails: SharedPlaces::new(TAILS_MAX, parts.share),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),
-            started_at: parts.clock.now(),
+            started_at: parts.watch.now(),
             store: parts.store,
             keyring: parts.keyring,
             ledger: parts.ledger,
             upstream: parts.upstream,
             issuer: parts.issuer,
-            clock: parts.clock,
+            clock: Arc::clone(&parts.watch) as _,
+            watch: parts.watch,
             entropy: parts.entropy,
             root_provider: parts.root_provider,
             root_key_id: parts.root_key_id,

@@ -2,7 +2,7 @@
 
 use crate::audit::Outcome;
 use crate::authz::Permission;
-use crate::domain::{IssuerKeyFacts, IssuerUrl, KekId, Timestamp};
+use crate::domain::{ClockJump, IssuerKeyFacts, IssuerUrl, KekId, Timestamp};
 use crate::issuer::{IssuerError, Rotation};
 use crate::sealing::KekState;
 use crate::store::StoreFacts;
@@ -24,6 +24,8 @@ pub struct DaemonStatus {
     pub store: StoreFacts,
     /// Minted credentials in memory.
     pub cached_credentials: u64,
+    /// The jump of the clock for which nothing is minted.
+    pub clock: Option<ClockJump>,
 }
 
 /// A project key, without the key.
@@ -83,7 +85,31 @@ impl Broker {
             ledger_seq: ledger_seq.0,
             store: self.store.facts(),
             cached_credentials: self.cache.count(),
+            clock: self.watch.doubt(),
         })
+    }
+
+    /// Believes the clock again, as it is set now.
+    ///
+    /// # Errors
+    /// `Denied`; `Precondition` when it is not in doubt; `Unavailable`.
+    pub async fn accept_clock(&self, call: &Call) -> Result<ClockJump, BrokerError> {
+        self.permit(call, Permission::OperatorAcceptClock).await?;
+        let jump = self.watch.doubt().ok_or_else(not_in_doubt)?;
+        let line = call.line(Outcome::Ok, "CLOCK_ACCEPTED").with_detail("expected", &jump.expected.to_string());
+        self.write_line(&call.record, line.with_detail("shown", &jump.shown.to_string())).await?;
+        Ok(self.watch.accept().unwrap_or(jump))
+    }
+
+    /// Nothing is made whose end could not be judged.
+    pub(super) fn sure_of_the_time(&self) -> Result<(), BrokerError> {
+        match self.watch.doubt() {
+            None => Ok(()),
+            Some(_) => Err(BrokerError::Unavailable {
+                code: "CLOCK_JUMPED",
+                message: "the server's clock jumped; an operator must look at it (valetkey status)",
+            }),
+        }
     }
 
     /// The keys of the caller's project: those of others say how many others
@@ -133,6 +159,14 @@ impl Broker {
             // Another call with the same request id may have been quicker.
             Err(error) => self.recall(call, once).await?.ok_or(error),
         }
+    }
+}
+
+fn not_in_doubt() -> BrokerError {
+    BrokerError::Precondition {
+        code: "CLOCK_NOT_IN_DOUBT",
+        message: "the clock shows what it should".to_owned(),
+        hint: "there is nothing to accept".to_owned(),
     }
 }
 

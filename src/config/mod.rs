@@ -21,7 +21,9 @@ use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use files::{credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
+pub use files::{
+    boot_id, credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file,
+};
 pub use issuer::IssuerConfig;
 pub use span::Span;
 
@@ -104,7 +106,7 @@ impl Default for ServerConfig {
 pub struct StoreConfig {
     /// What `valetkey init` made; empty: the default of `valetkey init`.
     pub data_dir: PathBuf,
-    /// Threads that read.
+    /// Threads that read: half of them lists, half what decides.
     pub readers: usize,
 }
 

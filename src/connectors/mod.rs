@@ -5,6 +5,7 @@
 //! one call.
 
 pub mod answer;
+pub mod aside;
 pub mod aws;
 pub mod azure;
 pub mod catalog;
@@ -43,6 +44,7 @@ pub mod upstream_error;
 mod workbench;
 
 pub use answer::Doing;
+pub use aside::{Busy, aside};
 pub use catalog::{CATALOG, find};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,

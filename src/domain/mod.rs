@@ -18,6 +18,7 @@ pub mod alias;
 pub mod attribution;
 pub mod claimed_end;
 pub mod clock;
+pub mod clock_watch;
 pub mod component;
 pub mod connector;
 pub mod description;
@@ -49,6 +50,7 @@ pub use access_level::AccessLevel;
 pub use attribution::Attribution;
 pub use claimed_end::{claimed_end, claims_text};
 pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
+pub use clock_watch::{ClockJump, ClockNews, ClockWatch, LastSeen, SteadyClock};
 pub use component::{Component, ComponentLink, Requirement};
 pub use connector::{
     AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, RotationStage, SKEW_TOLERANCE_MAX, SecretFacts,

@@ -75,6 +75,31 @@
 //! What is still allowed is minted anew when it is asked for. The cloud honours
 //! what was handed out before until it ends, or until `issuance revoke`.
 //!
+//! ## When the clock jumps
+//!
+//! `valetkey status` says `JUMPED` with both times, the log has an error, the
+//! ledger a line `daemon/clock` with `CLOCK_JUMPED`, and nothing is minted;
+//! everything else goes on. Set the clock right, and it is believed again
+//! within a second (`CLOCK_SETTLED`). When it is right as it is, because it was
+//! wrong before, an owner says so with `valetkey clock accept`. Lines written
+//! meanwhile have the time that has passed as theirs, and what the clock showed
+//! as the detail `clock`. The line of each start names the boot of the machine.
+//!
+//! ## When records were altered
+//!
+//! A call that reads a record that does not fit its seal answers `DATA_LOSS`,
+//! and the log names the record. A daemon that says at start that records were
+//! altered or put back does not serve: restore a backup. The first start after
+//! an update from a release without seals reads every record once, about a
+//! second for each 100,000.
+//!
+//! ## Long lists and expensive keys
+//!
+//! Lists and audit queries are read by half of `store.readers`, and keys whose
+//! passphrase costs many rounds are opened two at a time; both on threads that
+//! give way to others. Beyond that callers are told to come again
+//! (`OVERLOADED`); minting and health do not wait for them.
+//!
 //! ## Keys in memory
 //!
 //! At start the pages of keys are locked, so that none is swapped to disk. When

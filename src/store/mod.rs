@@ -20,5 +20,5 @@ pub use nouns::{
     Principals, Projects, Requests, RunFilter, Runs, Stacks, Store, StoreFacts, Tokens, Transactions,
 };
 pub use recovery::close_open_intents;
-pub use sqlite::{OpenError, SqliteOptions, SqliteStore};
+pub use sqlite::{OpenError, RecordMac, SqliteOptions, SqliteStore};
 pub use tx::{Committed, Guard, Remembered, Revision, Tx, Write};

@@ -56,6 +56,7 @@ impl Broker {
             return Ok(NewTokenSecret { token, secret: None });
         }
         let lifetime = lifetime(ask.ttl_seconds)?;
+        self.sure_of_the_time()?;
         let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let now = self.clock.now();
         let record = TokenRecord {

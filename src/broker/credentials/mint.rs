@@ -109,6 +109,7 @@ impl Broker {
             self.cache.drop_key(&plan.key);
             return Err(changed_meanwhile());
         }
+        self.sure_of_the_time()?;
         if self.lookups.revision() != call.caller.as_of {
             let again = Box::pin(self.still(call, ask, plan)).await?;
             again.end.check(kept.minted.expires_at, self.clock.now())?;

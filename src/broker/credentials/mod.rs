@@ -22,6 +22,8 @@ mod successor;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_clock;
+#[cfg(test)]
 mod tests_ends;
 #[cfg(test)]
 mod tests_exclusive;

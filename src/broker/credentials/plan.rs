@@ -136,6 +136,10 @@ impl Broker {
             Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
             return Err(error);
         }
+        if let Err(error) = self.sure_of_the_time() {
+            Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Failed, error.code()))).await?;
+            return Err(error);
+        }
         Ok((route, permit))
     }
 

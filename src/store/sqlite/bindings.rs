@@ -14,16 +14,18 @@ use super::SqliteStore;
 use super::columns::{from_body, id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
 use super::failure::Failure;
 use super::named::{self, read_bodies};
+use super::seals::Asked;
 use super::work::Work;
 
-const NOUN: &str = "binding";
+pub(super) const NOUN: &str = "binding";
 
 #[async_trait]
 impl Bindings for SqliteStore {
     async fn bindings_of(&self, project: ProjectId, principal: PrincipalId) -> Result<Vec<Binding>, StoreError> {
         const OF: &str = "SELECT body FROM bindings WHERE principal = ?2 AND project = ?1 \
                           ORDER BY created_at, id LIMIT ?3";
-        self.read(move |database| {
+        let asked = Asked { project: Some(project), text: None, principal: Some(principal) };
+        self.read_guarded(asked, move |database| {
             let bound = params![project.as_bytes(), principal.as_bytes(), BINDINGS_MAX];
             read_bodies(&mut database.prepare_cached(OF)?, bound)
         })
@@ -33,7 +35,7 @@ impl Bindings for SqliteStore {
     async fn resolve_binding(&self, project: ProjectId, text: &str) -> Result<Binding, StoreError> {
         const RESOLVE: &str = "SELECT body FROM bindings WHERE project = ?1 AND id BETWEEN ?2 AND ?3 LIMIT 2";
         let (low, high) = id_range(text).ok_or(StoreError::NotFound)?;
-        self.read(move |database| {
+        self.read_one(Asked::text(project, text), move |database| {
             only(read_bodies(&mut database.prepare_cached(RESOLVE)?, params![project.as_bytes(), low, high])?)
         })
         .await
@@ -41,12 +43,12 @@ impl Bindings for SqliteStore {
 
     async fn bindings(&self, project: ProjectId, page: &PageAsk) -> Result<Page<Binding>, StoreError> {
         let page = page.clone();
-        self.read(move |database| list(database, project, &page)).await
+        self.browse(move |database| list(database, project, &page)).await
     }
 
     async fn binding(&self, project: ProjectId, id: BindingId) -> Result<Binding, StoreError> {
         const FIND: &str = "SELECT body FROM bindings WHERE project = ?1 AND id = ?2";
-        self.read(move |database| {
+        self.read_one(Asked::id(project, id), move |database| {
             let bound = params![project.as_bytes(), id.as_bytes()];
             let body: String = database.prepare_cached(FIND)?.query_row(bound, |row| row.get(0))?;
             from_body(&body)

@@ -208,7 +208,7 @@ impl Bench {
     pub(super) async fn start(wishes: Wishes) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A fixed day within the certificate's life and that of the client's clock.
-        let now = crate::daemon::SystemClock::start();
+        let now = crate::daemon::SystemClock;
         let now = crate::domain::Clock::now(&now);
         let made = certificates::make(&[], now).unwrap();
         let (certificate, key) = (folder.path().join("server.pem"), folder.path().join("server.key"));
