@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::store::StoreError;
 
 use super::super::components::ComponentFilter;
-use super::super::connectors::{ConnectorFilter, stored_settings};
+use super::super::connectors::{ConnectorFilter, only_type, stored_settings, type_of};
 use super::super::{Broker, BrokerError, Call};
 
 /// The most pages of the store that one page of this list reads: of a thousand
@@ -208,7 +208,7 @@ impl Way {
     fn mintable(&self, binding: &Binding) -> Option<Mintable> {
         let link = self.component.as_ref().and_then(|component| component.link.as_ref());
         let fixed = link.map(|l| &l.resource_id).or(self.connector.resource_id.as_ref());
-        let resource_type = link.map(|l| &l.resource_type).or(self.connector.resource_type.as_ref()).cloned();
+        let resource_type = self.resource_type();
         let policy = &self.connector.policy;
         let ceilings = [binding.conditions.access_max, link.map(|l| l.access_max), Some(policy.access_max)];
         let method = stored_settings(&self.connector).ok().map(|settings| settings.ttl.max);
@@ -223,6 +223,13 @@ impl Way {
             ttl_max: [binding.conditions.ttl_max, policy.ttl_max, method].into_iter().flatten().min(),
             role: binding.role,
         })
+    }
+
+    /// The one that goes without saying too: what is shown can be pasted.
+    fn resource_type(&self) -> Option<ResourceTypeName> {
+        let link = self.component.as_ref().and_then(|component| component.link.as_ref());
+        let said = link.map(|l| &l.resource_type).or(self.connector.resource_type.as_ref()).cloned();
+        said.or_else(|| type_of(&self.connector).ok().and_then(only_type))
     }
 
     /// Names, types and ids have no characters that a shell reads otherwise,
@@ -249,4 +256,24 @@ fn resources(fixed: Option<&ResourceId>, granted: &[Pattern], ceiling: &[Pattern
     }
     let globs = if granted.is_empty() { ceiling } else { granted };
     globs.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::House;
+    use super::*;
+    use crate::domain::ConnectorTypeName;
+
+    #[tokio::test]
+    async fn the_only_resource_type_of_a_connector_type_is_filled_in() {
+        let house = House::new().await;
+        let mut connector = house.connector(&house.home, "prod").await;
+        let command = |connector: &Connector| {
+            let way = Way { connector: Arc::new(connector.clone()), component: None };
+            way.command(way.resource_type().as_ref(), None)
+        };
+        assert_eq!(command(&connector), "valetkey mint --connector prod --resource-type TYPE --resource ID");
+        connector.connector_type = ConnectorTypeName::parse("ssh").unwrap();
+        assert_eq!(command(&connector), "valetkey mint --connector prod --resource-type ssh-host --resource ID");
+    }
 }

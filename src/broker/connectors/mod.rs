@@ -16,7 +16,7 @@ mod verify;
 
 pub(super) use turns::RotationTurns;
 
-pub(super) use source::{check_successor, known_resource_type, seal_context, stored_settings, type_of};
+pub(super) use source::{check_successor, known_resource_type, only_type, seal_context, stored_settings, type_of};
 
 pub use delete::Deleted;
 pub use list::{ConnectorFilter, ConnectorSeen};

@@ -261,6 +261,14 @@ impl Broker {
     }
 }
 
+/// What goes without saying: the resource type of a connector type with one.
+pub(in crate::broker) fn only_type(kind: &dyn AnyConnectorType) -> Option<ResourceTypeName> {
+    match kind.description().resources.as_slice() {
+        [only] => ResourceTypeName::parse(only.name).ok(),
+        _ => None,
+    }
+}
+
 /// A resource type that the connector's type has.
 pub(in crate::broker) fn known_resource_type(
     kind: &dyn AnyConnectorType,

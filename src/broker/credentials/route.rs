@@ -11,7 +11,7 @@ use crate::connectors::{AnyConnectorType, Ask, CheckedSettings, NarrowedScope};
 use crate::domain::{AccessLevel, Component, Connector, FieldError, ProjectId, ResourceId, ResourceTypeName, TtlRange};
 use crate::store::{Revision, StoreError};
 
-use super::super::connectors::{known_resource_type, stored_settings, type_of};
+use super::super::connectors::{known_resource_type, only_type, stored_settings, type_of};
 use super::super::{Broker, BrokerError};
 use super::plan::{MintAsk, MintSource};
 
@@ -150,14 +150,6 @@ impl Broker {
                 Ok((connector.map_err(|error| BrokerError::of("connector", &error))?, Some(component)))
             }
         }
-    }
-}
-
-/// What goes without saying: the resource type of a connector type with one.
-fn only_type(kind: &dyn AnyConnectorType) -> Option<ResourceTypeName> {
-    match kind.description().resources.as_slice() {
-        [only] => ResourceTypeName::parse(only.name).ok(),
-        _ => None,
     }
 }
 
