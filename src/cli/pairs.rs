@@ -4,6 +4,7 @@
 //! and refuses a value on the command line.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use clap::ValueEnum;
 
@@ -27,6 +28,15 @@ pub(super) fn parse_pair(text: &str) -> Result<Pair, String> {
         Some((key, value)) if !key.is_empty() => Ok(Pair { key: key.to_owned(), value: value.to_owned() }),
         Some(_) | None => Err("must be KEY=VALUE".to_owned()),
     }
+}
+
+/// Takes an etag as tables show it, and as a shell leaves it: without quotes.
+///
+/// # Errors
+/// Never: the daemon says what is no etag.
+pub(super) fn parse_etag(text: &str) -> Result<String, Infallible> {
+    let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    Ok(if bare { format!("\"{text}\"") } else { text.to_owned() })
 }
 
 /// The labels of a message.
@@ -106,5 +116,12 @@ mod tests {
         assert_eq!(access_in_words(Access::Write.to_proto()), "write");
         assert_eq!(access_in_words(0), "");
         assert_eq!(access_in_words(99), "unknown");
+    }
+
+    #[test]
+    fn an_etag_may_have_lost_its_quotes_to_the_shell() {
+        for (given, meant) in [("2", "\"2\""), ("\"2\"", "\"2\""), ("", ""), ("x", "x"), ("-2", "-2")] {
+            assert_eq!(parse_etag(given).unwrap(), meant);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record, Row};
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{Pair, given, labels_in_words, labels_of, parse_pair};
+use super::pairs::{Pair, given, labels_in_words, labels_of, parse_etag, parse_pair};
 use super::session::{Session, request_id};
 
 /// What to do with stacks.
@@ -88,7 +88,7 @@ pub(super) struct UpdateArgs {
     #[arg(long = "component", value_name = "COMPONENT", required = true)]
     components: Vec<String>,
     /// Only if it still has this etag; the one it has now otherwise
-    #[arg(long, value_name = "ETAG")]
+    #[arg(long, value_name = "ETAG", value_parser = parse_etag)]
     etag: Option<String>,
 }
 

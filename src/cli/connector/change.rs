@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::connector_type::auth_method;
 use crate::cli::failure::{Failure, Kind};
-use crate::cli::pairs::{Pair, parse_pair};
+use crate::cli::pairs::{Pair, parse_etag, parse_pair};
 use crate::cli::secrets::SecretArgs;
 use crate::cli::session::{Session, request_id};
 use crate::cli::settings::SettingArgs;
@@ -49,7 +49,7 @@ pub(in crate::cli) struct UpdateArgs {
     #[command(flatten)]
     storing: StoringArgs,
     /// Only if it still has this etag; the one it has now otherwise
-    #[arg(long, value_name = "ETAG")]
+    #[arg(long, value_name = "ETAG", value_parser = parse_etag)]
     etag: Option<String>,
 }
 
@@ -67,7 +67,7 @@ pub(in crate::cli) struct RotateArgs {
     #[command(flatten)]
     storing: StoringArgs,
     /// Only if it still has this etag
-    #[arg(long, value_name = "ETAG", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "ETAG", value_parser = parse_etag, default_value = "", hide_default_value = true)]
     etag: String,
 }
 

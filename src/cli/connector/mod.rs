@@ -19,7 +19,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::Moment;
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{Pair, labels_of, parse_pair};
+use super::pairs::{Pair, labels_of, parse_etag, parse_pair};
 use super::session::{Session, request_id};
 
 pub(super) use view::{ConnectorView, ReachView, RotatedView};
@@ -136,7 +136,7 @@ pub(super) struct DeleteArgs {
     /// Name, id, or a unique prefix of the id
     connector: String,
     /// Only if it still has this etag
-    #[arg(long, value_name = "ETAG", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "ETAG", value_parser = parse_etag, default_value = "", hide_default_value = true)]
     etag: String,
 }
 
