@@ -58,10 +58,9 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     connector: String,
     /// Only with this outcome
-    #[arg(long, value_name = "OUTCOME", default_value = "", hide_default_value = true,
-        value_parser = ["", "pending", "ok", "denied", "malformed", "throttled", "failed", "unknown"],
-        hide_possible_values = true)]
-    outcome: String,
+    #[arg(long, value_name = "OUTCOME",
+        value_parser = ["pending", "ok", "denied", "malformed", "throttled", "failed", "unknown"])]
+    outcome: Option<String>,
     /// Not before: a time, or that long ago
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     since: Option<When>,
@@ -219,7 +218,7 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
             page_token: page.token,
             principal: args.principal.clone(),
             connector: args.connector.clone(),
-            outcome: args.outcome.clone(),
+            outcome: args.outcome.clone().unwrap_or_default(),
             since: since.map(Moment::to_proto),
             until: until.map(Moment::to_proto),
         };

@@ -43,7 +43,7 @@ Example:
 #[derive(Args)]
 pub(super) struct CreateArgs {
     /// To whom: name, id, or a unique prefix of the id
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "for", value_name = "NAME")]
     principal: String,
     /// Which role; `valetkey role list` shows them
     #[arg(long, value_name = "ROLE")]
@@ -73,7 +73,7 @@ pub(super) struct CreateArgs {
 #[derive(Args)]
 pub(super) struct ListArgs {
     /// Only of this principal
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(long, alias = "for", value_name = "NAME", default_value = "", hide_default_value = true)]
     principal: String,
     #[command(flatten)]
     limit: LimitArgs,

@@ -113,7 +113,7 @@ pub(super) struct ConnectArgs {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     resource: String,
     /// The highest access level that may be asked for through the link
-    #[arg(long, value_enum, value_name = "LEVEL", default_value = "read")]
+    #[arg(long, alias = "access", value_enum, value_name = "LEVEL", default_value = "read")]
     access_max: Access,
     /// Unlink the component
     #[arg(long, conflicts_with = "connector")]

@@ -45,7 +45,7 @@ Example:
 #[derive(Args)]
 pub(super) struct CreateArgs {
     /// For whom, as an owner; for yourself otherwise
-    #[arg(long = "for", value_name = "PRINCIPAL", default_value = "", hide_default_value = true)]
+    #[arg(long = "for", alias = "principal", value_name = "PRINCIPAL", default_value = "", hide_default_value = true)]
     principal: String,
     /// For people
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -62,7 +62,7 @@ pub(super) struct CreateArgs {
 #[derive(Args)]
 pub(super) struct ListArgs {
     /// Whose, as an owner; your own otherwise
-    #[arg(long = "for", value_name = "PRINCIPAL", default_value = "", hide_default_value = true)]
+    #[arg(long = "for", alias = "principal", value_name = "PRINCIPAL", default_value = "", hide_default_value = true)]
     principal: String,
 }
 

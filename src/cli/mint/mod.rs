@@ -57,7 +57,7 @@ pub(super) struct MintArgs {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     resource: String,
     /// The access level
-    #[arg(long, value_enum, value_name = "LEVEL", default_value = "read")]
+    #[arg(long, alias = "access-max", value_enum, value_name = "LEVEL", default_value = "read")]
     access: Access,
     /// How long it should live; the auth method's default otherwise
     #[arg(long, value_name = "LENGTH", value_parser = parse_seconds)]
