@@ -184,7 +184,7 @@ impl Row for BindingView {
             self.role.clone(),
             self.target(),
             self.conditions(),
-            moment::words(self.expires_at, now),
+            moment::end(self.expires_at, now),
         ]
     }
 }

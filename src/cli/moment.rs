@@ -83,6 +83,12 @@ pub(super) fn words(moment: Option<Moment>, now: Moment) -> String {
     moment.map_or_else(|| "-".to_owned(), |m| m.words(now))
 }
 
+/// The end of something in a table, which says so when it is over.
+pub(super) fn end(moment: Option<Moment>, now: Moment) -> String {
+    let over = moment.is_some_and(|end| end.0 <= now.0);
+    format!("{}{}", if over { "expired: " } else { "" }, words(moment, now))
+}
+
 /// A number of seconds in words, rounded down to the largest unit that fits.
 fn length_in_words(seconds: i64) -> String {
     match seconds {
@@ -222,5 +228,13 @@ mod tests {
         assert_eq!(lifetime(3600), "1h");
         assert_eq!(lifetime(5400), "1h30m");
         assert_eq!(lifetime(0), "-");
+    }
+
+    #[test]
+    fn what_is_over_says_so() {
+        let at = |seconds| Moment(Timestamp::from_second(seconds).unwrap());
+        assert_eq!(end(Some(at(60)), at(60)), "expired: 1970-01-01T00:01:00Z (in 0 s)");
+        assert_eq!(end(Some(at(61)), at(60)), "1970-01-01T00:01:01Z (in 1 s)");
+        assert_eq!(end(None, at(60)), "-");
     }
 }

@@ -143,7 +143,7 @@ impl Row for TokenView {
             self.description.clone().unwrap_or_default(),
             or_dash(self.created_by.as_ref()),
             moment::words(self.created_at, now),
-            moment::words(self.expires_at, now),
+            moment::end(self.expires_at, now),
         ]
     }
 }
