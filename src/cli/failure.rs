@@ -17,6 +17,19 @@ use super::escape::{escape, escape_json};
 const TONIC_TIMEOUT: &str = "Timeout expired";
 /// Where the server puts the hint in `ErrorInfo.metadata`.
 const HINT_KEY: &str = "hint";
+/// How tonic says that what answers does not speak HTTP/2, or no more.
+const BROKEN: [&str; 2] = ["h2 protocol error", "transport error"];
+/// What may be wrong then.
+const BROKEN_HINT: &str =
+    "does `valetkey serve` still run there, and does --address (VALETKEY_ADDR) begin with https://?";
+/// Fields of requests that have an option of another name.
+const OPTIONS: [(&str, &str); 5] = [
+    ("ttl_seconds", "--ttl"),
+    ("min_remaining_seconds", "--min-remaining"),
+    ("max_duration_seconds", "--max-duration"),
+    ("secret_expires_at", "--secret-expires-in"),
+    ("conditions.ttl_max_seconds", "--ttl-max"),
+];
 /// Causes of a connection error that are shown; a chain may be circular.
 const CAUSES_MAX: usize = 8;
 
@@ -36,6 +49,8 @@ pub(super) enum Kind {
     /// A command that was run for the caller ended with this code, and said
     /// why itself.
     Command(u8),
+    /// Whoever read the answer had enough: 0, and nothing is said.
+    ReaderLeft,
 }
 
 impl Kind {
@@ -48,6 +63,7 @@ impl Kind {
             Self::NotFound => 4,
             Self::Unavailable => 5,
             Self::Command(code) => code,
+            Self::ReaderLeft => 0,
         }
     }
 }
@@ -59,6 +75,13 @@ pub(super) struct FieldProblem {
     pub(super) field: String,
     /// What is wrong.
     pub(super) problem: String,
+}
+
+impl FieldProblem {
+    /// Whether `message` says this and nothing else.
+    fn is_all_of(&self, message: &str) -> bool {
+        message.strip_prefix(&self.field).and_then(|rest| rest.strip_prefix(": ")) == Some(&self.problem)
+    }
 }
 
 /// Why a command did not succeed.
@@ -115,7 +138,7 @@ impl Failure {
         if let Some(reason) = &self.reason {
             let _ = writeln!(text, "reason: {}", escape(reason));
         }
-        for FieldProblem { field, problem } in &self.fields {
+        for FieldProblem { field, problem } in self.fields.iter().filter(|field| !field.is_all_of(&self.message)) {
             let _ = writeln!(text, "  {}: {}", escape(field), escape(problem));
         }
         if let Some(hint) = &self.hint {
@@ -147,6 +170,8 @@ impl From<Status> for Failure {
         }
         let retry = details.retry_info().and_then(|r| r.retry_delay);
         let hint = info.and_then(|i| i.metadata.get(HINT_KEY).cloned()).filter(|hint| !hint.is_empty());
+        let hint = hint.or_else(|| fields.iter().find_map(|field| option_hint(&field.field)));
+        let hint = hint.or_else(|| broke(&status).then(|| BROKEN_HINT.to_owned()));
         Self {
             kind: kind_of(&status),
             message: message_of(&status),
@@ -162,8 +187,19 @@ fn timed_out(status: &Status) -> bool {
     status.code() == Code::DeadlineExceeded || (status.code() == Code::Cancelled && status.message() == TONIC_TIMEOUT)
 }
 
+/// Whether the connection does not hold what was said to be there.
+fn broke(status: &Status) -> bool {
+    status.get_details_error_info().is_none() && BROKEN.iter().any(|words| status.message().starts_with(words))
+}
+
+/// With which option a field is given.
+fn option_hint(field: &str) -> Option<String> {
+    let (field, option) = OPTIONS.iter().find(|(name, _)| *name == field)?;
+    Some(format!("{field} is what {option} gives"))
+}
+
 fn kind_of(status: &Status) -> Kind {
-    if timed_out(status) {
+    if timed_out(status) || broke(status) {
         return Kind::Unavailable;
     }
     match status.code() {
@@ -282,5 +318,28 @@ mod tests {
     #[test]
     fn an_empty_status_still_says_something() {
         assert_ne!(Failure::from(Status::new(Code::Internal, "")).message, "");
+    }
+
+    fn about(field: &str) -> Failure {
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation(field, "too long");
+        Failure::from(Status::with_error_details(Code::InvalidArgument, format!("{field}: too long"), details))
+    }
+
+    #[test]
+    fn one_field_is_said_once_and_with_its_option() {
+        assert_eq!(about("name").text(false), "error: name: too long\n");
+        assert_eq!(
+            about("ttl_seconds").text(false),
+            "error: ttl_seconds: too long\nhint: ttl_seconds is what --ttl gives\n"
+        );
+        assert_eq!(about("name").fields.len(), 1, "programs get it all the same");
+    }
+
+    #[test]
+    fn what_does_not_speak_http2_is_no_daemon_there() {
+        let failure = Failure::from(Status::unknown("h2 protocol error: http2 error"));
+        assert_eq!(failure.kind, Kind::Unavailable);
+        assert!(failure.hint.unwrap().contains("https://"));
     }
 }

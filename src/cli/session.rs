@@ -395,4 +395,35 @@ mod tests {
     fn request_ids_differ() {
         assert_ne!(request_id(), request_id());
     }
+
+    /// What a TLS server says to somebody who does not speak TLS.
+    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 70];
+
+    #[tokio::test]
+    async fn http_to_a_daemon_that_speaks_tls_says_which_scheme_it_wants() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        // Until the process ends: a client may come back.
+        std::thread::spawn(move || {
+            for mut peer in listener.incoming().flatten() {
+                let _ = std::io::Read::read(&mut peer, &mut [0; 64]);
+                let _ = std::io::Write::write_all(&mut peer, &ALERT);
+            }
+        });
+        let mut global = global(&["--address", &address]);
+        global.token = Some(super::super::args::TokenText(Zeroizing::new("vk1_user_abc".to_owned())));
+        let page = crate::cli::output::Page::default();
+        let output = page.output(crate::cli::output::Form::Table);
+        let terminal = Box::new(crate::cli::terminal::ScriptedTerminal::piped(&[]));
+        let asked = match Session::open(&global, output, terminal).await {
+            Ok(session) => {
+                let ask = crate::proto::WhoAmIRequest::default();
+                session.call(ask, async |ask| session.access().who_am_i(ask).await).await.map(|_| ())
+            }
+            Err(failure) => Err(failure),
+        };
+        let failure = asked.unwrap_err();
+        assert_eq!(failure.kind.exit_code(), 5, "{failure:?}");
+        assert!(failure.hint.unwrap().contains("https://"), "{}", failure.message);
+    }
 }

@@ -210,7 +210,7 @@ async fn rotate_auto(session: &Session, args: RotateArgs, current: proto::Connec
             "the rotation goes on without this command; see how far it came: valetkey connector describe {}",
             current.name
         )),
-        Kind::Failed | Kind::Usage | Kind::Denied | Kind::NotFound | Kind::Command(_) => failure,
+        Kind::Failed | Kind::Usage | Kind::Denied | Kind::NotFound | Kind::Command(_) | Kind::ReaderLeft => failure,
     })?;
     session.output.record(&RotatedView::from(answer))
 }
