@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
 use super::moment::parse_length;
-use super::output::Form;
+pub use super::output::Form;
 use super::{
     access, audit, binding, clock, completion, component, connector, connector_type, issuance, key, mint, principal,
     role, run, ssh_agent, stack, token,
@@ -222,6 +222,9 @@ pub struct InitArgs {
     /// showing it
     #[arg(long, value_name = "FILE")]
     pub token_out: Option<PathBuf>,
+    /// In which form to answer.
+    #[arg(skip)]
+    pub form: Form,
 }
 
 /// Arguments of `valetkey serve`.
@@ -253,6 +256,9 @@ pub struct VerifyArgs {
     /// The number and hash of a line that must be there, as noted elsewhere
     #[arg(long, value_name = "SEQ:HASH", value_parser = parse_head)]
     pub expect_head: Option<LedgerHead>,
+    /// In which form to answer.
+    #[arg(skip)]
+    pub form: Form,
 }
 
 /// A line of the ledger that must be there.

@@ -87,9 +87,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, local: &Local) -> Exit
     let CommandLine { global, noun } = line;
     let answers = Output::new(global.output, look(&global), Box::new(std::io::stdout()));
     match noun {
-        Noun::Init(args) => (local.init)(args),
+        Noun::Init(args) => (local.init)(InitArgs { form: global.output, ..args }),
         Noun::Serve(args) => (local.serve)(args),
-        Noun::Audit(audit::Verb::Verify(args)) => (local.audit_verify)(args),
+        Noun::Audit(audit::Verb::Verify(args)) => (local.audit_verify)(VerifyArgs { form: global.output, ..args }),
         Noun::Audit(audit::Verb::Remote(verb)) => {
             end(&global, remote(&global, answers, async |session| audit::run(session, verb).await))
         }

@@ -16,10 +16,11 @@ use super::failure::Failure;
 use super::moment::Moment;
 
 /// In which form to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Form {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
     /// For people.
     Table,
+    #[default]
     /// For programs: one document; a stream is one object a line.
     Json,
     /// For programs and people; a stream is one document an item.
@@ -27,6 +28,18 @@ pub(super) enum Form {
 }
 
 /// Name and value pairs that describe one record to people.
+impl Form {
+    /// One document for programs; nothing where people read the answer, or
+    /// where `view` goes into no such document.
+    pub fn document<V: Serialize>(self, view: &V) -> Option<String> {
+        match self {
+            Self::Table => None,
+            Self::Json => serde_json::to_string_pretty(view).ok().map(|text| escape_json(&text) + "\n"),
+            Self::Yaml => yaml(view, true).ok(),
+        }
+    }
+}
+
 pub(super) type Facts = Vec<(&'static str, String)>;
 
 /// One record.

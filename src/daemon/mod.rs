@@ -46,7 +46,7 @@ pub fn init(args: InitArgs) -> ExitCode {
             return Err(DaemonError::Refused(format!("--token-out: {} exists already", taken.display())));
         }
         let founders = plan.carry_out()?;
-        announce::initialised(&plan.data_dir, &founders, args.token_out.as_deref())
+        announce::initialised(&plan.data_dir, &founders, &args)
     }))
 }
 
