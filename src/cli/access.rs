@@ -70,6 +70,7 @@ impl From<proto::Mintable> for MintableView {
 impl Row for MintableView {
     const HEAD: &'static [&'static str] =
         &["connector", "component", "resource type", "resources", "access", "ttl", "role"];
+    const SPARE: &'static [&'static str] = &["role"];
 
     fn cells(&self, _: Moment) -> Vec<String> {
         vec![

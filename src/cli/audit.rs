@@ -181,6 +181,7 @@ impl AuditLineView {
 
 impl Row for AuditLineView {
     const HEAD: &'static [&'static str] = &["seq", "at", "kind", "principal", "method", "outcome", "about"];
+    const SPARE: &'static [&'static str] = &["kind"];
 
     fn cells(&self, _: Moment) -> Vec<String> {
         let method = self.method.rsplit('/').next().unwrap_or_default();

@@ -176,6 +176,7 @@ impl Record for BindingView {
 
 impl Row for BindingView {
     const HEAD: &'static [&'static str] = &["id", "principal", "role", "on", "conditions", "expires"];
+    const SPARE: &'static [&'static str] = &["expires"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![

@@ -247,6 +247,7 @@ impl Record for ComponentView {
 
 impl Row for ComponentView {
     const HEAD: &'static [&'static str] = &["name", "id", "type", "flavor", "linked to", "labels"];
+    const SPARE: &'static [&'static str] = &["labels", "flavor"];
 
     fn cells(&self, _: Moment) -> Vec<String> {
         vec![

@@ -159,6 +159,7 @@ impl IssuanceView {
 impl Row for IssuanceView {
     const HEAD: &'static [&'static str] =
         &["id", "principal", "connector", "enforced scope", "passthrough", "state", "issued", "expires"];
+    const SPARE: &'static [&'static str] = &["issued", "connector"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![

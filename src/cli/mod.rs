@@ -23,6 +23,7 @@ mod issuance;
 mod key;
 mod mint;
 mod moment;
+mod narrow;
 mod output;
 mod pages;
 mod pairs;
@@ -127,8 +128,8 @@ fn look(global: &Global) -> Look {
 /// Tells a failure on standard error; gives the exit code.
 fn end(global: &Global, ended: Result<(), Failure>) -> ExitCode {
     let Err(failure) = ended else { return ExitCode::SUCCESS };
-    if let failure::Kind::Command(code) = failure.kind {
-        return ExitCode::from(code);
+    if let failure::Kind::Command(_) | failure::Kind::ReaderLeft = failure.kind {
+        return ExitCode::from(failure.kind.exit_code());
     }
     match global.output {
         Form::Json => eprint!("{}", failure.json()),

@@ -4,30 +4,30 @@
 //! that no noun can forget it. Times go to programs as RFC 3339, to people in
 //! words too. It never decides what is shown.
 
-use std::cell::RefCell;
-use std::io::Write;
+use std::cell::{Cell as Shared, RefCell};
+use std::io::{ErrorKind, Write};
 
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 
 use super::escape::{escape, escape_json, escape_lines};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::moment::Moment;
+use super::narrow::{self, Fitted};
 
 /// In which form to answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// For people.
-    Table,
     #[default]
+    Table,
     /// For programs: one document; a stream is one object a line.
     Json,
     /// For programs and people; a stream is one document an item.
     Yaml,
 }
 
-/// Name and value pairs that describe one record to people.
 impl Form {
     /// One document for programs; nothing where people read the answer, or
     /// where `view` goes into no such document.
@@ -40,6 +40,7 @@ impl Form {
     }
 }
 
+/// Name and value pairs that describe one record to people.
 pub(super) type Facts = Vec<(&'static str, String)>;
 
 /// One record.
@@ -52,6 +53,8 @@ pub(super) trait Record: Serialize {
 pub(super) trait Row: Serialize {
     /// The heads of the columns.
     const HEAD: &'static [&'static str];
+    /// The columns that a narrow terminal does without, the first one first.
+    const SPARE: &'static [&'static str] = &[];
 
     /// The cells, as many as `HEAD` has.
     fn cells(&self, now: Moment) -> Vec<String>;
@@ -71,12 +74,14 @@ pub(super) struct Output {
     form: Form,
     look: Look,
     sink: RefCell<Box<dyn Write>>,
+    /// Some of the answer was taken.
+    begun: Shared<bool>,
 }
 
 impl Output {
     /// Answers in this form to `sink`.
     pub(super) fn new(form: Form, look: Look, sink: Box<dyn Write>) -> Self {
-        Self { form, look, sink: RefCell::new(sink) }
+        Self { form, look, sink: RefCell::new(sink), begun: Shared::new(false) }
     }
 
     /// People read the answer.
@@ -114,11 +119,25 @@ impl Output {
         }
         let now = Moment::now();
         let mut table = self.table();
-        table.set_header(V::HEAD.iter().map(|head| self.head(&head.to_uppercase())));
-        for view in views {
-            table.add_row(view.cells(now).iter().map(|cell| Cell::new(escape(cell))));
+        let rows = views.iter().map(|view| view.cells(now).iter().map(|cell| escape(cell)).collect());
+        let columns = self.columns(&table).unwrap_or(usize::MAX);
+        let Fitted { heads, rows, floors, left_out } = narrow::fit(V::HEAD, V::SPARE, rows.collect(), columns);
+        table.set_header(heads.iter().map(|head| self.head(&head.to_uppercase())));
+        table.add_rows(rows);
+        match floors {
+            Some(floors) => set_floors(&mut table, &floors),
+            None => {
+                table.set_content_arrangement(ContentArrangement::Disabled);
+            }
         }
-        self.lines(&table)
+        self.lines(&table)?;
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        self.say(&format!(
+            "not shown, for want of room: {}; a wider terminal or -o json shows all",
+            left_out.join(", ")
+        ))
     }
 
     /// One item of a stream: a line of JSON, a YAML document, or for people
@@ -162,8 +181,27 @@ impl Output {
     /// When the reader went away.
     pub(super) fn write(&self, text: &str) -> Result<(), Failure> {
         let mut sink = self.sink.borrow_mut();
-        let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
-        written.map_err(|error| Failure::failed(format!("cannot write the answer: {error}")))
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let count = match sink.write(rest) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.unwritten(&error)),
+            };
+            self.begun.set(true);
+            rest =
+                rest.get(count..).filter(|_| count > 0).ok_or_else(|| self.unwritten(&ErrorKind::WriteZero.into()))?;
+        }
+        sink.flush().map_err(|error| self.unwritten(&error))
+    }
+
+    /// Whoever took a part, as `head` does, has what he wanted. Who took
+    /// nothing may have lost a token that is shown once.
+    fn unwritten(&self, error: &std::io::Error) -> Failure {
+        if self.begun.get() && error.kind() == ErrorKind::BrokenPipe {
+            return Failure::new(Kind::ReaderLeft, "the reader went away");
+        }
+        Failure::failed(format!("cannot write the answer: {error}"))
     }
 
     /// A JSON or YAML document.
@@ -177,6 +215,12 @@ impl Output {
             Form::Yaml => yaml(view, pretty)?,
         };
         self.write(&text)
+    }
+
+    /// How many columns of text a line may have; a pipe does not mind.
+    fn columns(&self, table: &Table) -> Option<usize> {
+        let known = table.width().filter(|columns| self.look.terminal && *columns > 0);
+        known.map(usize::from)
     }
 
     fn head(&self, name: &str) -> Cell {
@@ -201,6 +245,14 @@ impl Output {
             text.push('\n');
         }
         self.write(&text)
+    }
+}
+
+/// Columns get no narrower than this; their padding is beside it.
+fn set_floors(table: &mut Table, floors: &[usize]) {
+    for (column, floor) in table.column_iter_mut().zip(floors) {
+        let width = u16::try_from(*floor).unwrap_or(u16::MAX).saturating_add(column.padding_width());
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
     }
 }
 
@@ -337,5 +389,48 @@ mod tests {
         page.output(Form::Json).say("done").unwrap();
         page.output(Form::Table).say("done\u{7}").unwrap();
         assert_eq!(page.text(), "done\\u{7}\n");
+    }
+
+    /// A reader that goes away after `left` bytes, as `head` does.
+    struct Pipe {
+        left: usize,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let count = bytes.len().min(self.left);
+            self.left -= count;
+            if count == 0 { Err(ErrorKind::BrokenPipe.into()) } else { Ok(count) }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_enough_ends_the_command_without_a_word() {
+        let into = |left| {
+            let look = Look { terminal: false, color: false };
+            Output::new(Form::Table, look, Box::new(Pipe { left })).list(&WORDS)
+        };
+        assert_eq!(into(1000), Ok(()));
+        let enough = into(5).unwrap_err().kind;
+        assert_eq!((enough, enough.exit_code()), (Kind::ReaderLeft, 0));
+        assert_eq!(into(0).unwrap_err().kind, Kind::Failed, "nobody read any of it");
+    }
+
+    #[test]
+    fn a_table_in_a_terminal_is_as_wide_as_that_and_breaks_no_id() {
+        let id = "4f1c9a52-5d0b-4f6e-9a55-0d1f5c1d7a11";
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        let words = "many words that can be broken at any of their spaces";
+        let row = vec![id.to_owned(), words.to_owned(), words.to_owned(), words.to_owned()];
+        let fitted = narrow::fit(&["id", "one", "two", "three"], &[], vec![row], 80);
+        table.set_width(80).add_rows(fitted.rows);
+        set_floors(&mut table, &fitted.floors.unwrap());
+        let text = table.to_string();
+        assert!(text.contains(id) && text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

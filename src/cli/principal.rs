@@ -103,6 +103,7 @@ impl Record for PrincipalView {
 
 impl Row for PrincipalView {
     const HEAD: &'static [&'static str] = &["name", "kind", "id", "description", "created"];
+    const SPARE: &'static [&'static str] = &["created"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![

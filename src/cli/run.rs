@@ -245,6 +245,7 @@ impl Record for FinishedView {
 
 impl Row for RunView {
     const HEAD: &'static [&'static str] = &["name", "id", "stack", "started by", "state", "started", "ends"];
+    const SPARE: &'static [&'static str] = &["started"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![

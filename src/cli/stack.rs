@@ -173,6 +173,7 @@ impl Record for StackView {
 
 impl Row for StackView {
     const HEAD: &'static [&'static str] = &["name", "id", "components", "labels"];
+    const SPARE: &'static [&'static str] = &["labels"];
 
     fn cells(&self, _: Moment) -> Vec<String> {
         vec![self.name.clone(), self.id.clone(), self.component_names(), labels_in_words(&self.labels)]

@@ -135,6 +135,7 @@ impl Record for NewTokenView {
 
 impl Row for TokenView {
     const HEAD: &'static [&'static str] = &["id", "principal", "description", "created by", "created", "expires"];
+    const SPARE: &'static [&'static str] = &["created by", "created"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![

@@ -332,6 +332,7 @@ impl Record for DeletedView {
 impl Row for ConnectorView {
     const HEAD: &'static [&'static str] =
         &["name", "id", "type", "method", "resource", "verification", "secret", "labels", "warnings"];
+    const SPARE: &'static [&'static str] = &["labels", "secret", "resource", "method"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![

@@ -1,0 +1,196 @@
+//! How a list goes into a terminal that is too narrow for it.
+//!
+//! Owns what gives way, and in which order: first times break between date and
+//! hour, then columns go that a noun can spare, then ids become prefixes, which
+//! the verbs take as well, and last long words break. An id never does: half of
+//! one cannot be pasted.
+
+use std::collections::BTreeSet;
+
+/// Room that borders take beside each column, and once at the end.
+const BORDER: usize = 3;
+/// The longest word that is kept whole while anything else can give way: a UUID.
+const WORD_MAX: usize = 36;
+/// No column gets narrower for the words in it.
+const WORD_MIN: usize = 10;
+/// Digits of an id that is shortened, when those differ from all others'.
+const PREFIX: usize = 8;
+
+/// A list as it goes into the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fitted {
+    /// The heads of the columns that are left.
+    pub(super) heads: Vec<&'static str>,
+    /// The cells that are left.
+    pub(super) rows: Vec<Vec<String>>,
+    /// The least width of each column, its borders not counted; nothing when
+    /// it does not fit at all and the terminal has to break the lines.
+    pub(super) floors: Option<Vec<usize>>,
+    /// The heads of the columns that are not.
+    pub(super) left_out: Vec<&'static str>,
+}
+
+/// Fits `rows` into `width` columns of text. `spare` names the columns that
+/// may go, the first one first.
+pub(super) fn fit(heads: &[&'static str], spare: &[&'static str], rows: Vec<Vec<String>>, width: usize) -> Fitted {
+    let mut fitted = Fitted { heads: heads.to_vec(), rows, floors: None, left_out: Vec::new() };
+    if fitted.done(width, WORD_MAX) {
+        return fitted;
+    }
+    fitted.change(break_times);
+    for head in spare {
+        if fitted.done(width, WORD_MAX) {
+            return fitted;
+        }
+        fitted.leave_out(head);
+    }
+    if !fitted.done(width, WORD_MAX) {
+        let digits = telling_apart(fitted.rows.iter().flatten());
+        fitted.change(|cell| shorten_ids(cell, digits));
+        let _ = fitted.done(width, WORD_MAX) || fitted.done(width, WORD_MIN);
+    }
+    fitted
+}
+
+impl Fitted {
+    /// Whether it fits when words up to `word_max` are kept whole.
+    fn done(&mut self, width: usize, word_max: usize) -> bool {
+        let floors: Vec<usize> = (0..self.heads.len()).map(|column| self.floor(column, word_max)).collect();
+        let taken = floors.iter().sum::<usize>() + BORDER * floors.len() + 1;
+        self.floors = (taken <= width).then_some(floors);
+        self.floors.is_some()
+    }
+
+    /// What is in the first column names a row, and is as good as an id.
+    fn floor(&self, column: usize, word_max: usize) -> usize {
+        let whole = if column == 0 { WORD_MAX } else { word_max };
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        let words = cells.flat_map(|cell| cell.split_whitespace());
+        let widths = words.map(|word| {
+            let long = word.chars().count();
+            let has_id = word.char_indices().any(|(at, _)| id_at(word, at));
+            if long <= whole || has_id { long } else { WORD_MIN }
+        });
+        let head = self.heads.get(column).map_or(0, |head| head.split(' ').map(str::len).max().unwrap_or(0));
+        widths.max().unwrap_or(0).max(head)
+    }
+
+    fn change(&mut self, change: impl Fn(&str) -> String) {
+        self.rows.iter_mut().flatten().for_each(|cell| *cell = change(cell));
+    }
+
+    fn leave_out(&mut self, head: &'static str) {
+        let Some(column) = self.heads.iter().position(|known| *known == head) else { return };
+        self.heads.remove(column);
+        self.left_out.push(head);
+        for row in self.rows.iter_mut().filter(|row| column < row.len()) {
+            row.remove(column);
+        }
+    }
+}
+
+/// `2026-11-25T14:00:00Z` as two words.
+fn break_times(cell: &str) -> String {
+    let words = cell.split(' ').map(|word| match word.split_once('T') {
+        Some((date, time)) if is_date(date) && time.ends_with('Z') => format!("{date} {time}"),
+        Some(_) | None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == "2026-11-25".len() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+/// How many digits tell all ids in these cells apart.
+fn telling_apart<'a>(cells: impl Iterator<Item = &'a String>) -> usize {
+    let all = |cell: &'a str| {
+        cell.char_indices().filter_map(|(at, _)| id_at(cell, at).then(|| cell.get(at..at + WORD_MAX)).flatten())
+    };
+    let ids: BTreeSet<&str> = cells.flat_map(|cell| all(cell)).collect();
+    let apart =
+        |digits: &usize| ids.iter().filter_map(|id| id.get(..*digits)).collect::<BTreeSet<_>>().len() == ids.len();
+    (PREFIX..WORD_MAX).find(apart).unwrap_or(WORD_MAX)
+}
+
+/// Every id by its first digits.
+fn shorten_ids(cell: &str, digits: usize) -> String {
+    let mut text = String::new();
+    let mut skip = 0;
+    for (at, letter) in cell.char_indices() {
+        if at < skip {
+            continue;
+        }
+        if id_at(cell, at) {
+            text.push_str(cell.get(at..at + digits).unwrap_or_default());
+            skip = at + WORD_MAX;
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+/// Whether a UUID begins there.
+fn id_at(text: &str, at: usize) -> bool {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let fits = |(at, byte): (usize, u8)| if DASHES.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    text.get(at..at + WORD_MAX).is_some_and(|id| id.bytes().enumerate().all(fits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "4f1c9a52-5d0b-4f6e-9a55-0d1f5c1d7a11";
+    const HEADS: [&str; 4] = ["id", "who", "about", "at"];
+
+    fn rows() -> Vec<Vec<String>> {
+        let about = format!("connector {ID} s3://datasets/train");
+        vec![vec![ID.to_owned(), "bob".to_owned(), about, "2026-11-25T14:00:00Z (in 5 min)".to_owned()]]
+    }
+
+    fn heads(width: usize) -> Vec<&'static str> {
+        fit(&HEADS, &["who", "about"], rows(), width).heads
+    }
+
+    #[test]
+    fn columns_go_one_by_one_and_never_the_id() {
+        assert_eq!(heads(200), HEADS);
+        assert_eq!(heads(98), HEADS, "the time breaks first");
+        assert_eq!(heads(97), ["id", "about", "at"]);
+        assert_eq!(heads(80), ["id", "at"]);
+        let fitted = fit(&HEADS, &["who", "about"], rows(), 80);
+        assert_eq!(fitted.rows, [[ID, "2026-11-25 14:00:00Z (in 5 min)"]]);
+        assert_eq!(fitted.floors, Some(vec![36, 10]));
+        assert_eq!(fitted.left_out, ["who", "about"]);
+    }
+
+    #[test]
+    fn ids_become_prefixes_when_nothing_else_can_go() {
+        let fitted = fit(&HEADS, &["who"], rows(), 60);
+        assert_eq!(fitted.rows[0][0], "4f1c9a52");
+        assert_eq!(fitted.rows[0][1], "connector 4f1c9a52 s3://datasets/train");
+        assert!(fitted.floors.is_some());
+    }
+
+    #[test]
+    fn a_terminal_that_is_too_narrow_for_everything_breaks_the_lines_itself() {
+        assert_eq!(fit(&HEADS, &["who"], rows(), 20).floors, None);
+    }
+
+    #[test]
+    fn only_whole_ids_are_shortened() {
+        assert_eq!(
+            shorten_ids(&format!("in={ID}, é{ID}{ID} 4f1c9a52-5d0b"), 8),
+            "in=4f1c9a52, é4f1c9a524f1c9a52 4f1c9a52-5d0b"
+        );
+    }
+
+    #[test]
+    fn prefixes_tell_the_ids_of_a_list_apart() {
+        let other = "4f1c9a52-5d0c-4f6e-9a55-0d1f5c1d7a11";
+        let rows = vec![vec![ID.to_owned()], vec![other.to_owned()], vec![ID.to_owned()]];
+        assert_eq!(fit(&["id"], &[], rows, 20).rows, [["4f1c9a52-5d0b"], ["4f1c9a52-5d0c"], ["4f1c9a52-5d0b"]]);
+    }
+}
