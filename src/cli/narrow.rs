@@ -28,12 +28,15 @@ pub(super) struct Fitted {
     pub(super) floors: Option<Vec<usize>>,
     /// The heads of the columns that are not.
     pub(super) left_out: Vec<&'static str>,
+    /// Ids that were shortened.
+    prefixes: BTreeSet<String>,
 }
 
 /// Fits `rows` into `width` columns of text. `spare` names the columns that
 /// may go, the first one first.
 pub(super) fn fit(heads: &[&'static str], spare: &[&'static str], rows: Vec<Vec<String>>, width: usize) -> Fitted {
-    let mut fitted = Fitted { heads: heads.to_vec(), rows, floors: None, left_out: Vec::new() };
+    let mut fitted =
+        Fitted { heads: heads.to_vec(), rows, floors: None, left_out: Vec::new(), prefixes: BTreeSet::new() };
     if fitted.done(width, WORD_MAX) {
         return fitted;
     }
@@ -45,7 +48,9 @@ pub(super) fn fit(heads: &[&'static str], spare: &[&'static str], rows: Vec<Vec<
         fitted.leave_out(head);
     }
     if !fitted.done(width, WORD_MAX) {
-        let digits = telling_apart(fitted.rows.iter().flatten());
+        let ids = ids_in(&fitted.rows);
+        let digits = telling_apart(&ids);
+        fitted.prefixes = ids.iter().map(|id| shorten_ids(id, digits)).collect();
         fitted.change(|cell| shorten_ids(cell, digits));
         let _ = fitted.done(width, WORD_MAX) || fitted.done(width, WORD_MIN);
     }
@@ -68,7 +73,8 @@ impl Fitted {
         let words = cells.flat_map(|cell| cell.split_whitespace());
         let widths = words.map(|word| {
             let long = word.chars().count();
-            let has_id = word.char_indices().any(|(at, _)| id_at(word, at));
+            let has_id = word.char_indices().any(|(at, _)| id_at(word, at))
+                || self.prefixes.iter().any(|prefix| word.contains(prefix));
             if long <= whole || has_id { long } else { WORD_MIN }
         });
         let head = self.heads.get(column).map_or(0, |head| head.split(' ').map(str::len).max().unwrap_or(0));
@@ -102,15 +108,19 @@ fn is_date(text: &str) -> bool {
     text.len() == "2026-11-25".len() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 
-/// How many digits tell all ids in these cells apart.
-fn telling_apart<'a>(cells: impl Iterator<Item = &'a String>) -> usize {
-    let all = |cell: &'a str| {
-        cell.char_indices().filter_map(|(at, _)| id_at(cell, at).then(|| cell.get(at..at + WORD_MAX)).flatten())
+/// Every id in these rows.
+fn ids_in(rows: &[Vec<String>]) -> BTreeSet<String> {
+    let all = |cell: &String| -> Vec<String> {
+        let places = cell.char_indices().filter(|(at, _)| id_at(cell, *at));
+        places.filter_map(|(at, _)| cell.get(at..at + WORD_MAX)).map(str::to_owned).collect()
     };
-    let ids: BTreeSet<&str> = cells.flat_map(|cell| all(cell)).collect();
-    let apart =
-        |digits: &usize| ids.iter().filter_map(|id| id.get(..*digits)).collect::<BTreeSet<_>>().len() == ids.len();
-    (PREFIX..WORD_MAX).find(apart).unwrap_or(WORD_MAX)
+    rows.iter().flatten().flat_map(all).collect()
+}
+
+/// How many digits tell these ids apart.
+fn telling_apart(ids: &BTreeSet<String>) -> usize {
+    let starts = |digits: usize| ids.iter().filter_map(move |id| id.get(..digits)).collect::<BTreeSet<_>>();
+    (PREFIX..WORD_MAX).find(|digits| starts(*digits).len() == ids.len()).unwrap_or(WORD_MAX)
 }
 
 /// Every id by its first digits.
@@ -192,5 +202,13 @@ mod tests {
         let other = "4f1c9a52-5d0c-4f6e-9a55-0d1f5c1d7a11";
         let rows = vec![vec![ID.to_owned()], vec![other.to_owned()], vec![ID.to_owned()]];
         assert_eq!(fit(&["id"], &[], rows, 20).rows, [["4f1c9a52-5d0b"], ["4f1c9a52-5d0c"], ["4f1c9a52-5d0b"]]);
+    }
+
+    #[test]
+    fn an_id_that_was_shortened_is_not_broken_either() {
+        let rows = vec![vec!["7".to_owned(), format!("principal/{ID}"), "CreateServiceAccount".to_owned()]];
+        let fitted = fit(&["seq", "about", "method"], &[], rows, 42);
+        assert_eq!(fitted.rows, [["7", "principal/4f1c9a52", "CreateServiceAccount"]]);
+        assert_eq!(fitted.floors, Some(vec![3, 18, 10]));
     }
 }

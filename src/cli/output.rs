@@ -121,7 +121,7 @@ impl Output {
         let mut table = self.table();
         let rows = views.iter().map(|view| view.cells(now).iter().map(|cell| escape(cell)).collect());
         let columns = self.columns(&table).unwrap_or(usize::MAX);
-        let Fitted { heads, rows, floors, left_out } = narrow::fit(V::HEAD, V::SPARE, rows.collect(), columns);
+        let Fitted { heads, rows, floors, left_out, .. } = narrow::fit(V::HEAD, V::SPARE, rows.collect(), columns);
         table.set_header(heads.iter().map(|head| self.head(&head.to_uppercase())));
         table.add_rows(rows);
         match floors {
