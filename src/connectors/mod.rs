@@ -5,7 +5,6 @@
 //! one call.
 
 pub mod answer;
-pub mod aside;
 pub mod aws;
 pub mod azure;
 pub mod catalog;
@@ -20,6 +19,7 @@ mod every_mint;
 pub mod gcp;
 mod hostile;
 pub mod kubernetes;
+pub mod long_work;
 #[cfg(test)]
 mod matrix;
 pub mod oauth2;
@@ -35,7 +35,6 @@ pub mod typed;
 pub mod upstream_error;
 
 pub use answer::Doing;
-pub use aside::{Busy, aside};
 pub use catalog::{CATALOG, find};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,
@@ -43,6 +42,7 @@ pub use description::{
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
 pub use hostile::{fuzz_answer, fuzz_cloud_answer};
+pub use long_work::{Busy, aside};
 pub use secret_end::SecretEnd;
 pub use typed::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,
