@@ -59,6 +59,8 @@ pub struct Paper;
 pub struct Cloud {
     /// How often it was asked to mint.
     pub asked: AtomicU32,
+    /// How often it was asked to end a credential.
+    pub ended: AtomicU32,
     /// It answers with an outage.
     pub down: AtomicBool,
     /// How long what it gives lives, whatever was asked for; 0: as asked.
@@ -110,6 +112,7 @@ impl Cloud {
         let mut clouds = CLOUDS.lock().unwrap();
         let made = || Self {
             asked: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
             down: AtomicBool::new(false),
             life: AtomicU32::new(0),
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
@@ -363,6 +366,7 @@ impl ConnectorType for Paper {
         _: &SourceCredential,
         _: &Issuance,
     ) -> Result<bool, UpstreamError> {
+        Cloud::of(&settings.endpoint).ended.fetch_add(1, Ordering::SeqCst);
         Ok(ends(settings))
     }
 
@@ -376,7 +380,8 @@ fn bare(settings: &PaperSettings) -> bool {
     settings.endpoint.starts_with("bare")
 }
 
-/// A cloud whose name starts with `ends` ends single credentials.
+/// A cloud whose name starts with `ends`, after its gate if it has one, ends
+/// single credentials.
 fn ends(settings: &PaperSettings) -> bool {
-    settings.endpoint.starts_with("ends")
+    settings.endpoint.trim_start_matches("gate-").starts_with("ends")
 }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
-use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted, Timestamp};
+use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted, Revocable, Timestamp};
 use crate::store::{Guard, StoreError, Tx, Write};
 
 use super::super::connectors::stored_settings;
@@ -19,6 +19,7 @@ use super::flight::{Boarding, Landing, Leading};
 use super::hand_out::{HandedOut, audited_passthrough, hand_out_line};
 use super::outliving::outlives;
 use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
+use super::revoke::destination_of;
 
 /// How long a mint may take in all, role chains included.
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
@@ -337,6 +338,7 @@ impl Broker {
             enforced: minted.enforced.clone(),
             revocable: minted.revocable,
             passthrough: minted.passthrough,
+            destination: (minted.revocable == Revocable::Single).then(|| destination_of(&route.connector)).flatten(),
             issued_at: self.clock.now(),
             expires_at: minted.expires_at,
             fingerprint: minted.fingerprint(),

@@ -26,6 +26,8 @@ mod tests_exclusive;
 mod tests_outliving;
 #[cfg(test)]
 mod tests_passthrough;
+#[cfg(test)]
+mod tests_revoke;
 mod turns;
 mod watch;
 
