@@ -67,7 +67,8 @@ impl Broker {
     ///
     /// # Errors
     /// `Denied`; `NotFound`; `Stale`; `Precondition` when the auth method has
-    /// no such key, when a rotation is under way, or with the step at which it
+    /// no such key, when other connectors hold the same one, when a rotation is
+    /// under way, or with the step at which it
     /// stopped and the ids of the keys there are; `Upstream` when the cloud
     /// made no key: nothing has changed.
     pub async fn rotate_connector_secret_auto(
@@ -85,6 +86,7 @@ impl Broker {
         }
         let kind = type_of(&old)?;
         rotates(kind, &old)?;
+        self.holds_it_alone(call, &old).await?;
         let turn = self.rotations.take(old.id).ok_or_else(under_way)?;
         let entry = self.open_on(call, &old, &[("rotation", "auto")]).await?;
         let rotation = Rotation {

@@ -1,0 +1,77 @@
+//! Who else holds a source credential: the key that a rotation deletes is gone
+//! for every connector that was registered with it.
+//!
+//! Owns the look through the project. It compares fingerprints and opens
+//! nothing; what another project or a program of somebody's holds it cannot see.
+
+use crate::authz::{Permission, visible_scope};
+use crate::domain::{Connector, Labels, PageAsk};
+
+use super::super::{Broker, BrokerError, Call};
+
+/// Connectors that are read at a time.
+const PAGE: u32 = 1_000;
+/// The most names that are told.
+const NAMES_MAX: usize = 10;
+
+impl Broker {
+    /// Refuses to go on when other connectors of the project hold the source
+    /// credential of this one.
+    pub(super) async fn holds_it_alone(&self, call: &Call, own: &Connector) -> Result<(), BrokerError> {
+        let others = self.others_with(own).await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        // Names are for those who may list them; that there are some is for all
+        // who are refused.
+        let visible = visible_scope(&call.caller.subject, Permission::ConnectorsList, self.clock.now());
+        let shown = others.iter().filter(|other| visible.shows(None, Some(other.id)));
+        let names: Vec<_> = shown.take(NAMES_MAX).map(|other| other.name.as_str()).collect();
+        Err(shared(&names, others.len() - names.len()))
+    }
+
+    async fn others_with(&self, own: &Connector) -> Result<Vec<Connector>, BrokerError> {
+        let mut others = Vec::new();
+        let mut page = PageAsk { size: PAGE, after: None };
+        loop {
+            // Of its type alone: a key is of one cloud.
+            let kind = Some(&own.connector_type);
+            let found = self.store.connectors(own.project, kind, &Labels::default(), &page).await;
+            let found = found.map_err(|error| BrokerError::of("connector", &error))?;
+            let same = |other: &Connector| other.id != own.id && other.secret.fingerprint == own.secret.fingerprint;
+            others.extend(found.items.into_iter().filter(same));
+            if found.next.is_none() {
+                return Ok(others);
+            }
+            page.after = found.next;
+        }
+    }
+}
+
+fn shared(names: &[&str], more: usize) -> BrokerError {
+    let mut who = names.join(", ");
+    if more > 0 {
+        let joint = if names.is_empty() { "" } else { " and " };
+        who = format!("{who}{joint}{more} more");
+    }
+    BrokerError::Precondition {
+        code: "SECRET_IS_SHARED",
+        message: format!("other connectors hold the same source credential, which this would delete: {who}"),
+        hint: "give each a key of its own first, with rotate-secret without --auto; nothing has changed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_cannot_be_named_are_counted() {
+        for (names, more, wanted) in
+            [(&["a", "b"][..], 0, "delete: a, b"), (&["a"], 2, "delete: a and 2 more"), (&[], 1, "delete: 1 more")]
+        {
+            let said = shared(names, more).to_string();
+            assert!(said.ends_with(wanted), "{said}");
+        }
+    }
+}
