@@ -88,12 +88,22 @@ impl Outbound {
 
 fn request(call: Call) -> Option<HttpRequest> {
     let mut builder = http::Request::builder().method(call.method).uri(call.url);
+    if says_no_length(call.method, &call.body) {
+        builder = builder.header(http::header::CONTENT_LENGTH, 0);
+    }
     for (name, value) in call.headers {
         let mut value = http::HeaderValue::from_str(&value).ok()?;
         value.set_sensitive(true);
         builder = builder.header(name, value);
     }
     builder.body(SdkBody::from(call.body)).ok()?.try_into().ok()
+}
+
+/// Whether nobody else says how long the body is: hyper leaves the length of an
+/// empty one out, and servers answer 411 to what may have one (RFC 9110 section
+/// 8.6).
+pub(super) fn says_no_length(method: &str, body: &[u8]) -> bool {
+    body.is_empty() && matches!(method, "POST" | "PUT" | "PATCH")
 }
 
 /// What a server wishes in `Retry-After`, within bounds.

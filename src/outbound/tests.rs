@@ -24,6 +24,8 @@ pub(super) enum Manner {
     Trickles,
     Stalls,
     Closes,
+    /// Answers 411 to what does not say how long its body is.
+    Measures,
 }
 
 async fn hostile(manner: Manner) -> Hostile {
@@ -42,7 +44,7 @@ async fn hostile(manner: Manner) -> Hostile {
 
 pub(super) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner) {
     let mut heard = [0; 4096];
-    let _ = stream.read(&mut heard).await;
+    let length = stream.read(&mut heard).await.unwrap_or_default();
     match manner {
         Manner::Answers(text) => {
             let _ = stream.write_all(text.as_bytes()).await;
@@ -59,6 +61,12 @@ pub(super) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manne
         }
         Manner::Stalls => std::future::pending().await,
         Manner::Closes => {}
+        Manner::Measures => {
+            let said = heard[..length].to_ascii_lowercase().windows(18).any(|part| part == b"\ncontent-length: 0");
+            let status = if said { "200 OK" } else { "411 Length Required" };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
     }
 }
 
@@ -152,6 +160,15 @@ async fn an_answer_carries_its_status_body_and_bounded_wait() {
     let answer = outbound(&server.url, TIGHT).call(get(&server.url)).await.ok().unwrap();
     assert_eq!((answer.status, answer.body()), (429, b"ok".as_slice()));
     assert_eq!(answer.retry_after, Some(Duration::from_secs(300)));
+}
+
+#[tokio::test]
+async fn what_may_have_a_body_and_has_none_says_that_its_length_is_zero() {
+    let server = hostile(Manner::Measures).await;
+    for (method, status) in [("POST", 200), ("PUT", 200), ("GET", 411), ("DELETE", 411)] {
+        let answer = outbound(&server.url, TIGHT).call(Call { method, ..get(&server.url) }).await.ok().unwrap();
+        assert_eq!(answer.status, status, "{method}");
+    }
 }
 
 #[test]

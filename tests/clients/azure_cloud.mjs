@@ -256,8 +256,15 @@ function forward(request, response) {
   request.pipe(onward);
 }
 
+// What may have a body says how long it is, as the real front door insists.
+function unmeasured({ method, headers }) {
+  const may = ['POST', 'PUT', 'PATCH'].includes(method);
+  return may && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
+}
+
 async function answer(request, response) {
   const url = new URL(request.url, home);
+  if (unmeasured(request)) return send(response, 411, {});
   if (url.pathname.startsWith('/v2/')) return forward(request, response);
   let text = '';
   for await (const chunk of request) text += chunk;

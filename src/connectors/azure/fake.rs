@@ -148,6 +148,14 @@ pub struct Asked {
     pub body: String,
 }
 
+impl Asked {
+    /// It may have a body, and does not say how long that is.
+    fn unmeasured(&self) -> bool {
+        let may = ["POST ", "PUT ", "PATCH "].iter().any(|method| self.line.starts_with(method));
+        may && !["content-length", "transfer-encoding"].iter().any(|name| self.headers.contains_key(*name))
+    }
+}
+
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -164,6 +172,8 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     let instead = state.manner.instead.iter().find(|(part, ..)| line.contains(part));
     let (status, text) = match instead {
         Some((_, status, text)) => (*status, text.clone()),
+        // As its front door does with what may have a body.
+        None if asked.unmeasured() => (411, "<h2>Length Required</h2>".to_owned()),
         None if line == format!("POST /{TENANT}/oauth2/v2.0/token") => entra(&asked, &state),
         None if line == "GET /metadata/identity/oauth2/token" => machine(&asked),
         None => fake_cloud::answer(&asked, &state),
