@@ -141,6 +141,13 @@ pub enum Guard {
         /// The component.
         id: ComponentId,
     },
+    /// Nobody has finished the run: stale otherwise.
+    RunUnfinished {
+        /// Its project.
+        project: ProjectId,
+        /// The run.
+        id: RunId,
+    },
 }
 
 /// The answer to a request, kept so that the same request is done once.

@@ -90,6 +90,12 @@ impl Broker {
             Err(error) if outlives(&error) && !call.record.lined() => {
                 return Err(Box::pin(self.refuse_outliving(call, plan, error)).await);
             }
+            // Whose run was finished meanwhile is nobody by now, and need not
+            // ask again.
+            Err(error) if error == changed_meanwhile() => {
+                Box::pin(self.caller_again(&call.caller.token)).await?;
+                return Err(error);
+            }
             obtained => obtained?,
         };
         if !lined {
@@ -281,9 +287,9 @@ impl Broker {
     }
 
     /// The record and the result line in one transaction, only while the
-    /// connector is as it was when the mint was decided. The hand-out to the
-    /// one who leads goes with them, for as long as it waits for it: no
-    /// commit of its own.
+    /// connector is as it was when the mint was decided, and the run goes on.
+    /// The hand-out to the one who leads goes with them, for as long as it
+    /// waits for it: no commit of its own.
     pub(super) async fn record_issuance(
         &self,
         call: &Call,
@@ -296,6 +302,7 @@ impl Broker {
         let hand_out =
             seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at, record.passthrough));
         let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
+        tx.guards.extend(unfinished(record));
         tx.lines.extend(hand_out.map(|line| self.ledger.stamp(line)));
         match self.store.commit(tx).await {
             Ok(_) => {
@@ -304,9 +311,10 @@ impl Broker {
                 let _ = seat.map(|seat| seat.send(()));
                 Ok(())
             }
-            // The credential exists at the cloud and is handed to nobody.
+            // The credential exists at the cloud and is handed to nobody. Who
+            // finished its run could not know of it: it is ended here.
             Err(StoreError::Stale | StoreError::NotFound) => {
-                Err(self.close_failed(call, entry, changed_meanwhile()).await)
+                Err(Box::pin(self.close_outliving(call, entry, record, changed_meanwhile())).await)
             }
             Err(error) => Err(self.close_failed(call, entry, BrokerError::of("issuance", &error)).await),
         }
@@ -363,6 +371,12 @@ pub(super) fn kept(minted: Minted, record: &Issuance) -> Arc<Kept> {
         issued_at: record.issued_at,
         refresh_not_before: AtomicI64::new(0),
     })
+}
+
+/// What is minted in a run is recorded while the run goes on: whoever finishes
+/// it finds it among what is left, or it is not there.
+pub(super) fn unfinished(record: &Issuance) -> Option<Guard> {
+    record.run.map(|id| Guard::RunUnfinished { project: record.project, id })
 }
 
 const fn as_it_was(connector: &Connector) -> Guard {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::audit::Seq;
-use crate::domain::{Component, Principal, Timestamp};
+use crate::domain::{Component, Principal, Run, Timestamp};
 use crate::store::limits::{LINES_MAX, WRITES_MAX};
 use crate::store::{Guard, Remembered, Revision, StoreError, Tx, Write};
 
@@ -128,6 +128,10 @@ fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
         Guard::ComponentExists { project, id } => {
             named::find::<Component>(work.database, *project, id.as_bytes())?;
             Ok(())
+        }
+        Guard::RunUnfinished { project, id } => {
+            let run: Run = named::find(work.database, *project, id.as_bytes())?;
+            if run.finished_at.is_none() { Ok(()) } else { Err(StoreError::Stale.into()) }
         }
     }
 }
