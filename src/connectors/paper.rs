@@ -38,6 +38,7 @@ static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription
         rotates: true,
     }],
     resources: ["paper-shelf", "paper-ream"].map(resource).to_vec(),
+    ends_widely: Some("to end all letters sooner, burn the shelf"),
 });
 
 fn resource(name: &'static str) -> ResourceDescription {
@@ -295,7 +296,7 @@ impl ConnectorType for Paper {
             },
             expires_at: upstream.clock.now().plus(Duration::from_secs(life.into())),
             enforced: self.enforced(settings, scope),
-            revocable: if ends(settings) { Revocable::Single } else { Revocable::No },
+            revocable: revocable(settings),
             attribution: attribution.session_name(),
             passthrough: bare(settings),
         };
@@ -378,6 +379,15 @@ impl ConnectorType for Paper {
 /// A cloud whose name starts with `bare` is served by its stamp itself.
 fn bare(settings: &PaperSettings) -> bool {
     settings.endpoint.starts_with("bare")
+}
+
+/// A cloud whose name starts with `wide` ends all that it gave, or nothing.
+fn revocable(settings: &PaperSettings) -> Revocable {
+    match ends(settings) {
+        true => Revocable::Single,
+        false if settings.endpoint.starts_with("wide") => Revocable::RoleWide,
+        false => Revocable::No,
+    }
 }
 
 /// A cloud whose name starts with `ends`, after its gate if it has one, ends

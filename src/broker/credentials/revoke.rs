@@ -143,9 +143,7 @@ impl Broker {
         };
         match issuance.revocable {
             Revocable::No => return withdrawn(""),
-            Revocable::RoleWide => {
-                return withdrawn("; to end every session of its role sooner, deny the role on aws:TokenIssueTime");
-            }
+            Revocable::RoleWide => return withdrawn(&self.how_to_end_widely(issuance).await),
             Revocable::Single => {}
         }
         match self.ask_cloud_to_revoke(call, entry, issuance).await {
@@ -158,6 +156,13 @@ impl Broker {
             Ok(Err(error)) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
             Err(error) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
         }
+    }
+
+    /// What a person can do, in the words of the connector's type.
+    async fn how_to_end_widely(&self, issuance: &Issuance) -> String {
+        let Ok(connector) = self.connector(issuance.project, issuance.connector).await else { return String::new() };
+        let words = type_of(&connector).ok().and_then(|kind| kind.description().ends_widely);
+        words.map_or_else(String::new, |words| format!("; {words}"))
     }
 
     async fn ask_cloud_to_revoke(

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::connectors::find;
 use crate::connectors::paper::Cloud;
 use crate::domain::{IssuanceState, SecretFieldName};
 use crate::sealing::{Plaintext, SourceCredential};
@@ -79,4 +80,17 @@ async fn a_record_that_does_not_say_where_is_ended_only_by_a_connector_that_has_
     point_at(&house, "ends-old").await;
     let connector = house.store.connector(house.home.id, record.connector).await.unwrap();
     assert!(!leads_there_still(&connector, &record));
+}
+
+/// What helps with one cloud is wrong advice about another.
+#[tokio::test]
+async fn what_ends_only_with_all_the_others_is_told_in_the_words_of_its_cloud() {
+    let (house, _) = house_at("wide", |_| {}).await;
+    let minted = mint(&house, &house.scientist, &ask()).await.ok().unwrap().issuance();
+    let told = revoke(&house, minted).await;
+    assert_eq!((told.issuance.state, ended("wide")), (IssuanceState::Withdrawn, 0));
+    assert!(told.note.ends_with("; to end all letters sooner, burn the shelf"), "{}", told.note);
+    for (kind, words) in [("aws", "aws:TokenIssueTime"), ("azure", "revoke-delegation-keys")] {
+        assert!(find(kind).unwrap().description().ends_widely.unwrap().contains(words), "{kind}");
+    }
 }
