@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::HttpConnector;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use zeroize::Zeroizing;
 
 use super::Outbound;
-use super::bounded::cause;
+use super::bounded::{cause, unsent};
 use super::error::OutboundError;
 
 /// The longest answer that is read, in bytes.
@@ -64,7 +64,28 @@ impl Response {
     }
 }
 
+/// Why a call that cannot be made twice gave no answer.
+pub struct Unheard {
+    /// Why.
+    pub error: OutboundError,
+    /// It may have reached the server, which may have done it.
+    pub sent: bool,
+}
+
 impl Outbound {
+    /// Makes one call that cannot be made twice, for example one that uses a
+    /// refresh token up. It is waited for longer than any other: an answer
+    /// that nobody hears is lost.
+    ///
+    /// # Errors
+    /// As [`Outbound::call`], with whether it may have been done all the same.
+    pub async fn call_once(&self, call: Call) -> Result<Response, Unheard> {
+        let request = request(call).ok_or(Unheard { error: OutboundError::Malformed, sent: false })?;
+        let answer = self.patient.call(request).await;
+        let answer = answer.map_err(|error| Unheard { error: cause(&error), sent: !unsent(&error) })?;
+        Ok(response(&answer))
+    }
+
     /// Makes one call, with no retry and following no redirect.
     ///
     /// # Errors
@@ -72,11 +93,7 @@ impl Outbound {
     pub async fn call(&self, call: Call) -> Result<Response, OutboundError> {
         let request = request(call).ok_or(OutboundError::Malformed)?;
         let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
-        let body = answer.body().bytes().unwrap_or_default();
-        let header = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
-        let headers = answer.headers().iter().map(header).collect();
-        let plain = Response::new(answer.status().as_u16(), answer.headers().get("retry-after"), body);
-        Ok(Response { headers, ..plain })
+        Ok(response(&answer))
     }
 
     /// Why an SDK's request got no answer.
@@ -84,6 +101,14 @@ impl Outbound {
     pub fn cause(&self, error: &ConnectorError) -> OutboundError {
         cause(error)
     }
+}
+
+fn response(answer: &HttpResponse) -> Response {
+    let body = answer.body().bytes().unwrap_or_default();
+    let header = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
+    let headers = answer.headers().iter().map(header).collect();
+    let plain = Response::new(answer.status().as_u16(), answer.headers().get("retry-after"), body);
+    Response { headers, ..plain }
 }
 
 fn request(call: Call) -> Option<HttpRequest> {

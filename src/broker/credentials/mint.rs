@@ -21,7 +21,8 @@ use super::outliving::outlives;
 use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
 use super::revoke::destination_of;
 
-/// How long a mint may take in all, role chains included.
+/// How long a mint may take in all, role chains included, beyond the patience
+/// for a source credential that each use replaces.
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
 /// How often an ask looks for a flight: one that was refused for what another
 /// caller may not have is no answer to this one.
@@ -242,6 +243,13 @@ impl Broker {
         let attribution = call.attribution(issuance);
         let upstream = self.upstream_for(call, &plan.route.connector, Some(issuance), entry);
         let ttl = plan.granted.ttl;
+        // What the cloud has done is lost when nobody hears its answer: so long
+        // as whoever asked waits, or not, this does.
+        let (deadline, late) = if stored_settings(&plan.route.connector)?.exclusive {
+            (upstream.outbound.patience() + MINT_DEADLINE, UpstreamError::InDoubt)
+        } else {
+            (MINT_DEADLINE, UpstreamError::DeadlineExceeded)
+        };
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
             Box::pin(async move {
                 let connector = &route.connector;
@@ -254,7 +262,7 @@ impl Broker {
                     ttl,
                     &attribution,
                 );
-                tokio::time::timeout(MINT_DEADLINE, asked).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
+                tokio::time::timeout(deadline, asked).await.unwrap_or(Err(late))
             })
         });
         Ok(asked.await??)

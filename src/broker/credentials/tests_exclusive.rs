@@ -2,6 +2,7 @@
 //! the successor before the credential, and the truth when it is lost.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::audit::Outcome;
 use crate::connectors::paper::{Cloud, Manner};
@@ -174,6 +175,21 @@ async fn a_change_in_mid_flight_does_not_lose_the_successor() {
     gate.add_permits(1);
     let ask = MintAsk { access: AccessLevel::Write, ..ask() };
     assert_eq!(code(mint(&house, &house.scientist, &ask).await), "OK", "with what was left");
+}
+
+/// What the cloud has replaced by then would be lost with its answer.
+#[tokio::test(start_paused = true)]
+async fn a_slow_cloud_that_uses_the_source_credential_up_is_waited_for_longer_than_another() {
+    for (endpoint, answer, version) in [("gate-once-slow", "OK", 2), ("gate-slow", "UPSTREAM_DEADLINE_EXCEEDED", 1)] {
+        let (house, _) = house_at(endpoint, |_| {}).await;
+        let (cloud, usual) = (Cloud::of(endpoint), ask());
+        let (landed, ()) = tokio::join!(mint(&house, &house.scientist, &usual), async {
+            asked(&cloud, 1).await;
+            tokio::time::sleep(Duration::from_secs(18)).await;
+            cloud.gate.as_ref().unwrap().add_permits(1);
+        });
+        assert_eq!((code(landed), stored(&house).await.secret.version), (answer, version), "{endpoint}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@
 //! for answers that no decent provider gives.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use http_body_util::{BodyExt, Full};
@@ -37,6 +37,10 @@ pub enum Manner {
     Redirect(String),
     /// Never.
     Silent,
+    /// As a decent provider, after so long.
+    Late(Duration),
+    /// It does what it is asked, and hangs up.
+    Lost,
 }
 
 /// A running fake.
@@ -77,7 +81,7 @@ impl Fake {
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> std::io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut ask: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
@@ -95,6 +99,14 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         }
         Manner::Always(status, text) => (*status, text.clone()),
         Manner::Sound => granted(&ask, &state, &serde_json::json!({})),
+        Manner::Late(wait) => {
+            tokio::time::sleep(*wait).await;
+            granted(&ask, &state, &serde_json::json!({}))
+        }
+        Manner::Lost => {
+            granted(&ask, &state, &serde_json::json!({}));
+            return Err(std::io::ErrorKind::ConnectionAborted.into());
+        }
         Manner::With(more) => granted(&ask, &state, more),
     };
     Ok(response.status(status).body(Full::new(Bytes::from(text))).unwrap())

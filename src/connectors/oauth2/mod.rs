@@ -30,6 +30,8 @@ mod settings_check;
 pub(super) mod stage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_lost;
 mod upstream;
 mod upstream_secret;
 mod upstream_verify;

@@ -25,12 +25,18 @@ impl Entropy for Sevens {
     }
 }
 
-fn upstream(allowed: &str) -> Upstream {
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(400);
+
+pub(super) fn upstream(allowed: &str) -> Upstream {
+    upstream_within(allowed, CALL_TIMEOUT)
+}
+
+pub(super) fn upstream_within(allowed: &str, call_timeout: Duration) -> Upstream {
     let rules = OutboundRules {
         allowed_endpoints: vec![allowed.to_owned()],
         extra_roots_pem: None,
         connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_millis(400),
+        call_timeout,
         implicit_identities: Vec::new(),
     };
     Upstream {
@@ -62,16 +68,16 @@ fn secret(fields: &[(&str, &str)]) -> SourceCredential {
     SourceCredential::new(fields.iter().map(field).collect())
 }
 
-fn client_secret() -> SourceCredential {
+pub(super) fn client_secret() -> SourceCredential {
     secret(&[("client_secret", CLIENT.1)])
 }
 
-fn refresh_secret(token: &str) -> SourceCredential {
+pub(super) fn refresh_secret(token: &str) -> SourceCredential {
     secret(&[("client_secret", CLIENT.1), ("refresh_token", token)])
 }
 
 /// Settings of a method with `token_url` and `more` fields.
-fn settings(method: &str, url: &str, more: &str) -> Settings {
+pub(super) fn settings(method: &str, url: &str, more: &str) -> Settings {
     let json = format!(
         r#"{{"auth_method":"{method}","api_url":"{API}","token_url":"{url}/token","client_id":"{}"{more}}}"#,
         CLIENT.0
@@ -81,7 +87,7 @@ fn settings(method: &str, url: &str, more: &str) -> Settings {
     settings
 }
 
-fn ask_with(access: AccessLevel, scope: Option<&str>) -> Ask {
+pub(super) fn ask_with(access: AccessLevel, scope: Option<&str>) -> Ask {
     Ask {
         resource_type: ResourceTypeName::parse("oauth2-api").unwrap(),
         resource: ResourceId::canonical(API).unwrap(),
@@ -90,7 +96,7 @@ fn ask_with(access: AccessLevel, scope: Option<&str>) -> Ask {
     }
 }
 
-async fn mint_with(
+pub(super) async fn mint_with(
     upstream: &Upstream,
     settings: &Settings,
     secret: &SourceCredential,
