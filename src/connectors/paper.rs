@@ -175,6 +175,11 @@ impl ConnectorType for Paper {
         SecretEnd::of_token("stamp", secret.field("stamp")?.expose_text()?)
     }
 
+    /// Blanks are no part of a stamp.
+    fn key_id(&self, _: &PaperSettings, secret: &SourceCredential) -> Option<String> {
+        Some(secret.field("stamp")?.expose_text()?.trim().to_owned())
+    }
+
     fn check_secret(
         &self,
         _: &PaperSettings,

@@ -83,8 +83,7 @@ impl Broker {
         }
         let (verification, outcome) = self.probe(call, connector, &settings, entry)?.ask(secret).await?;
         if let Some(successor) = outcome.successor {
-            connector.secret.fields = successor.names();
-            connector.secret.fingerprint = self.keyring.fingerprint(connector.project, &successor)?;
+            self.mark(connector, &successor)?;
             end_of_successor(type_of(connector)?, connector, &successor, self.clock.now())?;
             *secret = successor;
         }

@@ -296,8 +296,7 @@ impl Rotation {
         next.secret.version += 1;
         next.secret.created_at = now;
         next.secret.expires_at = self.ask.secret_expires_at.or_else(|| life.map(|life| now.plus(life)));
-        next.secret.fields = made.secret.names();
-        next.secret.fingerprint = self.broker.keyring.fingerprint(self.call.project(), &made.secret)?;
+        self.broker.mark(&mut next, &made.secret)?;
         next.secret.rotation = Some(self.stage(RotationStage::Retiring { key_id: made.old_key_id.clone() }));
         next.verification = verification;
         check_secret(self.kind, &mut next, &made.secret, now)?;

@@ -61,7 +61,7 @@ impl Broker {
         if old.version != ask.expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let (mut new, settings) = self.changed(call, &old, &ask)?;
+        let (mut new, settings) = self.changed(&old, &ask)?;
         let resealed = !ask.secret.is_empty();
         // Looking would use the stored credential up: `connector verify` takes
         // the turn for that.
@@ -94,7 +94,7 @@ impl Broker {
     }
 
     /// The record as it will be.
-    fn changed(&self, call: &Call, old: &Connector, ask: &Update) -> Result<(Connector, CheckedSettings), BrokerError> {
+    fn changed(&self, old: &Connector, ask: &Update) -> Result<(Connector, CheckedSettings), BrokerError> {
         let kind = type_of(old)?;
         let mut new = old.clone();
         let before = stored_settings(old)?;
@@ -134,8 +134,7 @@ impl Broker {
             new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
             new.secret.rotation = None;
-            new.secret.fields = ask.secret.names();
-            new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+            self.mark(&mut new, &ask.secret)?;
             check_secret(kind, &mut new, &ask.secret, now)?;
         }
         new.updated_at = now;

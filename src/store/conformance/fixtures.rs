@@ -95,6 +95,7 @@ pub(crate) fn connector(project: ProjectId, number: u64, named: &str) -> Connect
             own_end: None,
             skew_tolerance: 0,
             fingerprint: "f".to_owned(),
+            key_fingerprint: None,
             rotation: None,
         },
         created_by: PrincipalId::from_bytes(bytes(3, 1)),
