@@ -222,7 +222,8 @@ if [ "$keep" = yes ]; then
     printf 'export VALETKEY_ADDR=%s VALETKEY_CA_CERT=%s\n' "$VALETKEY_ADDR" "$VALETKEY_CA_CERT"
     printf 'export VALETKEY_TOKEN_FILE=%s   # or alice.token, owner.token\n' "$work/bob.token"
     printf 'alias valetkey=%s\n' "$VALETKEY_BIN"
-    printf '# to end it: kill %s; rm -rf %s\n' "${pids[*]}" "$work"
+    # SeaweedFS takes minutes to heed SIGTERM, and its data goes anyway.
+    printf '# to end it: kill %s; kill -9 %s; rm -rf %s\n' "$daemon" "${pids[0]}" "$work"
 else
     kill -TERM "$daemon"
     wait "$daemon"

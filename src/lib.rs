@@ -61,6 +61,9 @@
 //! - A run is allowed nothing that its starter is not at that moment, nothing
 //!   outside of its stack, and nothing after its end.
 //! - Every record, query and ledger line belongs to one project.
+//! - A record that decides is what its seal is over, and the newest.
+//! - What ends, ends by the later of two clocks; while they disagree nothing is
+//!   minted.
 //!
 //! Longer reading is in [`manual`].
 

@@ -118,6 +118,7 @@ async fn let_in(channel: &Channel, owner: &str, name: &str, role: &str) -> Outco
         principal: name.to_owned(),
         description: "the bench".to_owned(),
         ttl_seconds: TOKEN_SECONDS,
+        ..Default::default()
     };
     Ok(access.create_token(authorized(owner, token)?).await?.into_inner().secret)
 }

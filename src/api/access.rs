@@ -32,11 +32,15 @@ impl AccessHandlers {
     async fn mintable(
         &self,
         call: &Call,
-        body: proto::ListMintableRequest,
+        mut body: proto::ListMintableRequest,
     ) -> Result<proto::ListMintableResponse, BrokerError> {
         own_project(call, &body.project)?;
-        let found = self.broker.list_mintable(call).await?;
-        Ok(proto::ListMintableResponse { mintable: found.into_iter().map(convert::mintable).collect() })
+        let (size, token) = (std::mem::take(&mut body.page_size), std::mem::take(&mut body.page_token));
+        let listing = Listing::parse(&self.broker, call, size, &token, &body)?;
+        let found = self.broker.list_mintable(call, &listing.page).await?;
+        let next_page_token = listing.next(&self.broker, call, found.next.as_deref());
+        let mintable = found.items.into_iter().map(convert::mintable).collect();
+        Ok(proto::ListMintableResponse { mintable, next_page_token })
     }
 
     async fn create(
@@ -81,9 +85,11 @@ impl AccessHandlers {
     async fn issue(
         &self,
         call: &Call,
-        body: proto::CreateTokenRequest,
+        mut body: proto::CreateTokenRequest,
     ) -> Result<proto::CreateTokenResponse, BrokerError> {
-        let made = self.broker.create_token(call, convert::new_token(&body)?).await?;
+        let request_id = std::mem::take(&mut body.request_id);
+        let once = once(call, &request_id, &body)?;
+        let made = self.broker.create_token(call, convert::new_token(&body)?, once.as_ref()).await?;
         Ok(convert::token_once(call, &self.broker, made).await)
     }
 

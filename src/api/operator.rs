@@ -9,7 +9,7 @@ use crate::proto;
 use crate::proto::operator_service_server::OperatorService;
 
 use super::convert::operator as convert;
-use super::convert::request::{opened, reply};
+use super::convert::request::{once, opened, reply};
 
 /// The handlers of OperatorService.
 pub struct OperatorHandlers {
@@ -39,12 +39,23 @@ impl OperatorHandlers {
         Ok(convert::keys(call, self.broker.key_status(call).await?))
     }
 
+    async fn accept(
+        &self,
+        call: &Call,
+        _body: proto::AcceptClockRequest,
+    ) -> Result<proto::AcceptClockResponse, BrokerError> {
+        let accepted = self.broker.accept_clock(call).await?;
+        Ok(proto::AcceptClockResponse { accepted: Some(convert::clock_jump(accepted)) })
+    }
+
     async fn rotate(
         &self,
         call: &Call,
-        _body: proto::RotateIssuerKeyRequest,
+        mut body: proto::RotateIssuerKeyRequest,
     ) -> Result<proto::RotateIssuerKeyResponse, BrokerError> {
-        let rotation = self.broker.rotate_issuer_key(call).await?;
+        let request_id = std::mem::take(&mut body.request_id);
+        let once = once(call, &request_id, &body)?;
+        let rotation = self.broker.rotate_issuer_key(call, once.as_ref()).await?;
         let retired_key = rotation.retired.map(|key| key.to_string()).unwrap_or_default();
         Ok(proto::RotateIssuerKeyResponse { active_key: rotation.active.to_string(), retired_key })
     }
@@ -67,6 +78,15 @@ impl OperatorService for OperatorHandlers {
     ) -> Result<Response<proto::GetKeyStatusResponse>, Status> {
         let (call, body) = opened(request)?;
         let answer = self.keys(&call, body).await;
+        reply(&call, answer)
+    }
+
+    async fn accept_clock(
+        &self,
+        request: Request<proto::AcceptClockRequest>,
+    ) -> Result<Response<proto::AcceptClockResponse>, Status> {
+        let (call, body) = opened(request)?;
+        let answer = self.accept(&call, body).await;
         reply(&call, answer)
     }
 

@@ -152,7 +152,7 @@ const fn upstream_code(error: &UpstreamError) -> Code {
         | UpstreamError::Rejected { .. }
         | UpstreamError::PolicyTooLarge { .. }
         | UpstreamError::Expired
-        | UpstreamError::AddressRefused
+        | UpstreamError::AddressRefused { .. }
         | UpstreamError::NotEnabled { .. }
         | UpstreamError::StoredSettings => Code::FailedPrecondition,
     }
@@ -199,7 +199,7 @@ fn upstream_metadata(error: &UpstreamError) -> Vec<(&'static str, String)> {
         | UpstreamError::Unavailable { .. }
         | UpstreamError::DeadlineExceeded
         | UpstreamError::BadAnswer { .. }
-        | UpstreamError::AddressRefused
+        | UpstreamError::AddressRefused { .. }
         | UpstreamError::StoredSettings => Vec::new(),
     }
 }

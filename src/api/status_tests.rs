@@ -37,7 +37,7 @@ fn every_error() -> Vec<BrokerError> {
             UpstreamError::Unavailable { what: "connect" },
             UpstreamError::DeadlineExceeded,
             UpstreamError::BadAnswer { what: "no expiry" },
-            UpstreamError::AddressRefused,
+            UpstreamError::AddressRefused { origin: text("https://sso.example.com:8443") },
             UpstreamError::NotEnabled { remedy: "allow the profile" },
             UpstreamError::StoredSettings,
         ]

@@ -206,6 +206,10 @@ pub struct Line {
     pub source: Option<String>,
     /// How many calls this line stands for.
     pub count: u32,
+    /// The store's revision when it was written, set by a store whose records
+    /// have seals: one whose records are of an earlier time is known by it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub store_revision: Option<u64>,
     /// Typed details in words.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub details: BTreeMap<String, Detail>,
@@ -235,6 +239,7 @@ impl Line {
             expires_at: None,
             source: None,
             count: 1,
+            store_revision: None,
             details: BTreeMap::new(),
         }
     }

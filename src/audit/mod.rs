@@ -13,7 +13,7 @@ pub mod ledger;
 pub mod line;
 pub mod verify;
 
-pub use aggregate::Aggregator;
+pub use aggregate::{Aggregator, Measure};
 pub use chain::{Hash, StoredLine};
 pub use entry::{Notes, OpenEntry};
 pub use journal::{Journal, JournalError};

@@ -74,6 +74,7 @@ permissions! {
     AuditRead = "audit.read": "Read the ledger.",
     OperatorStatus = "operator.status": "See how the daemon is.",
     OperatorKeys = "operator.keys": "See which keys there are.",
+    OperatorAcceptClock = "operator.acceptClock": "Say that the server's clock is right.",
     OperatorRotateIssuerKey = "operator.rotateIssuerKey": "Let the issuer's next key sign.",
 }
 

@@ -31,12 +31,42 @@ pub struct Subject {
 /// About what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// The project.
-    pub project: ProjectId,
+    pub(super) project: ProjectId,
+    pub(super) connector: Option<ConnectorId>,
+    pub(super) component: Option<ComponentId>,
+}
+
+impl Target {
+    /// What the decision on `permission` is about, of a connector and a
+    /// component that are known.
+    ///
+    /// The only way to make one: the broker asks with it, and so does the
+    /// matrix of roles, which therefore shows no binding on one connector that
+    /// the daemon, who decides on the project, would not look at.
+    #[must_use]
+    pub const fn about(
+        permission: Permission,
+        project: ProjectId,
+        connector: Option<ConnectorId>,
+        component: Option<ComponentId>,
+    ) -> Self {
+        match reach_of(permission) {
+            Reach::Everyone | Reach::Catalogue | Reach::Project => Self { project, connector: None, component: None },
+            Reach::Listing | Reach::Connector | Reach::Component => Self { project, connector, component },
+        }
+    }
+
     /// The connector, when it is about one.
-    pub connector: Option<ConnectorId>,
+    #[must_use]
+    pub const fn connector(&self) -> Option<ConnectorId> {
+        self.connector
+    }
+
     /// The component, when it is about one or goes through one.
-    pub component: Option<ComponentId>,
+    #[must_use]
+    pub const fn component(&self) -> Option<ComponentId> {
+        self.component
+    }
 }
 
 /// What a mint wishes for.
@@ -77,6 +107,9 @@ pub enum DenyReason {
     GrantMissing,
     /// A binding would allow it, but it has ended.
     GrantExpired,
+    /// A binding would allow it, but its holder has a role that may not go
+    /// together with it.
+    RolesApart,
     /// A binding would allow it, but not for this resource.
     ResourceOutsideGrant,
     /// A binding would allow it, but not at this access level.
@@ -97,6 +130,7 @@ impl DenyReason {
             Self::ForeignProject => "FOREIGN_PROJECT",
             Self::GrantMissing => "GRANT_MISSING",
             Self::GrantExpired => "GRANT_EXPIRED",
+            Self::RolesApart => "ROLES_APART",
             Self::ResourceOutsideGrant => "RESOURCE_OUTSIDE_GRANT",
             Self::AccessAboveGrant => "ACCESS_ABOVE_GRANT",
             Self::ScopeMissing => "SCOPE_MISSING",
@@ -118,8 +152,9 @@ impl DenyReason {
             Self::ScopeMissing => 1,
             Self::GrantMissing => 2,
             Self::GrantExpired => 3,
-            Self::ResourceOutsideGrant => 4,
-            Self::AccessAboveGrant => 5,
+            Self::RolesApart => 4,
+            Self::ResourceOutsideGrant => 5,
+            Self::AccessAboveGrant => 6,
         }
     }
 }
@@ -128,7 +163,8 @@ impl DenyReason {
 ///
 /// Total and pure. A mint is allowed by one binding alone, the one that leaves
 /// the longest room: two bindings are never combined. A run is allowed what
-/// its starter is, within the run, and nothing longer than it.
+/// its starter is, within the run, and nothing longer than it. Who is an owner
+/// writes no connector, whatever else is bound to it.
 #[must_use]
 pub fn decide(subject: &Subject, question: &Question<'_>, now: Timestamp) -> Decision {
     let target = question.target;
@@ -147,7 +183,7 @@ pub fn decide(subject: &Subject, question: &Question<'_>, now: Timestamp) -> Dec
     let mut best: Option<&Binding> = None;
     let mut reason = DenyReason::GrantMissing;
     for binding in held(subject, question.permission, now).filter(|b| reaches(b, question)) {
-        match refusal(binding, question, now) {
+        match refusal(subject, binding, question, now) {
             Some(refused) => reason = reason.more_specific(refused),
             None if best.is_none_or(|best| room(binding, now) > room(best, now)) => best = Some(binding),
             None => {}
@@ -216,7 +252,8 @@ pub fn visible_scope(subject: &Subject, permission: Permission, now: Timestamp) 
 /// What the bindings let a subject see, in a run or not.
 fn held_scope(subject: &Subject, permission: Permission, now: Timestamp) -> Visible {
     let (mut connectors, mut components) = (BTreeSet::new(), BTreeSet::new());
-    for binding in held(subject, permission, now).filter(|binding| !expired(binding, now)) {
+    let live = |binding: &&Binding| !expired(binding, now) && !sleeps(subject, binding, now);
+    for binding in held(subject, permission, now).filter(live) {
         match binding.target {
             BindingTarget::Project => return Visible::All,
             BindingTarget::Connector(id) => _ = connectors.insert(id),
@@ -271,10 +308,21 @@ fn reaches(binding: &Binding, question: &Question<'_>) -> bool {
     }
 }
 
+/// Whether a binding gives nothing because of another one. The store takes no
+/// such pair; one that was there before it refused them, or that somebody wrote
+/// into its file, leaves an owner and nothing that makes two of it.
+fn sleeps(subject: &Subject, binding: &Binding, now: Timestamp) -> bool {
+    binding.role == Role::PlatformEngineer
+        && mine(subject).any(|other| other.role.goes_apart_from(binding.role) && !expired(other, now))
+}
+
 /// Why a binding that reaches the target does not allow it after all.
-fn refusal(binding: &Binding, question: &Question<'_>, now: Timestamp) -> Option<DenyReason> {
+fn refusal(subject: &Subject, binding: &Binding, question: &Question<'_>, now: Timestamp) -> Option<DenyReason> {
     if expired(binding, now) {
         return Some(DenyReason::GrantExpired);
+    }
+    if sleeps(subject, binding, now) {
+        return Some(DenyReason::RolesApart);
     }
     // Patterns and access levels say what may be minted, nothing else.
     let wish = question.wish.filter(|_| question.permission == Permission::CredentialsMint)?;

@@ -31,6 +31,7 @@ const OWNER: &[P] = &[
     P::AuditRead,
     P::OperatorStatus,
     P::OperatorKeys,
+    P::OperatorAcceptClock,
     P::OperatorRotateIssuerKey,
 ];
 
@@ -122,7 +123,9 @@ pub const fn permissions_of(role: Role) -> &'static [P] {
 #[must_use]
 pub const fn summary_of(role: Role) -> &'static str {
     match role {
-        Role::Owner => "manages people and their roles; writes no connector and mints nothing",
+        Role::Owner => {
+            "manages people and their roles; writes no connector, mints nothing, and is no platform engineer"
+        }
         Role::PlatformEngineer => {
             "writes connectors; mints nothing for own use without a grant on one connector or component"
         }
@@ -143,7 +146,8 @@ pub const fn takes_effect(role: Role, target: BindingTarget) -> bool {
     }
 }
 
-/// Where a permission can be given.
+/// Where a permission can be given, and so what a decision on it is about:
+/// see [`super::policy::Target::about`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// To everyone, about itself.
@@ -175,8 +179,7 @@ pub(super) const fn reach_of(permission: P) -> Reach {
         // On which stack is narrowed as a listing is: one that is seen whole.
         | P::RunsStart
         | P::RunsList
-        | P::IssuancesList
-        | P::IssuancesListAll => Reach::Listing,
+        | P::IssuancesList => Reach::Listing,
         P::ConnectorsDescribe
         | P::ConnectorsReadSettings
         | P::ConnectorsUpdate
@@ -184,11 +187,14 @@ pub(super) const fn reach_of(permission: P) -> Reach {
         | P::ConnectorsVerify
         | P::ConnectorsListResources
         | P::ConnectorsDelete
-        | P::ComponentsRegister
         | P::ComponentsConnect
-        | P::ComponentsDelete => Reach::Connector,
+        | P::ComponentsDelete
+        // Of one connector, when the list is of one.
+        | P::IssuancesListAll => Reach::Connector,
         P::CredentialsMint | P::IssuancesRevoke => Reach::Component,
         P::ConnectorsRegister
+        // It is linked to nothing yet.
+        | P::ComponentsRegister
         | P::StacksRegister
         | P::StacksUpdate
         | P::StacksDelete
@@ -204,6 +210,7 @@ pub(super) const fn reach_of(permission: P) -> Reach {
         | P::AuditRead
         | P::OperatorStatus
         | P::OperatorKeys
+        | P::OperatorAcceptClock
         | P::OperatorRotateIssuerKey => Reach::Project,
     }
 }

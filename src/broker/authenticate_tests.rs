@@ -91,8 +91,8 @@ async fn a_token_ends_at_its_end_also_in_memory() {
     let house = House::new().await;
     let call = house.call(&house.scientist).await;
     let ask = NewToken { ttl_seconds: Some(60), ..NewToken::default() };
-    let made = house.broker.create_token(&call, ask).await.unwrap();
-    let header = format!("Bearer {}", made.secret.reveal()).into_bytes();
+    let made = house.broker.create_token(&call, ask, None).await.unwrap();
+    let header = format!("Bearer {}", made.secret.unwrap().reveal()).into_bytes();
     house.clock.advance(Duration::from_secs(59));
     assert!(house.broker.authenticate(&header).await.is_ok());
     house.clock.advance(Duration::from_secs(1));

@@ -68,6 +68,13 @@ impl Call {
         &self.caller.subject.principal
     }
 
+    /// Whether somebody wrote the caller's own name or id.
+    #[must_use]
+    pub fn names_caller(&self, text: &str) -> bool {
+        let Principal { name, id, .. } = self.principal();
+        text == name.as_str() || text == id.to_string()
+    }
+
     /// The caller's project; there is no other for it.
     #[must_use]
     pub fn project(&self) -> ProjectId {

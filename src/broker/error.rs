@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::connectors::UpstreamError;
 use crate::domain::{FieldError, FieldErrors};
 use crate::sealing::SealingError;
-use crate::store::StoreError;
+use crate::store::{RoleRule, StoreError};
 
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,11 +109,7 @@ impl BrokerError {
                     hint: "unlink or delete these first".to_owned(),
                 }
             }
-            StoreError::LastOwner => Self::Precondition {
-                code: "LAST_OWNER",
-                message: "the last owner of a project cannot be removed".to_owned(),
-                hint: "give the owner role to somebody else first".to_owned(),
-            },
+            StoreError::Roles(rule) => against(*rule),
             StoreError::TooMany { limit } => {
                 Self::Exhausted { code: "TOO_MANY", message: format!("at most {limit} of {noun}"), retry_after: None }
             }
@@ -148,6 +144,23 @@ impl BrokerError {
             Self::Upstream(error) => error.code(),
             Self::DataLoss { .. } => "DATA_LOSS",
             Self::Internal { .. } => "INTERNAL",
+        }
+    }
+}
+
+fn against(rule: RoleRule) -> BrokerError {
+    match rule {
+        RoleRule::LastOwner => BrokerError::Precondition {
+            code: "LAST_OWNER",
+            message: rule.to_string(),
+            hint: "give the owner role to somebody else first".to_owned(),
+        },
+        RoleRule::Apart(held) => {
+            let problem = format!(
+                "this principal is {held} already, and nobody is both owner and platform-engineer, wherever: take \
+                 that binding away first, or give this role to another principal"
+            );
+            FieldError::new("role", problem).into()
         }
     }
 }

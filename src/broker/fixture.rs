@@ -12,11 +12,11 @@ use crate::audit::{Ledger, Line, LineKind, Outcome};
 use crate::authn::api_token;
 use crate::connectors::{Upstream, find};
 use crate::domain::{
-    AuthMethodName, Binding, BindingId, BindingTarget, Clock, Component, ComponentId, ComponentLink, Conditions,
-    Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, ManualClock, MintPolicy, Name, NoIssuer,
-    Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Requirement, ResourceTypeName, Role,
-    SecretFacts, SecretFieldName, Timestamp, TokenDigest, TokenId, TokenRecord, Verification, VerificationState,
-    Version,
+    AuthMethodName, Binding, BindingId, BindingTarget, Clock, ClockWatch, Component, ComponentId, ComponentLink,
+    Conditions, Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, ManualClock, MintPolicy,
+    Name, NoIssuer, Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Requirement,
+    ResourceTypeName, Role, SecretFacts, SecretFieldName, Share, Timestamp, TokenDigest, TokenId, TokenRecord,
+    Verification, VerificationState, Version,
 };
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, Plaintext, Purpose, RootKey, SealContext, SourceCredential};
@@ -348,21 +348,23 @@ impl Maker {
             call_timeout: Duration::from_secs(1),
             implicit_identities: Vec::new(),
         };
-        let clock: Arc<dyn Clock> = self.clock.clone();
+        let watch = ClockWatch::over(self.clock.clone());
+        let clock: Arc<dyn Clock> = watch.clone();
         Broker::new(Parts {
             store: self.store.clone(),
             keyring: self.keyring.clone(),
-            ledger: Ledger::new(self.store.clone(), clock.clone()),
+            ledger: Ledger::watched(self.store.clone(), watch.clone()),
             upstream: Upstream {
                 outbound: Arc::new(Outbound::new(rules).unwrap()),
-                clock: clock.clone(),
+                clock,
                 entropy: Arc::new(System),
                 identities: Arc::new(NoIssuer),
                 subject: None,
             },
             issuer: None,
-            clock,
+            watch,
             entropy: Arc::new(System),
+            share: Share::percent(25).unwrap(),
             root_provider: "file",
             root_key_id: self.keyring.root_key_id(),
         })

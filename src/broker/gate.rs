@@ -13,28 +13,41 @@ use super::call::Call;
 use super::error::BrokerError;
 use super::{Broker, CallRecord};
 
+/// What a use case knows that a question is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    pub(super) connector: Option<ConnectorId>,
+    pub(super) component: Option<ComponentId>,
+}
+
+impl Known {
+    /// This connector.
+    pub(super) const fn connector(id: ConnectorId) -> Self {
+        Self { connector: Some(id), component: None }
+    }
+}
+
 impl Broker {
     /// The decision on something that is about the whole project.
     pub(super) async fn permit(&self, call: &Call, permission: Permission) -> Result<Permit, BrokerError> {
-        self.permit_on(call, permission, self.target(call, None, None), None).await
+        self.permit_on(call, permission, Known::default(), None).await
     }
 
-    /// The decision on something about a target; a refusal is in the ledger
-    /// before it is said.
+    /// The decision on something about what is known; a refusal is in the
+    /// ledger before it is said.
     pub(super) async fn permit_on(
         &self,
         call: &Call,
         permission: Permission,
-        target: Target,
+        known: Known,
         wish: Option<MintWish<'_>>,
     ) -> Result<Permit, BrokerError> {
-        let question = Question { permission, target, wish };
-        match decide(&call.caller.subject, &question, self.clock.now()) {
+        match self.decided_on(call, permission, known, wish) {
             Decision::Allow(permit) => Ok(permit),
             Decision::Deny(reason) => {
                 let line = Line {
-                    connector: target.connector,
-                    component: target.component,
+                    connector: known.connector,
+                    component: known.component,
                     resource: wish.map(|w| w.resource.clone()),
                     access: wish.map(|w| w.access),
                     ..call.line(Outcome::Denied, reason.code())
@@ -45,8 +58,21 @@ impl Broker {
         }
     }
 
-    pub(super) fn target(&self, call: &Call, connector: Option<ConnectorId>, component: Option<ComponentId>) -> Target {
-        Target { project: call.project(), connector, component }
+    /// The decision alone, for a choice between two ways: nothing is written.
+    pub(super) fn decided_on(
+        &self,
+        call: &Call,
+        permission: Permission,
+        known: Known,
+        wish: Option<MintWish<'_>>,
+    ) -> Decision {
+        let target = Target::about(permission, call.project(), known.connector, known.component);
+        decide(&call.caller.subject, &Question { permission, target, wish }, self.clock.now())
+    }
+
+    /// The same in a word.
+    pub(super) fn allowed(&self, call: &Call, permission: Permission, known: Known) -> bool {
+        matches!(self.decided_on(call, permission, known, None), Decision::Allow(_))
     }
 
     /// A connector by name, id or prefix, with the decision on it. Who may
@@ -59,8 +85,7 @@ impl Broker {
     ) -> Result<(Arc<Connector>, Permit), BrokerError> {
         match self.find_connector(call.project(), text).await {
             Ok(connector) => {
-                let target = self.target(call, Some(connector.id), None);
-                let permit = self.permit_on(call, permission, target, None).await?;
+                let permit = self.permit_on(call, permission, Known::connector(connector.id), None).await?;
                 Ok((connector, permit))
             }
             Err(error) => Err(self.unfound(call, "connector", permission, &error).await),
@@ -134,6 +159,9 @@ fn denied(reason: DenyReason, permission: Permission) -> BrokerError {
         DenyReason::ForeignProject => return BrokerError::NotFound { noun: "project" },
         DenyReason::GrantMissing => format!("ask an owner for a role that allows {permission}"),
         DenyReason::GrantExpired => "ask an owner to renew the role binding".to_owned(),
+        DenyReason::RolesApart => {
+            "an owner writes no connectors: have one of your two roles taken away, or use another principal".to_owned()
+        }
         DenyReason::ResourceOutsideGrant => "ask for a resource within the grant; see `valetkey access can`".to_owned(),
         DenyReason::AccessAboveGrant => "ask for a lower access level; see `valetkey access can`".to_owned(),
         DenyReason::ScopeMissing => "name a resource and an access level".to_owned(),

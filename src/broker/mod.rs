@@ -23,6 +23,7 @@ mod once;
 mod operator;
 mod page_token;
 mod runs;
+mod shared_places;
 mod stacks;
 mod vouching;
 
@@ -33,7 +34,7 @@ pub use access::{
 pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed};
 // What callers of the broker must name: the door writes a line for each call
 // that has none, and words every error.
-pub use crate::audit::{Aggregator, Line, Reason};
+pub use crate::audit::{Aggregator, Line, Measure, Reason};
 pub use crate::connectors::UpstreamError;
 pub use crate::connectors::{Challenge, HostBinding};
 pub use authenticate::CallerFacts;
@@ -49,22 +50,23 @@ pub use once::Once;
 pub use operator::{DaemonStatus, IssuerReport, KeyReport, ProjectKey};
 pub use page_token::PageTokens;
 pub use runs::{FinishRun, Finished, NewRun, RunAsk, Started};
+pub use shared_places::{HeldPlace, NoPlace, SharedPlaces};
 pub use stacks::NewStack;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::audit::{Ledger, OpenEntry};
 use crate::connectors::Upstream;
-use crate::domain::{Clock, Connector, ConnectorId, Entropy, IssuanceId, Subject, SubjectForm, Timestamp};
+use crate::domain::{
+    Clock, ClockWatch, Connector, ConnectorId, Entropy, IssuanceId, Share, Subject, SubjectForm, Timestamp,
+};
 use crate::issuer::Issuer;
 use crate::sealing::Keyring;
 use crate::store::Store;
 
 use audit::TAILS_MAX;
 use connectors::RotationTurns;
-use credentials::{CredentialCache, Flights, Outliving, Routes, Turns, WATCHES_MAX};
+use credentials::{Breakers, CredentialCache, Flights, Outliving, Routes, Touched, Turns, WATCHES_MAX};
 use lookup::Lookups;
 use vouching::Vouching;
 
@@ -80,10 +82,12 @@ pub struct Parts {
     pub upstream: Upstream,
     /// The OpenID issuer, when there is one; `upstream` makes tokens with it.
     pub issuer: Option<Arc<Issuer>>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// The time, watched.
+    pub watch: Arc<ClockWatch>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// How much of what is bounded one principal may have.
+    pub share: Share,
     /// For people: `file` or `passphrase`.
     pub root_provider: &'static str,
     /// The root key's id, safe to show.
@@ -97,17 +101,19 @@ pub struct Broker {
     ledger: Ledger,
     upstream: Upstream,
     issuer: Option<Arc<Issuer>>,
+    watch: Arc<ClockWatch>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     lookups: Lookups,
     routes: Routes,
     cache: CredentialCache,
     flights: Flights,
+    breakers: Breakers,
     outliving: Outliving,
     rotations: RotationTurns,
     turns: Turns,
-    watches: Arc<Semaphore>,
-    tails: Arc<Semaphore>,
+    watches: Arc<SharedPlaces>,
+    tails: Arc<SharedPlaces>,
     pages: PageTokens,
     started_at: Timestamp,
     root_provider: &'static str,
@@ -122,20 +128,22 @@ impl Broker {
             lookups: Lookups::new(parts.store.watch_revision()),
             routes: Routes::new(),
             cache: CredentialCache::new(),
-            flights: Flights::default(),
+            flights: Flights::new(parts.share),
+            breakers: Breakers::default(),
             outliving: Outliving::default(),
             rotations: RotationTurns::default(),
-            turns: Turns::default(),
-            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
-            tails: Arc::new(Semaphore::new(TAILS_MAX)),
+            turns: Turns::new(parts.share),
+            watches: SharedPlaces::new(WATCHES_MAX, parts.share),
+            tails: SharedPlaces::new(TAILS_MAX, parts.share),
             pages: PageTokens::new(Arc::clone(&parts.keyring)),
-            started_at: parts.clock.now(),
+            started_at: parts.watch.now(),
             store: parts.store,
             keyring: parts.keyring,
             ledger: parts.ledger,
             upstream: parts.upstream,
             issuer: parts.issuer,
-            clock: parts.clock,
+            clock: Arc::clone(&parts.watch) as _,
+            watch: parts.watch,
             entropy: parts.entropy,
             root_provider: parts.root_provider,
             root_key_id: parts.root_key_id,
@@ -143,9 +151,16 @@ impl Broker {
     }
 
     /// Drops everything a connector minted, before a change of it is
-    /// acknowledged.
+    /// acknowledged; and what its cloud said of the one that it was.
     fn forget_minted(&self, connector: ConnectorId) {
-        self.cache.forget(connector);
+        self.breakers.forget(connector);
+        self.forget(&[Touched::Connector(connector)]);
+    }
+
+    /// Drops what a change touched, before it is acknowledged: also what is
+    /// still on its way here.
+    fn forget(&self, touched: &[Touched]) {
+        self.cache.forget(touched, self.lookups.revision());
     }
 
     /// The way to the clouds, for a call about one connector. The result of

@@ -2,12 +2,12 @@
 
 use crate::audit::Outcome;
 use crate::authz::Permission;
-use crate::domain::{IssuerKeyFacts, IssuerUrl, KekId, Timestamp};
+use crate::domain::{ClockJump, IssuerKeyFacts, IssuerUrl, KekId, Timestamp};
 use crate::issuer::{IssuerError, Rotation};
 use crate::sealing::KekState;
 use crate::store::StoreFacts;
 
-use super::{Broker, BrokerError, Call};
+use super::{Broker, BrokerError, Call, Once};
 
 /// How the daemon is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct DaemonStatus {
     pub store: StoreFacts,
     /// Minted credentials in memory.
     pub cached_credentials: u64,
+    /// The jump of the clock for which nothing is minted.
+    pub clock: Option<ClockJump>,
 }
 
 /// A project key, without the key.
@@ -83,7 +85,31 @@ impl Broker {
             ledger_seq: ledger_seq.0,
             store: self.store.facts(),
             cached_credentials: self.cache.count(),
+            clock: self.watch.doubt(),
         })
+    }
+
+    /// Believes the clock again, as it is set now.
+    ///
+    /// # Errors
+    /// `Denied`; `Precondition` when it is not in doubt; `Unavailable`.
+    pub async fn accept_clock(&self, call: &Call) -> Result<ClockJump, BrokerError> {
+        self.permit(call, Permission::OperatorAcceptClock).await?;
+        let jump = self.watch.doubt().ok_or_else(not_in_doubt)?;
+        let line = call.line(Outcome::Ok, "CLOCK_ACCEPTED").with_detail("expected", &jump.expected.to_string());
+        self.write_line(&call.record, line.with_detail("shown", &jump.shown.to_string())).await?;
+        Ok(self.watch.accept().unwrap_or(jump))
+    }
+
+    /// Nothing is made whose end could not be judged.
+    pub(super) fn sure_of_the_time(&self) -> Result<(), BrokerError> {
+        match self.watch.doubt() {
+            None => Ok(()),
+            Some(_) => Err(BrokerError::Unavailable {
+                code: "CLOCK_JUMPED",
+                message: "the server's clock jumped; an operator must look at it (valetkey status)",
+            }),
+        }
     }
 
     /// The keys of the caller's project: those of others say how many others
@@ -118,12 +144,29 @@ impl Broker {
     /// # Errors
     /// `Denied`; `Precondition` when there is no issuer, or while some cloud
     /// may not know the next key; `Unavailable`.
-    pub async fn rotate_issuer_key(&self, call: &Call) -> Result<Rotation, BrokerError> {
+    pub async fn rotate_issuer_key(&self, call: &Call, once: Option<&Once>) -> Result<Rotation, BrokerError> {
         self.permit(call, Permission::OperatorRotateIssuerKey).await?;
+        if let Some(earlier) = self.recall(call, once).await? {
+            return Ok(earlier);
+        }
         let issuer = self.issuer.as_ref().ok_or_else(no_issuer)?;
-        let rotation = issuer.rotate(call.line(Outcome::Ok, "")).await.map_err(not_rotated)?;
-        call.record.mark_lined();
-        Ok(rotation)
+        let keep = |rotation: &Rotation| self.remember(call, once, rotation);
+        match issuer.rotate(call.line(Outcome::Ok, ""), keep).await {
+            Ok(rotation) => {
+                call.record.mark_lined();
+                Ok(rotation)
+            }
+            // Another call with the same request id may have been quicker.
+            Err(error) => self.recall(call, once).await?.ok_or(error),
+        }
+    }
+}
+
+fn not_in_doubt() -> BrokerError {
+    BrokerError::Precondition {
+        code: "CLOCK_NOT_IN_DOUBT",
+        message: "the clock shows what it should".to_owned(),
+        hint: "there is nothing to accept".to_owned(),
     }
 }
 
@@ -135,19 +178,21 @@ fn no_issuer() -> BrokerError {
     }
 }
 
-fn not_rotated(error: IssuerError) -> BrokerError {
-    match error {
-        IssuerError::Store(error) => BrokerError::of("issuer key", &error),
-        IssuerError::Sealing(error) => error.into(),
-        IssuerError::Generate(_) => BrokerError::Internal { what: "no key of the issuer could be made" },
-        IssuerError::NotYet { ripe_at } => BrokerError::Precondition {
-            code: "KEY_NOT_RIPE",
-            message: "the next key is not known to every cloud yet".to_owned(),
-            hint: match ripe_at {
-                Some(at) => format!("ask again at {at}: until then clouds may keep the keys of before"),
-                None => "ask again in a minute: it is being made".to_owned(),
+impl From<IssuerError> for BrokerError {
+    fn from(error: IssuerError) -> Self {
+        match error {
+            IssuerError::Store(error) => Self::of("issuer key", &error),
+            IssuerError::Sealing(error) => error.into(),
+            IssuerError::Generate(_) => Self::Internal { what: "no key of the issuer could be made" },
+            IssuerError::NotYet { ripe_at } => Self::Precondition {
+                code: "KEY_NOT_RIPE",
+                message: "the next key is not known to every cloud yet".to_owned(),
+                hint: match ripe_at {
+                    Some(at) => format!("ask again at {at}: until then clouds may keep the keys of before"),
+                    None => "ask again in a minute: it is being made".to_owned(),
+                },
             },
-        },
+        }
     }
 }
 

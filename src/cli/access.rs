@@ -2,7 +2,7 @@
 //!
 //! Owns the view of `AccessService.ListMintable`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::proto;
@@ -10,6 +10,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::Row;
+use super::pages::{LimitArgs, PageAsk, gather};
 use super::pairs::{access_in_words, given, or_dash};
 use super::session::Session;
 
@@ -20,7 +21,14 @@ pub(super) enum Verb {
     #[command(after_help = "\
 Example:
   valetkey access can --project ml")]
-    Can,
+    Can(CanArgs),
+}
+
+/// How much to show.
+#[derive(Args)]
+pub(super) struct CanArgs {
+    #[command(flatten)]
+    limit: LimitArgs,
 }
 
 /// Something the caller may mint.
@@ -82,14 +90,22 @@ impl Row for MintableView {
 /// What the daemon answered.
 pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Can => can(session).await,
+        Verb::Can(args) => can(session, args).await,
     }
 }
 
-async fn can(session: &Session) -> Result<(), Failure> {
-    let ask = proto::ListMintableRequest { project: session.project.clone() };
-    let answer = session.call(ask, async |ask| session.access().list_mintable(ask).await).await?;
-    let views: Vec<MintableView> = answer.mintable.into_iter().map(MintableView::from).collect();
+async fn can(session: &Session, args: CanArgs) -> Result<(), Failure> {
+    let mintable = gather(&args.limit, async |page: PageAsk| {
+        let ask = proto::ListMintableRequest {
+            project: session.project.clone(),
+            page_size: page.size,
+            page_token: page.token,
+        };
+        let answer = session.call(ask, async |ask| session.access().list_mintable(ask).await).await?;
+        Ok((answer.mintable, answer.next_page_token))
+    })
+    .await?;
+    let views: Vec<MintableView> = mintable.into_iter().map(MintableView::from).collect();
     session.output.list(&views)?;
     if !views.is_empty() {
         session.output.say("to mint:")?;

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::moment::parse_length;
 use super::output::Form;
 use super::{
-    access, audit, binding, completion, component, connector, connector_type, issuance, key, mint, principal, role,
-    run, ssh_agent, stack, token,
+    access, audit, binding, clock, completion, component, connector, connector_type, issuance, key, mint, principal,
+    role, run, ssh_agent, stack, token,
 };
 
 /// A credential broker for machine-learning platforms: short-lived, narrowed,
@@ -180,6 +180,9 @@ Example:
     /// What you may do
     #[command(subcommand)]
     Access(access::Verb),
+    /// What to do when the server's clock has jumped
+    #[command(subcommand)]
+    Clock(clock::Verb),
     /// The keys that seal source credentials, and those of the issuer
     #[command(subcommand)]
     Key(key::Verb),

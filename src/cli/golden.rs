@@ -402,6 +402,7 @@ fn views_of_the_daemon_are_stable() {
         schema_version: 1,
         cached_credentials: 2,
         ledger_writable: true,
+        clock_jump: Some(proto::ClockJump { expected: at(0), shown: at(86_400) }),
     };
     check_view::<_, super::status::StatusView>("status", status);
     let key = proto::ProjectKey {

@@ -11,7 +11,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record, Row};
-use super::session::Session;
+use super::session::{Session, request_id};
 
 /// What is said of the memory that keys are in.
 const LOCKED: &str = "locked: no key can be swapped to disk";
@@ -202,7 +202,7 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             if view.issuer_keys.is_empty() { Ok(()) } else { session.output.list(&view.issuer_keys) }
         }
         Verb::RotateIssuer => {
-            let ask = proto::RotateIssuerKeyRequest {};
+            let ask = proto::RotateIssuerKeyRequest { request_id: request_id() };
             let rotation = session.call(ask, async |ask| session.operator().rotate_issuer_key(ask).await).await?;
             session.output.record(&RotationView::from(rotation))
         }

@@ -10,6 +10,7 @@ mod access;
 pub mod args;
 mod audit;
 mod binding;
+mod clock;
 mod completion;
 mod component;
 mod connector;
@@ -171,6 +172,7 @@ async fn dispatch(session: &Session, noun: RemoteNoun) -> Result<(), Failure> {
         RemoteNoun::Role(verb) => role::run(session, verb).await,
         RemoteNoun::Binding(verb) => binding::run(session, verb).await,
         RemoteNoun::Access(verb) => access::run(session, verb).await,
+        RemoteNoun::Clock(verb) => clock::run(session, verb).await,
         RemoteNoun::Key(verb) => key::run(session, verb).await,
         RemoteNoun::SshAgent(args) => ssh_agent::run(session, args).await,
     }

@@ -172,6 +172,8 @@ pub(super) struct FinishedView {
     run: RunView,
     /// What it minted that was still alive, with what became of it.
     credentials: Vec<RevokedView>,
+    /// It minted more than these that is still alive.
+    more: bool,
 }
 
 impl From<proto::Run> for RunView {
@@ -197,6 +199,7 @@ impl From<proto::FinishRunResponse> for FinishedView {
         Self {
             run: RunView::from(answer.run.unwrap_or_default()),
             credentials: answer.credentials.into_iter().map(RevokedView::from).collect(),
+            more: answer.more,
         }
     }
 }
@@ -309,20 +312,35 @@ async fn renew(session: &Session, args: RenewArgs) -> Result<(), Failure> {
 }
 
 async fn finish(session: &Session, args: FinishArgs) -> Result<(), Failure> {
-    let ask = proto::FinishRunRequest {
-        project: session.project.clone(),
-        run: args.which.run,
-        revoke: args.revoke,
-        request_id: request_id(),
-    };
-    let answer = session.call(ask, async |ask| session.runs().finish_run(ask).await).await?;
-    let view = FinishedView::from(answer);
+    let mut view = finish_once(session, &args).await?;
+    // With its own token nobody can ask again: that has ended with the run.
+    while args.revoke && view.more && !args.which.own {
+        eprintln!("{} done; there are more", view.credentials.len());
+        let next = finish_once(session, &args).await?;
+        view.credentials.extend(next.credentials);
+        view.more = next.more;
+    }
     session.output.record(&view)?;
     if !session.output.for_people() || view.credentials.is_empty() {
         return Ok(());
     }
     session.output.say("what it minted and was alive until now:")?;
-    session.output.list(&view.credentials)
+    session.output.list(&view.credentials)?;
+    if view.more {
+        session.output.say(&format!("and more: valetkey issuance list --active --run {}", view.run.id))?;
+    }
+    Ok(())
+}
+
+async fn finish_once(session: &Session, args: &FinishArgs) -> Result<FinishedView, Failure> {
+    let ask = proto::FinishRunRequest {
+        project: session.project.clone(),
+        run: args.which.run.clone(),
+        revoke: args.revoke,
+        request_id: request_id(),
+    };
+    let answer = session.call(ask, async |ask| session.runs().finish_run(ask).await).await?;
+    Ok(FinishedView::from(answer))
 }
 
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {

@@ -1,9 +1,9 @@
 //! One connection to a daemon, and how calls are made on it.
 //!
 //! Owns the TLS set-up, the bearer token, deadlines, retries and the progress
-//! sign. A call is retried only when the daemon said UNAVAILABLE, and always
-//! with the same message, so that its request_id makes it happen once. It
-//! never sends the token over an unencrypted connection to another machine.
+//! sign. A call is retried only when the daemon said UNAVAILABLE and no cloud
+//! was asked, and always with the same message, so that its request_id makes
+//! it happen once. It never sends the token over an unencrypted connection to another machine.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -16,6 +16,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt as _;
 use zeroize::Zeroizing;
 
 use crate::proto::access_service_client::AccessServiceClient;
@@ -37,6 +38,10 @@ use super::terminal::{Terminal, read_bounded};
 const TRIES_MAX: u32 = 3;
 /// Wait before the second try; doubles.
 const BACKOFF: Duration = Duration::from_millis(200);
+/// Reasons of UNAVAILABLE after which no source credential is used up: nothing
+/// was begun, or what replaces it is stored. What a cloud answered is not among
+/// them: the daemon has tried as often as makes sense.
+const NOTHING_SPENT: [&str; 4] = ["CHANGED_MEANWHILE", "NO_ENTROPY", "STOPPING", "STORE_UNWRITABLE"];
 /// A connection on loopback or in one data centre takes far less.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two signs of life on a quiet connection.
@@ -105,10 +110,38 @@ impl Session {
         message: Q,
         send: impl AsyncFn(Request<Q>) -> Result<Response<R>, Status>,
     ) -> Result<R, Failure> {
+        self.repeated(message, send, |reason| reason.is_none_or(nothing_spent)).await
+    }
+
+    /// Makes a call that asks a cloud with a source credential, which may be
+    /// one that each use replaces: a second use would end it. It is made again
+    /// only when the daemon says that it asked none; a connection that broke
+    /// says nothing.
+    ///
+    /// # Errors
+    /// What the daemon answered.
+    pub(super) async fn call_spending<Q: Clone, R>(
+        &self,
+        message: Q,
+        send: impl AsyncFn(Request<Q>) -> Result<Response<R>, Status>,
+    ) -> Result<R, Failure> {
+        self.repeated(message, send, |reason| reason.is_some_and(nothing_spent)).await
+    }
+
+    async fn repeated<Q: Clone, R>(
+        &self,
+        message: Q,
+        send: impl AsyncFn(Request<Q>) -> Result<Response<R>, Status>,
+        again: impl Fn(Option<&str>) -> bool,
+    ) -> Result<R, Failure> {
+        let again = |status: &Status| {
+            let info = status.get_details_error_info();
+            status.code() == Code::Unavailable && again(info.as_ref().map(|info| info.reason.as_str()))
+        };
         let mut pause = BACKOFF;
         for _ in 1..TRIES_MAX {
             match self.attempt(message.clone(), &send).await {
-                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(pause).await,
+                Err(status) if again(&status) => tokio::time::sleep(pause).await,
                 answer => return answer.map_err(Failure::from),
             }
             pause = pause.saturating_mul(2);
@@ -212,6 +245,11 @@ impl Session {
 #[allow(clippy::disallowed_methods, reason = "not a secret: it only has to differ from the caller's other changes")]
 pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+/// Whether a reason of UNAVAILABLE says that no source credential was used up.
+fn nothing_spent(reason: &str) -> bool {
+    NOTHING_SPENT.contains(&reason)
 }
 
 async fn connect(endpoint: &Endpoint) -> Result<Channel, tonic::transport::Error> {

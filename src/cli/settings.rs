@@ -1,10 +1,10 @@
 //! Puts together the settings of a connector from `--set` and `--settings`.
 //!
-//! Owns the typing of `key=value` by the served schema, and the questions for
-//! what is missing. Settings hold no secrets; `secrets` takes those. It never
-//! judges a value: the server does.
+//! Owns the typing of `key=value` by the served schema, also out of a file,
+//! and the questions for what is missing. Settings hold no secrets; `secrets`
+//! takes those. It never judges a value: the server does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -21,8 +21,10 @@ const SETTINGS_BYTES_MAX: u64 = 256 * 1024;
 /// The settings of an auth method.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct SettingArgs {
-    /// One setting of the auth method; lists are separated by commas or given
-    /// as JSON
+    /// One setting of the auth method: KEY=@FILE takes the file's text, KEY=@@TEXT
+    /// a text that begins with @. Lists have commas or line ends between their
+    /// items, or are JSON; objects are JSON, such as
+    /// service_accounts={"read":"ml/reader"}
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_pair)]
     set: Vec<Pair>,
     /// All settings as one JSON object, from a file; --set goes on top
@@ -50,7 +52,7 @@ impl SettingArgs {
             }
         }
         for Pair { key, value } in &self.set {
-            settings.insert(key.clone(), typed(find(known, key)?, value)?);
+            settings.insert(key.clone(), given(find(known, key)?, value)?);
         }
         Ok(settings)
     }
@@ -71,15 +73,18 @@ pub(super) fn complete(
     }
     if !terminal.interactive() {
         let names: Vec<&str> = missing.iter().map(|s| s.name.as_str()).collect();
-        return Err(Failure::usage(format!("missing settings: {}", names.join(", ")))
-            .hint("give --set KEY=VALUE or --settings @FILE; `valetkey connector-type describe` explains them"));
+        let examples: Vec<String> = missing.iter().filter_map(|setting| example(setting)).collect();
+        let such = if examples.is_empty() { String::new() } else { format!(", such as {}", examples.join(" ")) };
+        return Err(Failure::usage(format!("missing settings: {}", names.join(", "))).hint(format!(
+            "give --set KEY=VALUE or --settings @FILE{such}; `valetkey connector-type describe` explains them"
+        )));
     }
     for setting in missing {
         let answer = terminal
             .ask(&question(setting))
             .map_err(|_| Failure::usage(format!("the setting {} was not given", setting.name)))?;
         let value = match (answer.is_empty(), &setting.default) {
-            (false, _) => typed(setting, &answer)?,
+            (false, _) => given(setting, &answer)?,
             (true, Some(default)) => default.clone(),
             (true, None) => return Err(Failure::usage(format!("the setting {} was not given", setting.name))),
         };
@@ -121,19 +126,63 @@ fn find<'a>(known: &'a [Setting], key: &str) -> Result<&'a Setting, Failure> {
     })
 }
 
-/// The value of a setting from its text.
+/// How a setting is given on the command line, by the schema's example.
+fn example(setting: &Setting) -> Option<String> {
+    let example = plain(setting.example.as_ref()?).replace('\'', "'\\''");
+    Some(escape(&format!("--set '{}={example}'", setting.name)))
+}
+
+/// The value of a setting as somebody gave it: `@FILE` stands for the text of
+/// a file, where a list has one item a line.
 ///
 /// # Errors
-/// Usage, when the text is of another type.
-pub(super) fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
-    let wrong = || Failure::usage(format!("the setting {} must be: {}", setting.name, setting.shape.words()));
+/// Usage, when the text is of another type, or the file cannot be read.
+pub(super) fn given(setting: &Setting, text: &str) -> Result<Value, Failure> {
+    let path = match text.strip_prefix('@') {
+        None => return typed(setting, text),
+        Some(literal) if literal.starts_with('@') => return typed(setting, literal),
+        Some(path) => Path::new(path),
+    };
+    let cannot = |why: &str| {
+        Failure::usage(format!("cannot read the setting {} from {}: {why}", setting.name, path.display()))
+            .hint(format!("a text that begins with @ is given as {}=@@TEXT", setting.name))
+    };
+    let read = std::fs::File::open(path).and_then(|file| read_bounded(file, SETTINGS_BYTES_MAX));
+    let bytes = read.map_err(|error| cannot(&error.to_string()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| cannot("it is no text"))?;
+    // Editors end the last line too.
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    match setting.shape {
+        Shape::Texts if !text.trim_start().starts_with('[') => Ok(lines(text)),
+        Shape::Texts
+        | Shape::Text
+        | Shape::Integer
+        | Shape::Number
+        | Shape::Boolean
+        | Shape::List
+        | Shape::Object
+        | Shape::Any => typed(setting, text),
+    }
+}
+
+/// The value of a setting from its text.
+fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
+    let wrong = || {
+        let failure = Failure::usage(format!("the setting {} must be: {}", setting.name, setting.shape.words()));
+        match example(setting) {
+            Some(example) => failure.hint(format!("for example {example}")),
+            None => failure,
+        }
+    };
     let json = || serde_json::from_str::<Value>(text).ok();
     let value = match setting.shape {
         Shape::Text => Some(Value::from(text)),
         Shape::Integer => text.parse::<i64>().ok().map(Value::from),
         Shape::Number => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
         Shape::Boolean => text.parse::<bool>().ok().map(Value::from),
-        Shape::Texts if text.starts_with('[') => json().filter(Value::is_array),
+        Shape::Texts if text.trim_start().starts_with('[') => json().filter(Value::is_array),
+        // What other programs print, such as ssh-keyscan, has commas of its own.
+        Shape::Texts if text.contains(['\n', '\r']) => Some(lines(text)),
         Shape::Texts => Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()),
         Shape::List => json().filter(Value::is_array),
         Shape::Object => json().filter(Value::is_object),
@@ -142,7 +191,11 @@ pub(super) fn typed(setting: &Setting, text: &str) -> Result<Value, Failure> {
     value.ok_or_else(wrong)
 }
 
-fn read_object(path: &std::path::Path) -> Result<Map<String, Value>, Failure> {
+fn lines(text: &str) -> Value {
+    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     let read = std::fs::File::open(path).and_then(|file| read_bounded(file, SETTINGS_BYTES_MAX));
     let bytes = read.map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
     serde_json::from_slice(&bytes).map_err(|error| {
@@ -198,6 +251,59 @@ mod tests {
         for wrong in ["max_session_duration=1h", "chain=yes", "session_tags=a", "policy_arns=[1"] {
             assert!(over(&[wrong]).unwrap_err().message.contains("must be"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_setting_comes_out_of_a_file_where_a_list_has_one_item_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |text: &str| {
+            let path = folder.path().join("value");
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        for (key, text, wanted) in [
+            ("role_arn", "-----BEGIN-----\nAA\n-----END-----\n", json!("-----BEGIN-----\nAA\n-----END-----")),
+            ("max_session_duration", "900\r\n", json!(900)),
+            ("session_tags", "{\"a\":\n\"b\"}\n", json!({"a": "b"})),
+            ("policy_arns", "a,b\n\n c \r\n", json!(["a,b", "c"])),
+            ("policy_arns", "a,b", json!(["a,b"])),
+            ("policy_arns", "\n[\"a\",\n\"b\"]\n", json!(["a", "b"])),
+        ] {
+            let settings = over(&[&format!("{key}=@{}", file(text))]).unwrap();
+            assert_eq!(settings[key], wanted, "{text:?}");
+        }
+        assert_eq!(over(&["role_arn=@@name"]).unwrap(), json!({"role_arn": "@name"}));
+        let failure = over(&["role_arn=@/no/such/file"]).unwrap_err();
+        assert!(failure.message.contains("role_arn from /no/such/file"), "{}", failure.message);
+        assert!(failure.hint.unwrap().contains("role_arn=@@TEXT"));
+        let path = folder.path().join("value");
+        std::fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(over(&[&format!("role_arn=@{}", path.display())]).unwrap_err().message.contains("no text"));
+    }
+
+    #[test]
+    fn a_list_of_several_lines_has_one_item_a_line() {
+        let scan = "# gpu1:22 SSH-2.0\ngpu1,10.0.0.7 ssh-ed25519 AAAA\n";
+        let settings = over(&[&format!("policy_arns={scan}")]).unwrap();
+        assert_eq!(settings, json!({"policy_arns": ["# gpu1:22 SSH-2.0", "gpu1,10.0.0.7 ssh-ed25519 AAAA"]}));
+    }
+
+    #[test]
+    fn whoever_gives_another_type_or_nothing_is_shown_how_it_is_written() {
+        let with = |example: Value| Setting {
+            shape: Shape::Object,
+            required: true,
+            example: Some(example),
+            ..settings_of(SCHEMA).unwrap().remove(0)
+        };
+        let known = [with(json!({"read": "ml/reader"}))];
+        let failure = complete(&mut Map::new(), &known, &ScriptedTerminal::piped(b"")).unwrap_err();
+        let shown = r#"--set 'role_arn={"read":"ml/reader"}'"#;
+        assert!(failure.hint.as_ref().unwrap().contains(shown), "{:?}", failure.hint);
+        let failure = given(&known[0], "ml/reader").unwrap_err();
+        assert!(failure.hint.as_ref().unwrap().contains(shown), "{:?}", failure.hint);
+        let quoted = example(&with(json!("a'b"))).unwrap();
+        assert_eq!(quoted, r"--set 'role_arn=a'\''b'");
     }
 
     #[test]

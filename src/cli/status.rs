@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::proto;
 
+use super::clock::JumpView;
 use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record};
@@ -30,6 +31,8 @@ pub(super) struct StatusView {
     schema_version: u32,
     /// Minted credentials in memory.
     cached_credentials: u64,
+    /// The jump of the clock for which nothing is minted.
+    clock_jump: Option<JumpView>,
 }
 
 impl From<proto::GetStatusResponse> for StatusView {
@@ -43,6 +46,7 @@ impl From<proto::GetStatusResponse> for StatusView {
             store: status.store,
             schema_version: status.schema_version,
             cached_credentials: status.cached_credentials,
+            clock_jump: status.clock_jump.map(JumpView::from),
         }
     }
 }
@@ -56,7 +60,18 @@ impl Record for StatusView {
             ("store", format!("{}, schema {}, revision {}", self.store, self.schema_version, self.revision)),
             ("ledger", format!("{ledger}, last line {}", self.ledger_seq)),
             ("cached credentials", self.cached_credentials.to_string()),
+            ("clock", self.clock(now)),
         ]
+    }
+}
+
+impl StatusView {
+    fn clock(&self, now: Moment) -> String {
+        let Some(JumpView { expected, shown }) = &self.clock_jump else { return "believed".to_owned() };
+        let (shown, expected) = (moment::words(*shown, now), moment::words(*expected, now));
+        format!(
+            "JUMPED: nothing is minted. It shows {shown} and should show {expected}; set it, or `valetkey clock accept`"
+        )
     }
 }
 

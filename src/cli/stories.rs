@@ -26,6 +26,8 @@ use super::terminal::ScriptedTerminal;
 struct Script {
     /// Answer this many calls with UNAVAILABLE first.
     unavailable: AtomicU32,
+    /// And with this reason; none as when a connection broke.
+    reason: &'static str,
     /// Answer with this code afterwards.
     refuse: Option<Code>,
     /// Registrations that came.
@@ -41,7 +43,7 @@ impl Script {
         let token = request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned();
         self.tokens.lock().unwrap().push(token);
         if self.unavailable.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
-            return Err(Status::unavailable("the disk is full"));
+            return Err(unavailable(self.reason));
         }
         match self.refuse {
             Some(code) => {
@@ -52,6 +54,14 @@ impl Script {
             None => Ok(()),
         }
     }
+}
+
+fn unavailable(reason: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    if !reason.is_empty() {
+        details.set_error_info(reason, "valetkey", std::collections::HashMap::new());
+    }
+    Status::with_error_details(Code::Unavailable, "the disk is full", details)
 }
 
 #[derive(Clone)]
@@ -306,7 +316,7 @@ async fn register_sends_typed_settings_and_secrets_with_the_token() {
 
 #[tokio::test]
 async fn an_unavailable_daemon_is_asked_again_with_the_same_request_id() {
-    let script = Arc::new(Script { unavailable: 2.into(), ..Script::default() });
+    let script = Arc::new(Script { unavailable: 2.into(), reason: "STORE_UNWRITABLE", ..Script::default() });
     run(&script, &REGISTER, SECRETS).await.1.unwrap();
     let asks = script.registered.lock().unwrap();
     assert_eq!(asks.len(), 3);
@@ -316,10 +326,29 @@ async fn an_unavailable_daemon_is_asked_again_with_the_same_request_id() {
 
 #[tokio::test]
 async fn a_daemon_that_stays_unavailable_ends_with_5_after_three_tries() {
-    let script = Arc::new(Script { unavailable: 100.into(), ..Script::default() });
+    let script = Arc::new(Script { unavailable: 100.into(), reason: "STOPPING", ..Script::default() });
     let failure = run(&script, &REGISTER, SECRETS).await.1.unwrap_err();
     assert_eq!((failure.kind.exit_code(), failure.message.as_str()), (5, "the disk is full"));
     assert_eq!(script.registered.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_asks_a_cloud_is_asked_again_only_where_the_daemon_asked_none() {
+    let tries = async |arguments: &[&str], reason| {
+        let script = Arc::new(Script { unavailable: 100.into(), reason, ..Script::default() });
+        let failure = run(&script, arguments, SECRETS).await.1.unwrap_err();
+        assert_eq!(failure.kind.exit_code(), 5);
+        script.tokens.lock().unwrap().len()
+    };
+    let mint = ["mint", "--connector", "x"];
+    assert_eq!(tries(&mint, "CHANGED_MEANWHILE").await, 3);
+    for reason in ["UPSTREAM_BAD_ANSWER", "UPSTREAM_UNAVAILABLE", "UPSTREAM_THROTTLED", "SOMETHING_NEW", ""] {
+        assert_eq!(tries(&mint, reason).await, 1, "a mint, after {reason:?}");
+        assert_eq!(tries(&REGISTER, reason).await, 1, "a registration, after {reason:?}");
+    }
+    assert_eq!(tries(&["mint", "--connector", "x", "--watch"], "UPSTREAM_BAD_ANSWER").await, 1);
+    // Who only reads may ask again when a connection broke.
+    assert_eq!(tries(&["connector", "list"], "").await, 3);
 }
 
 #[tokio::test]

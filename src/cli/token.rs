@@ -16,7 +16,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::{self, Moment, parse_seconds};
 use super::output::{Facts, Record, Row};
-use super::pairs::given;
+use super::pairs::{given, or_dash};
 use super::session::{Session, request_id};
 
 /// What to do with tokens.
@@ -134,13 +134,14 @@ impl Record for NewTokenView {
 }
 
 impl Row for TokenView {
-    const HEAD: &'static [&'static str] = &["id", "principal", "description", "created", "expires"];
+    const HEAD: &'static [&'static str] = &["id", "principal", "description", "created by", "created", "expires"];
 
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![
             self.id.clone(),
             self.principal.clone(),
             self.description.clone().unwrap_or_default(),
+            or_dash(self.created_by.as_ref()),
             moment::words(self.created_at, now),
             moment::words(self.expires_at, now),
         ]
@@ -162,8 +163,12 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
     let file = args.out.as_deref().map(TokenFile::new).transpose()?;
-    let ask =
-        proto::CreateTokenRequest { principal: args.principal, description: args.description, ttl_seconds: args.ttl };
+    let ask = proto::CreateTokenRequest {
+        principal: args.principal,
+        description: args.description,
+        ttl_seconds: args.ttl,
+        request_id: request_id(),
+    };
     let answer = session.call_once(ask, async |ask| session.access().create_token(ask).await).await?;
     let secret = Zeroizing::new(answer.secret);
     let token = TokenView::from(answer.token.unwrap_or_default());

@@ -24,6 +24,16 @@ const PASSPHRASE_VARIABLE: &str = "VALETKEY_PASSPHRASE_FILE";
 /// Where root's data directory is.
 const DATA_DIR_OF_ROOT: &str = "/var/lib/valetkey";
 
+/// Where Linux names the time since the machine began.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The name of this boot of the machine; none where `/proc` does not tell.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let text = std::fs::read_to_string(BOOT_ID).ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// The text of a config file that nobody else may write.
 pub(super) fn config_text(path: &Path) -> Result<String, ConfigError> {
     let mut file = opened(path)?;

@@ -21,7 +21,9 @@ use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use files::{credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file};
+pub use files::{
+    boot_id, credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file,
+};
 pub use issuer::IssuerConfig;
 pub use span::Span;
 
@@ -84,7 +86,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
             worker_threads: 0,
             connections_max: 1024,
-            requests_max: 20_000,
+            requests_max: 48_000,
             handshake_timeout: Span::seconds(5),
             first_request_timeout: Span::seconds(10),
             idle_timeout: Span::seconds(600),
@@ -104,7 +106,7 @@ impl Default for ServerConfig {
 pub struct StoreConfig {
     /// What `valetkey init` made; empty: the default of `valetkey init`.
     pub data_dir: PathBuf,
-    /// Threads that read.
+    /// Threads that read: half of them lists, half what decides.
     pub readers: usize,
 }
 
@@ -156,11 +158,14 @@ pub struct LimitsConfig {
     pub calls_per_second: u32,
     /// Calls of one principal at once, before `calls_per_second` binds.
     pub calls_burst: u32,
+    /// Percent that one principal may have at a time of what is bounded for
+    /// all: calls, streams, mints, connections.
+    pub principal_share: u32,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { failed_authentications_per_minute: 60, calls_per_second: 5000, calls_burst: 20_000 }
+        Self { failed_authentications_per_minute: 60, calls_per_second: 5000, calls_burst: 20_000, principal_share: 25 }
     }
 }
 
@@ -270,6 +275,7 @@ impl Config {
         ] {
             within(key, value, 1, 1_000_000)?;
         }
+        within("limits.principal_share", self.limits.principal_share, 1, 100)?;
         Ok(())
     }
 }

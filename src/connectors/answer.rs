@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::domain::SecretText;
 use crate::outbound::{Call, OutboundError, Response};
 
 use super::typed::Upstream;
@@ -68,11 +70,21 @@ pub fn json<T: DeserializeOwned>(answer: &Response) -> Result<T, UpstreamError> 
     serde_json::from_slice(answer.body()).map_err(|_| UpstreamError::BadAnswer { what: "not the JSON it should be" })
 }
 
+/// Secret text within an answer: wiped when it is dropped, also when the rest
+/// of the answer does not parse.
+pub struct SecretWire(pub SecretText);
+
+impl<'de> Deserialize<'de> for SecretWire {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(SecretText::new(text)))
+    }
+}
+
 /// No answer at all.
 #[must_use]
-pub const fn unanswered(error: OutboundError) -> UpstreamError {
+pub fn unanswered(error: OutboundError) -> UpstreamError {
     match error {
-        OutboundError::AddressRefused => UpstreamError::AddressRefused,
+        OutboundError::AddressRefused { origin } => UpstreamError::AddressRefused { origin },
         OutboundError::TimedOut => UpstreamError::DeadlineExceeded,
         OutboundError::TooLong => UpstreamError::BadAnswer { what: "too long" },
         OutboundError::Unreachable => UpstreamError::Unavailable { what: "no connection" },

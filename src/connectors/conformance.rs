@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::workbench::Always;
 use super::*;
-use crate::domain::{AccessLevel, AuthMethodName, Entropy, EntropyError, ResourceId, ResourceTypeName, Timestamp};
+use crate::domain::{AccessLevel, AuthMethodName, ResourceId, ResourceTypeName, Timestamp};
 
 /// Ids to try, canonical, each list with at least two that differ.
 pub(super) const EXAMPLES: &[(&str, &str, &[&str])] = &[
@@ -51,16 +52,6 @@ pub(super) const EXAMPLES: &[(&str, &str, &[&str])] = &[
 /// What some asks need beyond that; each ask is tried with it and without.
 const PARAMETERS: &[(&str, &str, &str)] =
     &[("ssh-host", "public_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM")];
-
-/// Sevens for whatever is drawn.
-pub(super) struct Sevens;
-
-impl Entropy for Sevens {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(7);
-        Ok(())
-    }
-}
 
 /// The required fields of a schema, each with its first example.
 pub(super) fn example(schema: &str) -> Value {
@@ -147,8 +138,8 @@ fn methods_have_sensible_lifetimes_and_documented_secrets() {
 fn stored_settings_are_canonical_and_completing_twice_changes_nothing() {
     each(|kind, _, settings| {
         assert_eq!(kind.stored_settings(settings).unwrap().json, settings);
-        let once = kind.complete(settings, &Sevens).unwrap();
-        assert_eq!(kind.complete(&once.json, &Sevens).unwrap(), once);
+        let once = kind.complete(settings, &Always(7)).unwrap();
+        assert_eq!(kind.complete(&once.json, &Always(7)).unwrap(), once);
         assert_eq!(once.destination, kind.stored_settings(settings).unwrap().destination);
     });
 }

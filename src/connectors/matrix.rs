@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::conformance::{EXAMPLES, Sevens, example};
+use super::conformance::{EXAMPLES, example};
+use super::workbench::Always;
 use super::*;
 use crate::domain::{AccessLevel, ResourceId, ResourceTypeName, ShapeName, Timestamp, Ttl};
 
@@ -78,7 +79,7 @@ pub(super) fn settings_of(kind: &dyn AnyConnectorType, method: &MethodDescriptio
         settings.as_object_mut().expect("settings are an object").extend(more);
     }
     let checked = kind.parse_settings(&name, &settings.to_string()).expect("the schema's own examples are taken");
-    kind.complete(&checked.json, &Sevens).expect("they can be completed")
+    kind.complete(&checked.json, &Always(7)).expect("they can be completed")
 }
 
 fn ask(resource: &ResourceDescription, id: &str, access: AccessLevel, parameters: BTreeMap<String, String>) -> Ask {
@@ -188,31 +189,67 @@ fn long(cells: &[Cell]) -> String {
     text
 }
 
-/// The short table: one row for each type, method and resource type.
+/// A row of the short table: what of a type is minted alike for a resource.
+struct Row<'a> {
+    kind: &'a str,
+    resource: &'a str,
+    shape: &'static str,
+    narrowed: String,
+    /// What is said of a group of methods, and the group.
+    methods: Vec<(String, Vec<&'a str>)>,
+}
+
+/// The short table: one row for each type and resource type, its methods by
+/// how long what they mint lives.
 fn short(cells: &[Cell]) -> String {
-    let mut text = "| type | method | resource type | minted | narrowed to | lifetime: default, longest |\n".to_owned();
-    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    let mut rows: Vec<Row<'_>> = Vec::new();
     for levels in cells.chunks(3) {
         let Some(first) = levels.first() else { continue };
         let served: Vec<(AccessLevel, &Minting)> =
             levels.iter().filter_map(|cell| Some((cell.access, cell.minted.as_ref().ok()?))).collect();
         let Some((_, minted)) = served.first() else { continue };
-        let downscope = served.iter().map(|(_, minted)| minted.enforced.downscope).min();
-        let narrowed = match (downscope, minted.passthrough.0) {
-            (_, true) => "refused unless `allow_passthrough`".to_owned(),
-            (Some(crate::domain::Downscope::None) | None, _) => "nothing".to_owned(),
-            (Some(downscope), _) => downscope.to_string(),
+        let narrowed = match served.iter().map(|(_, minted)| minted.enforced.downscope).min() {
+            Some(crate::domain::Downscope::None) | None => "nothing".to_owned(),
+            Some(downscope) => downscope.to_string(),
         };
-        let only: Vec<String> = served.iter().map(|(access, _)| access.to_string()).collect();
-        let only = if served.len() == 3 { String::new() } else { format!(" ({} only)", only.join(", ")) };
-        let (default, max) = (life(seconds(minted.ttl.default)), life(seconds(minted.ttl.max)));
-        let life = if minted.obeys_ttl { format!("{default}, {max}") } else { "the provider's own".to_owned() };
-        let shape = minted.shape.as_str();
-        let row =
-            format!("| {} | {} | {}{only} | {shape} | {narrowed} |", first.kind, first.method.name, first.resource);
-        writeln!(text, "{row} {life} |").unwrap();
+        let (passthrough, shape) = (minted.passthrough.0, minted.shape.as_str());
+        // What hands out what it has is told beside those that mint, if any do.
+        let alike = |row: &&mut Row<'_>| {
+            let same = (row.kind, row.resource, row.shape) == (first.kind, first.resource, shape);
+            same && (passthrough || row.narrowed == narrowed)
+        };
+        let group = (group_of(&served, minted), first.method.name);
+        match rows.iter_mut().find(alike) {
+            Some(row) => match row.methods.iter_mut().find(|(said, _)| *said == group.0) {
+                Some((_, methods)) => methods.push(group.1),
+                None => row.methods.push((group.0, vec![group.1])),
+            },
+            None => {
+                let methods = vec![(group.0, vec![group.1])];
+                rows.push(Row { kind: first.kind, resource: first.resource, shape, narrowed, methods });
+            }
+        }
+    }
+    let mut text =
+        "| type | resource type | minted | narrowed to | methods: lifetime by default, at most |\n".to_owned();
+    text.push_str("| --- | --- | --- | --- | --- |\n");
+    for Row { kind, resource, shape, narrowed, methods } in rows {
+        let methods: Vec<String> =
+            methods.iter().map(|(said, methods)| format!("{}: {said}", methods.join(", "))).collect();
+        writeln!(text, "| {kind} | {resource} | {shape} | {narrowed} | {} |", methods.join("; ")).unwrap();
     }
     text
+}
+
+/// How long what a method mints lives, and which access levels it has.
+fn group_of(served: &[(AccessLevel, &Minting)], minted: &Minting) -> String {
+    if minted.passthrough.0 {
+        return "refused unless `allow_passthrough`".to_owned();
+    }
+    let (default, max) = (life(seconds(minted.ttl.default)), life(seconds(minted.ttl.max)));
+    let life = if minted.obeys_ttl { format!("{default}, {max}") } else { "the provider's own".to_owned() };
+    let only: Vec<String> = served.iter().map(|(access, _)| access.to_string()).collect();
+    if served.len() == 3 { life } else { format!("{life} ({} only)", only.join(", ")) }
 }
 
 #[allow(clippy::disallowed_methods, reason = "only config reads the environment; this is a switch of the tests")]

@@ -5,6 +5,7 @@
 //! one call.
 
 pub mod answer;
+pub mod aside;
 pub mod aws;
 pub mod azure;
 pub mod catalog;
@@ -18,7 +19,11 @@ pub mod erased;
 mod every_mint;
 pub mod gcp;
 mod hostile;
+#[cfg(test)]
+mod hostile_clouds;
 pub mod kubernetes;
+#[cfg(test)]
+mod loopback;
 #[cfg(test)]
 mod matrix;
 pub mod oauth2;
@@ -26,14 +31,20 @@ pub mod oauth2;
 pub(crate) mod paper;
 #[cfg(test)]
 mod promised;
+mod refusals;
 pub mod search;
 pub mod secret_end;
 pub mod ssh;
+#[cfg(test)]
+mod stage;
 pub mod token_endpoint;
 pub mod typed;
 pub mod upstream_error;
+#[cfg(test)]
+mod workbench;
 
 pub use answer::Doing;
+pub use aside::{Busy, aside};
 pub use catalog::{CATALOG, find};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,

@@ -64,6 +64,8 @@ pub struct Cloud {
     pub ended: AtomicU32,
     /// It answers with an outage.
     pub down: AtomicBool,
+    /// It asks to slow down, for as long as it says.
+    pub slow: Mutex<Option<Option<Duration>>>,
     /// How long what it gives lives, whatever was asked for; 0: as asked.
     pub life: AtomicU32,
     /// A mint takes one permit; none when the endpoint has no gate.
@@ -100,6 +102,8 @@ pub enum Manner {
     Sound,
     /// With a word that is of no use, and the next stamp.
     Unusable,
+    /// Not so that anybody hears it.
+    Unheard,
     /// With a word and something that is no stamp.
     Garbage,
 }
@@ -115,6 +119,7 @@ impl Cloud {
             asked: AtomicU32::new(0),
             ended: AtomicU32::new(0),
             down: AtomicBool::new(false),
+            slow: Mutex::default(),
             life: AtomicU32::new(0),
             gate: endpoint.starts_with("gate").then(|| Semaphore::new(0)),
             stamps: Mutex::default(),
@@ -282,6 +287,12 @@ impl ConnectorType for Paper {
         }
         if word_from.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Unavailable { what: "down" });
+        }
+        if let Some(retry_after) = *word_from.slow.lock().unwrap() {
+            return Err(UpstreamError::Throttled { retry_after });
+        }
+        if *word_from.manner.lock().unwrap() == Manner::Unheard {
+            return Err(UpstreamError::InDoubt);
         }
         let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
         if *word_from.manner.lock().unwrap() == Manner::Unusable {

@@ -10,6 +10,9 @@ use crate::domain::{Timestamp, claimed_end};
 
 /// RFC 5280 section 4.1.2.5: 9999-12-31T23:59:59Z is no end that is known.
 const NO_KNOWN_END: i64 = 253_402_300_799;
+/// The field of a request that says when a source credential ends. Whoever
+/// reads an error at a terminal knows it as `--secret-expires-in`.
+pub const SECRET_EXPIRES_AT: &str = "secret_expires_at";
 
 /// When a source credential ends by its own word, and which of its fields
 /// says so.

@@ -4,14 +4,16 @@
 //! Owns what an answer must have to be believed. Form values and answers are
 //! wiped; an error has the registered code at most, never a description.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use crate::domain::{SecretText, Timestamp};
+use crate::domain::{SecretText, Timestamp, claimed_end};
 use crate::outbound::{Call, OutboundError, Response, Unheard};
 
-use super::answer::{Doing, json, unanswered};
+use super::answer::{Doing, SecretWire, json, unanswered};
 use super::typed::Upstream;
 use super::upstream_error::UpstreamError;
 
@@ -35,7 +37,8 @@ pub struct TokenAsk<'a> {
 pub struct TokenAnswer {
     /// The token.
     pub access_token: SecretText,
-    /// When it ends; nothing when the endpoint does not say.
+    /// When it ends: the sooner of what the endpoint says and of what the token
+    /// says of itself, where it is a JWT; nothing when neither does.
     pub expires_at: Option<Timestamp>,
     /// What was granted, when the endpoint says so.
     pub scope: Option<String>,
@@ -56,15 +59,6 @@ struct Wire {
 #[derive(Deserialize)]
 struct Rotated {
     refresh_token: Option<SecretWire>,
-}
-
-/// Wiped when it is dropped, also when the rest does not parse.
-struct SecretWire(SecretText);
-
-impl<'de> Deserialize<'de> for SecretWire {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretText::new(text)))
-    }
 }
 
 #[derive(Deserialize)]
@@ -172,10 +166,15 @@ fn believed(wire: Wire, asked_at: Timestamp) -> Result<TokenAnswer, UpstreamErro
     if wire.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(bad("a token of another type than bearer"));
     }
-    let expires_at = match wire.expires_in {
+    let said = match wire.expires_in {
         None | Some(Value::Null) => None,
-        Some(value) => Some(asked_at.plus(std::time::Duration::from_secs(seconds(&value)?))),
+        Some(value) => Some(asked_at.plus(Duration::from_secs(seconds(&value)?))),
     };
+    let expires_at = said.into_iter().chain(claimed_end(access_token.reveal())).min();
+    let last = asked_at.plus(Duration::from_secs(EXPIRES_IN_MAX));
+    if expires_at.is_some_and(|end| end <= asked_at || end > last) {
+        return Err(bad("a life that cannot be"));
+    }
     Ok(TokenAnswer {
         access_token,
         expires_at,
@@ -236,6 +235,30 @@ mod tests {
         assert_eq!(parsed(r#"{"access_token":"t"}"#).unwrap().expires_at, None);
         for life in ["0", "-5", "\"soon\"", "99999999999", "1.5", "[]"] {
             assert!(parsed(&format!(r#"{{"access_token":"t","expires_in":{life}}}"#)).is_err(), "{life}");
+        }
+    }
+
+    /// The server of an API looks at the token, not at what was said beside it.
+    #[test]
+    fn a_token_that_ends_sooner_than_is_said_of_it_is_believed_and_one_that_has_ended_is_not() {
+        let jwt = |claims: &str| {
+            use base64::Engine as _;
+            format!("e30.{}.c2ln", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims))
+        };
+        let end = |token: &str, life: &str| {
+            let answer = parsed(&format!(r#"{{"access_token":"{token}","expires_in":{life}}}"#));
+            answer.map(|answer| answer.expires_at.map(Timestamp::seconds)).ok()
+        };
+        for (claims, life, wanted) in [
+            (r#"{"exp":1120}"#, "3600", Some(Some(1_120))),
+            (r#"{"exp":9000}"#, "3600", Some(Some(4_600))),
+            (r#"{"exp":1120}"#, "null", Some(Some(1_120))),
+            (r"{}", "3600", Some(Some(4_600))),
+            (r"{}", "null", Some(None)),
+            (r#"{"exp":1000}"#, "3600", None),
+            (r#"{"exp":99999999999}"#, "null", None),
+        ] {
+            assert_eq!(end(&jwt(claims), life), wanted, "{claims} {life}");
         }
     }
 

@@ -78,8 +78,11 @@ pub enum UpstreamError {
         what: &'static str,
     },
     /// The server's config does not allow this address.
-    #[error("the server's configuration does not allow this address; see [outbound] allowed_endpoints")]
-    AddressRefused,
+    #[error("the server's configuration does not allow {origin}; an operator names it in [outbound] allowed_endpoints")]
+    AddressRefused {
+        /// `scheme://host[:port]`.
+        origin: String,
+    },
     /// This server's config does not allow the implicit identity.
     #[error("the server's configuration does not allow this; {remedy}")]
     NotEnabled {
@@ -105,10 +108,17 @@ impl UpstreamError {
             | Self::PolicyTooLarge { .. }
             | Self::Expired
             | Self::BadAnswer { .. }
-            | Self::AddressRefused
+            | Self::AddressRefused { .. }
             | Self::NotEnabled { .. }
             | Self::StoredSettings => false,
         }
+    }
+
+    /// Whether what was minted before goes on to serve, though no other one was
+    /// to be had: the cloud has not said no.
+    #[must_use]
+    pub const fn spares_what_is_kept(&self) -> bool {
+        self.recoverable() || matches!(self, Self::InDoubt)
     }
 
     /// Whether the source credential itself is what the cloud does not take.
@@ -132,7 +142,7 @@ impl UpstreamError {
             Self::Unavailable { .. } => "UPSTREAM_UNAVAILABLE",
             Self::DeadlineExceeded => "UPSTREAM_DEADLINE_EXCEEDED",
             Self::BadAnswer { .. } => "UPSTREAM_BAD_ANSWER",
-            Self::AddressRefused => "ADDRESS_REFUSED",
+            Self::AddressRefused { .. } => "ADDRESS_REFUSED",
             Self::NotEnabled { .. } => "NOT_ENABLED",
             Self::StoredSettings => "STORED_SETTINGS",
         }

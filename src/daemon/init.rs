@@ -55,14 +55,11 @@ impl Plan {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random)?;
         let unfinished = self.data_dir.sibling(&format!("init-{}", hex::encode(random)))?;
-        let made = self.fill(&unfinished).and_then(|founders| {
-            unfinished.rename_to(&self.data_dir)?;
-            Ok(founders)
-        });
-        if made.is_err() {
-            unfinished.remove();
-        }
-        made
+        let mut unfinished = Unfinished { dir: unfinished, whole: false };
+        let founders = self.fill(&unfinished.dir)?;
+        unfinished.dir.rename_to(&self.data_dir)?;
+        unfinished.whole = true;
+        Ok(founders)
     }
 
     #[allow(
@@ -70,7 +67,7 @@ impl Plan {
         reason = "after a failed fsync nothing may be written, so there is nothing to drain"
     )]
     fn fill(&self, dir: &DataDir) -> Result<Vec<Founder>, DaemonError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let root = self.root_key(dir, &*entropy)?;
         self.write_certificates(dir, &*clock)?;
@@ -81,6 +78,7 @@ impl Plan {
         let founding = Founding { store: Arc::clone(&store) as _, keyring, ledger, clock, entropy };
         let runtime = super::runtime::current_thread()?;
         let founders = runtime.block_on(async {
+            store.seal_records(super::serve::record_mac(&founding.keyring)).await?;
             let mut founders = Vec::new();
             for project in &self.projects {
                 founders.extend(founding.project(project, &self.people).await?);
@@ -107,6 +105,21 @@ impl Plan {
         write(&dir.ca_key(), made.ca_key.as_bytes())?;
         write(&dir.server_certificate(), made.server.as_bytes())?;
         write(&dir.server_key(), made.server_key.as_bytes())
+    }
+}
+
+/// A directory that goes unless it became whole, also when a library panics:
+/// some do without a random source.
+struct Unfinished {
+    dir: DataDir,
+    whole: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.dir.remove();
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::listener::{Accept, PatientAccept, Place, Places};
 use crate::api::layers::Connection;
+use crate::domain::Share;
 use crate::issuer::{Answer, Issuer};
 
 /// Connections at a time. A fetch is over in three round trips: to be cut in
@@ -76,7 +77,7 @@ impl IssuerDoor {
         limits: IssuerDoorLimits,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { issuer, tls, limits, places: Places::new(limits.connections_max), stopping }
+        Self { issuer, tls, limits, places: Places::new(limits.connections_max, Share::WHOLE), stopping }
     }
 
     /// Accepts until the daemon stops.

@@ -18,6 +18,7 @@ mod runtime;
 mod serve;
 mod signals;
 mod system;
+mod timekeeping;
 mod upkeep;
 mod verify;
 

@@ -25,18 +25,19 @@ use crate::broker::{Broker, Parts};
 use crate::config::{self, Config};
 use crate::connectors::Upstream;
 use crate::connectors::aws::profile::Profiles;
-use crate::domain::{Clock, Entropy, IdentityTokens, NoIssuer};
+use crate::domain::{Clock, ClockWatch, Entropy, IdentityTokens, NoIssuer, Share, SteadyClock};
 use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::{Keyring, RootKey};
-use crate::store::{Keks as _, OpenError, SqliteOptions, SqliteStore, StoreError, close_open_intents};
+use crate::sealing::{Keyring, Purpose, RootKey};
+use crate::store::{Keks as _, OpenError, RecordMac, SqliteOptions, SqliteStore, StoreError, close_open_intents};
 use crate::telemetry::Chain;
 
 use super::data_dir::DataDir;
 use super::error::DaemonError;
 use super::issuing::{self, Issuing};
-use super::listener::{Certificates, ConnectionLimits, Listener};
+use super::listener::{Certificates, ConnectionLimits, Listener, Places};
 use super::signals::{Signal, Signals};
-use super::system::{SystemClock, SystemEntropy};
+use super::system::SystemEntropy;
+use super::timekeeping;
 use super::upkeep::{self, Sockets};
 
 /// What to serve.
@@ -56,7 +57,7 @@ pub(super) struct House {
     pub(super) door: Arc<Door>,
     pub(super) listener: Arc<Listener>,
     certificates: Arc<Certificates>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) watch: Arc<ClockWatch>,
     pub(super) issuing: Option<Issuing>,
     health: HealthReporter,
     stop: watch::Sender<bool>,
@@ -91,7 +92,7 @@ impl Plan {
         tracing::info!(%address, data_dir = %self.data_dir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         on_ready(address).map_err(DaemonError::file("standard output cannot be written"))?;
         while signals.next().await == Signal::Reload {
-            upkeep::reload(&house.certificates(), &*house.clock);
+            upkeep::reload(&house.certificates(), &*house.watch);
         }
         house.drain(&mut signals).await;
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -109,15 +110,22 @@ impl Plan {
     }
 
     async fn house(&self) -> Result<House, DaemonError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let watch = timekeeping::watch();
+        let clock: Arc<dyn Clock> = Arc::clone(&watch) as _;
+        let steady: Arc<dyn Clock> = Arc::new(SteadyClock::of(Arc::clone(&watch)));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let store = Arc::new(self.store(&steady)?);
+        timekeeping::compare(&watch, &*store).await?;
+        // By the later time: a clock that was set back is told by the ledger,
+        // and not by a certificate that is not valid yet.
         let certificates = self.certificates(&*clock)?;
-        let store = Arc::new(self.store(&clock)?);
         let (root, root_provider) = self.root_key()?;
         let root_key_id = root.id();
         let keyring = Keyring::load(root, &store.keks().await?, Arc::clone(&clock), Arc::clone(&entropy))?;
         warn_unlocked(&keyring);
-        let ledger = Ledger::new(Arc::clone(&store) as _, Arc::clone(&clock));
+        let keyring = Arc::new(keyring);
+        store.seal_records(record_mac(&keyring)).await?;
+        let ledger = Ledger::watched(Arc::clone(&store) as _, Arc::clone(&watch));
         match close_open_intents(&*store, &ledger).await {
             Ok(0) => {}
             Ok(closed) => tracing::warn!(closed, "closed intents that the last run left open, as unknown"),
@@ -126,14 +134,14 @@ impl Plan {
             Err(error) => return Err(error.into()),
         }
         let outbound = Arc::new(self.outbound()?);
-        let (keyring, (stop, stopping)) = (Arc::new(keyring), watch::channel(false));
+        let (stop, stopping) = watch::channel(false);
         let issuing = issuing::open(
             &self.config.issuer,
             issuing::Parts {
                 store: Arc::clone(&store) as _,
                 keyring: Arc::clone(&keyring),
                 ledger: ledger.clone(),
-                clock: Arc::clone(&clock),
+                clock: steady,
                 entropy: Arc::clone(&entropy),
                 certificates: Arc::clone(&certificates),
                 stopping: stopping.clone(),
@@ -157,8 +165,9 @@ impl Plan {
                 subject: None,
             },
             issuer,
-            clock: Arc::clone(&clock),
+            watch: Arc::clone(&watch),
             entropy,
+            share: self.principal_share(),
             root_provider,
             root_key_id,
         }));
@@ -170,10 +179,10 @@ impl Plan {
         let door = Arc::new(Door::new(broker, routes, &self.door_limits(), stopping.clone()));
         let tls = TlsAcceptor::from(certificates.server_config()?);
         let limits = self.connection_limits();
-        let connections_max = self.config.server.connections_max;
-        let listener = Arc::new(Listener::new(Arc::clone(&door), tls, limits, connections_max, stopping));
+        let places = Places::new(self.config.server.connections_max, self.principal_share());
+        let listener = Arc::new(Listener::new(Arc::clone(&door), tls, limits, places, stopping));
         let drain_timeout = self.config.server.drain_timeout.0;
-        Ok(House { store, ledger, door, listener, certificates, clock, issuing, health, stop, drain_timeout })
+        Ok(House { store, ledger, door, listener, certificates, watch, issuing, health, stop, drain_timeout })
     }
 
     fn store(&self, clock: &Arc<dyn Clock>) -> Result<SqliteStore, DaemonError> {
@@ -233,11 +242,17 @@ impl Plan {
         let limits = &self.config.limits;
         DoorLimits {
             requests_max: self.config.server.requests_max,
+            principal_share: self.principal_share(),
             request_timeout_max: self.config.server.request_timeout_max.0,
             failed_authentications_per_minute: rate(limits.failed_authentications_per_minute),
             calls_per_second: rate(limits.calls_per_second),
             calls_burst: rate(limits.calls_burst),
         }
+    }
+
+    fn principal_share(&self) -> Share {
+        // The config has checked that it is one; else each gets the least.
+        Share::percent(self.config.limits.principal_share).unwrap_or(Share::LEAST)
     }
 
     fn connection_limits(&self) -> ConnectionLimits {
@@ -291,7 +306,9 @@ impl House {
     }
 
     async fn write_last_lines(&self, digest: &str) {
-        if self.door.flush(true).await.is_err() || self.ledger.write(line("daemon/stop", digest)).await.is_err() {
+        timekeeping::write_news(&self.watch, &self.ledger).await;
+        let stop = timekeeping::timed(line(timekeeping::STOP, digest), &*self.watch);
+        if self.door.flush(true).await.is_err() || self.ledger.write(stop).await.is_err() {
             tracing::warn!("the last lines of the ledger could not be written");
         }
     }
@@ -306,7 +323,7 @@ impl House {
     /// what is sensitive is refused without a ledger. The line is given back
     /// then, to be written when there is room.
     async fn write_start(&self, digest: &str) -> Result<Option<Line>, DaemonError> {
-        let line = line("daemon/start", digest);
+        let line = timekeeping::timed(line("daemon/start", digest), &*self.watch);
         match self.ledger.write(line.clone()).await {
             Ok(_) => Ok(None),
             Err(JournalError::Unwritable) => {
@@ -316,6 +333,12 @@ impl House {
             Err(error) => Err(DaemonError::Store(error.into())),
         }
     }
+}
+
+/// What seals the records of the store.
+pub(super) fn record_mac(keyring: &Arc<Keyring>) -> RecordMac {
+    let keyring = Arc::clone(keyring);
+    Arc::new(move |message| keyring.mac(Purpose::Record, message))
 }
 
 /// A key on a swap device outlives the daemon, and whoever gets the disk has

@@ -1,21 +1,15 @@
 //! The real clock and the real random source: the only ones there are.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::{Clock, Entropy, EntropyError, Timestamp};
 
-/// The system's clock.
-#[derive(Debug)]
-pub struct SystemClock(Instant);
-
-impl SystemClock {
-    /// A clock whose monotonic time starts now.
-    #[must_use]
-    #[allow(clippy::disallowed_methods)] // this is the room that owns the clock
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-}
+/// The system's clock. Its monotonic time begins with the machine, and goes on
+/// while that sleeps: a laptop that was closed is no jump.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods)] // this is the room that owns the clock
@@ -27,7 +21,9 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+        let passed = clock_gettime(ClockId::Boottime);
+        let (seconds, nanos) = (u64::try_from(passed.tv_sec), u32::try_from(passed.tv_nsec));
+        Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
     }
 }
 

@@ -1,5 +1,5 @@
-//! What goes on beside the calls: accepting, writing counted lines each
-//! second, and looking whether the certificate has changed.
+//! What goes on beside the calls: accepting, writing counted lines and jumps
+//! of the clock each second, and looking whether the certificate has changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::listener::{Certificates, Reloaded};
 use super::serve::House;
+use super::timekeeping;
 use crate::audit::Line;
 use crate::domain::Clock;
 use crate::telemetry::{Chain, Sampler};
@@ -49,7 +50,7 @@ pub(super) fn start(house: &House, sockets: Sockets, unwritten: Option<Line>) ->
 }
 
 fn keep_up(house: &House, mut start: Option<Line>) -> impl Future<Output = ()> + Send + use<> {
-    let (door, certificates, clock) = (Arc::clone(&house.door), house.certificates(), Arc::clone(&house.clock));
+    let (door, certificates, watch) = (Arc::clone(&house.door), house.certificates(), Arc::clone(&house.watch));
     let ledger = house.ledger.clone();
     async move {
         let unwritten = Sampler::default();
@@ -62,13 +63,14 @@ fn keep_up(house: &House, mut start: Option<Line>) -> impl Future<Output = ()> +
             {
                 start = None;
             }
+            timekeeping::write_news(&watch, &ledger).await;
             if let Err(error) = door.flush(false).await
-                && unwritten.due(clock.monotonic()).is_some()
+                && unwritten.due(watch.monotonic()).is_some()
             {
                 tracing::error!(error = %Chain(&error), "counted lines cannot be written; they are kept");
             }
             if flushes % FLUSHES_PER_LOOK == 0 {
-                reload(&certificates, &*clock);
+                reload(&certificates, &*watch);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! When a JSON Web Token says that it ends.
+//! What a JSON Web Token says, and when it says that it ends.
 //!
 //! Read without its issuer's keys: nothing is decided in anybody's favour on
 //! it, it only shortens, warns or refuses. A copy of no claim but the time is
@@ -26,17 +26,23 @@ struct Claims {
 /// names no end: some servers say so with a zero.
 #[must_use]
 pub fn claimed_end(token: &str) -> Option<Timestamp> {
-    let mut parts = token.trim().split('.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || payload.len() > PAYLOAD_LENGTH_MAX {
-        return None;
-    }
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
-    let claims: Claims = serde_json::from_slice(&bytes).ok()?;
+    let claims: Claims = serde_json::from_slice(&claims_text(token.trim())?).ok()?;
     // Out of range saturates, and a NaN is zero: neither is within the bounds.
     #[allow(clippy::cast_possible_truncation, reason = "`as` saturates, and the bounds are checked right after")]
     let seconds = claims.exp? as i64;
     (1..=MOMENT_MAX).contains(&seconds).then(|| Timestamp::from_seconds(seconds))
+}
+
+/// The payload of a compact token, decoded and wiped when it is dropped;
+/// nothing when it is none, or longer than one is.
+#[must_use]
+pub fn claims_text(token: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut parts = token.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || payload.len() > PAYLOAD_LENGTH_MAX {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::Timestamp;
 
 /// SHA-256 in base64url without padding.
@@ -14,7 +16,8 @@ const ID_LENGTH: usize = 43;
 
 /// Names a signing key: the thumbprint of its public half (RFC 7638), so a
 /// name fits one key only. It is the `kid` of tokens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct IssuerKeyId(String);
 
 impl IssuerKeyId {

@@ -30,8 +30,12 @@ const UNCOMPRESSED: u8 = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
     /// Not a private key in PEM, or damaged.
-    #[error("must be a private key in PEM (PKCS#8, PKCS#1 or SEC1), not encrypted")]
+    #[error("must be a private key in PEM (PKCS#8, or PKCS#1 for RSA), not encrypted")]
     NoKey,
+    /// An EC key as `BEGIN EC PRIVATE KEY`: it may be one of ours in another
+    /// form.
+    #[error("is an EC key in SEC1, which is not read: write it as PKCS#8 with openssl pkcs8 -topk8 -nocrypt -in KEY")]
+    Sec1,
     /// A key of another kind or size.
     #[error("must be an RSA key of 2,048 to 4,096 bits, an EC key on P-256 or P-384, or an Ed25519 key")]
     KeyKind,
@@ -56,13 +60,13 @@ impl SigningKey {
     /// Reads the first private key of a PEM text.
     ///
     /// # Errors
-    /// `NoKey`, also for an encrypted key; `KeyKind`.
+    /// `NoKey`, also for an encrypted key; `Sec1`; `KeyKind`.
     pub fn from_pem(pem: &[u8]) -> Result<Self, JwsError> {
         match PrivateKeyDer::from_pem_slice(pem).map_err(|_| JwsError::NoKey)? {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => Self::from_pkcs1(der.secret_pkcs1_der()),
             // ring reads EC keys as PKCS#8 only.
-            PrivateKeyDer::Sec1(_) => Err(JwsError::KeyKind),
+            PrivateKeyDer::Sec1(_) => Err(JwsError::Sec1),
             _ => Err(JwsError::NoKey),
         }
     }
@@ -216,5 +220,7 @@ mod tests {
         }
         let encrypted = pem(b"x", "ENCRYPTED PRIVATE KEY");
         assert_eq!(SigningKey::from_pem(encrypted.as_bytes()).err(), Some(JwsError::NoKey));
+        let sec1 = pem(b"x", "EC PRIVATE KEY");
+        assert_eq!(SigningKey::from_pem(sec1.as_bytes()).err(), Some(JwsError::Sec1));
     }
 }

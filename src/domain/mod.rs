@@ -18,6 +18,7 @@ pub mod alias;
 pub mod attribution;
 pub mod claimed_end;
 pub mod clock;
+pub mod clock_watch;
 pub mod component;
 pub mod connector;
 pub mod description;
@@ -39,6 +40,7 @@ pub mod role;
 pub mod run;
 pub mod scope;
 pub mod secret_text;
+pub mod share;
 pub mod stack;
 pub mod token;
 pub mod ttl;
@@ -46,8 +48,9 @@ pub mod warnings;
 
 pub use access_level::AccessLevel;
 pub use attribution::Attribution;
-pub use claimed_end::claimed_end;
+pub use claimed_end::{claimed_end, claims_text};
 pub use clock::{Clock, Entropy, EntropyError, ManualClock, Timestamp};
+pub use clock_watch::{ClockJump, ClockNews, ClockWatch, LastSeen, SteadyClock};
 pub use component::{Component, ComponentLink, Requirement};
 pub use connector::{
     AuthMethodName, Connector, ConnectorTypeName, MintPolicy, Reach, RotationStage, SKEW_TOLERANCE_MAX, SecretFacts,
@@ -72,6 +75,7 @@ pub use role::{Binding, BindingTarget, Conditions, Role};
 pub use run::{Run, RunState};
 pub use scope::{Downscope, EnforcedScope, Revocable};
 pub use secret_text::SecretText;
+pub use share::Share;
 pub use stack::Stack;
 pub use token::{TokenDigest, TokenId, TokenRecord};
 pub use ttl::{Ttl, TtlRange};

@@ -44,6 +44,13 @@ impl Role {
             Self::Auditor => "auditor",
         }
     }
+
+    /// Whether nobody may hold both, wherever either is bound: who gives roles
+    /// writes no connectors.
+    #[must_use]
+    pub const fn goes_apart_from(self, other: Self) -> bool {
+        matches!((self, other), (Self::Owner, Self::PlatformEngineer) | (Self::PlatformEngineer, Self::Owner))
+    }
 }
 
 impl fmt::Display for Role {

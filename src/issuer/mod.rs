@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::audit::{Ledger, Line, LineKind, Outcome};
@@ -28,7 +29,7 @@ use crate::domain::{
     Timestamp, Ttl,
 };
 use crate::sealing::{Keyring, SealedIssuerKey, SealingError};
-use crate::store::{Store, StoreError, Tx, Write};
+use crate::store::{Remembered, Store, StoreError, Tx, Write};
 
 pub use documents::Answer;
 pub use rsa::GenerateError;
@@ -82,7 +83,7 @@ pub struct IssuerParts {
 }
 
 /// A change of keys that somebody asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     /// Signs from now on.
     pub active: IssuerKeyId,
@@ -135,22 +136,31 @@ impl Issuer {
         let _turn = self.turn.lock().await;
         while let Some(step) = self.due() {
             let line = Line::about(ROTATE, LineKind::Single, Outcome::Ok);
-            self.carry_out(step, self.parts.ledger.stamp(line)).await?;
+            self.carry_out(step, self.parts.ledger.stamp(line), None).await?;
         }
         Ok(())
     }
 
-    /// Lets the next key sign now. `line` is about who asked for it.
+    /// Lets the next key sign now. `line` is about who asked for it, `keep` makes
+    /// the answer that is kept with it.
     ///
     /// # Errors
     /// `NotYet` while some cloud may not know the next key.
-    pub async fn rotate(&self, line: Line) -> Result<Rotation, IssuerError> {
+    pub async fn rotate<E: From<IssuerError>>(
+        &self,
+        line: Line,
+        keep: impl FnOnce(&Rotation) -> Result<Option<Remembered>, E>,
+    ) -> Result<Rotation, E> {
         let _turn = self.turn.lock().await;
         let wished = schedule::rotation(self.parts.clock.now(), self.keys.load().facts(), &self.parts.rules);
         let step = wished.map_err(|ripe_at| IssuerError::NotYet { ripe_at })?;
-        let Step::Activate { id, retire } = step.clone() else { return Err(IssuerError::NotYet { ripe_at: None }) };
-        self.carry_out(step, self.parts.ledger.stamp(line)).await?;
-        Ok(Rotation { active: id, retired: retire })
+        let Step::Activate { id, retire } = step.clone() else {
+            return Err(IssuerError::NotYet { ripe_at: None }.into());
+        };
+        let rotation = Rotation { active: id, retired: retire };
+        let remembered = keep(&rotation)?;
+        self.carry_out(step, self.parts.ledger.stamp(line), remembered).await?;
+        Ok(rotation)
     }
 
     fn due(&self) -> Option<Step> {
@@ -159,7 +169,7 @@ impl Issuer {
 
     /// One step and its line in one transaction; then what is stored is what
     /// is published and what signs.
-    async fn carry_out(&self, step: Step, line: Line) -> Result<(), IssuerError> {
+    async fn carry_out(&self, step: Step, line: Line, remembered: Option<Remembered>) -> Result<(), IssuerError> {
         let now = self.parts.clock.now();
         let tx = match step {
             Step::MakeActive => self.made(line, now, Some(now)).await?,
@@ -174,7 +184,7 @@ impl Issuer {
                 Tx::with_line(line).write(Write::DeleteIssuerKey(id))
             }
         };
-        self.parts.store.commit(tx).await?;
+        self.parts.store.commit(tx.remember(remembered)).await?;
         self.keys.store(Arc::new(Self::load(&self.parts).await?));
         Ok(())
     }

@@ -15,10 +15,16 @@
 //! 4. `mod.rs`: implement [`ConnectorType`](crate::connectors::ConnectorType).
 //!    There are no default methods: say what the type does.
 //! 5. `fake.rs` and `tests.rs`: a fake that refuses wrong requests as the real
-//!    cloud does; real software wherever there is some.
+//!    cloud does; real software wherever there is some. `stage.rs` has a
+//!    connector to it for each auth method.
 //!
 //! The conformance suite runs over the catalog, so the new type is in it by
-//! being listed, and so is the table of what is minted, which
-//! `VALETKEY_BLESS=1` writes anew for a person to read. What decides where a secret is sent belongs in `destination`:
-//! a change of it then needs the secret again, and a stored record edited to
-//! point elsewhere does not open.
+//! being listed. So is the table of what is minted, which `VALETKEY_BLESS=1`
+//! writes anew for a person to read; each line of it is minted on the fake, and
+//! at each request of that the fake is slow, floods, answers with a page, lies
+//! about lengths and ends, redirects, and tells secrets in its errors: a type
+//! that believes or repeats any of it does not pass.
+//!
+//! What decides where a secret is sent belongs in `destination`: a change of it
+//! then needs the secret again, and a stored record edited to point elsewhere
+//! does not open.

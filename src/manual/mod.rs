@@ -4,6 +4,8 @@ pub mod adding_a_connector;
 pub mod adding_a_store;
 pub mod openid_issuer;
 pub mod operations;
+pub mod performance;
+pub mod roles;
 pub mod runs;
 pub mod ssh_hosts;
 pub mod threat_model;

@@ -29,6 +29,85 @@
 //! An I/O error while committing is another matter: the daemon exits, because
 //! nobody can say what reached the disk; the store recovers at the next start.
 //!
+//! ## When there are too many
+//!
+//! All that is bounded for everybody is bounded for each principal, too: it may
+//! have `limits.principal_share` percent of it at a time, 25 as shipped. What
+//! is beyond is answered RESOURCE_EXHAUSTED with the limit in the message, and
+//! is in the ledger as throttled, counted when it is much.
+//!
+//! | reason | of what | all | a quarter |
+//! | --- | --- | --- | --- |
+//! | `PRINCIPAL_CALLS` | calls in progress | `server.requests_max`, 48,000 | 12,000 |
+//! | `PRINCIPAL_WATCHES` | streams of WatchCredential | 4,096 | 1,024 |
+//! | `PRINCIPAL_TAILS` | streams of TailAuditLines | 64 | 16 |
+//! | `PRINCIPAL_MINTS` | mints that ask a cloud | 4,096 | 1,024 |
+//! | `PRINCIPAL_TURNS` | mints that wait for a connector whose secret each use replaces | 256 | 64 |
+//!
+//! Connections are not refused: when all `server.connections_max` are taken and
+//! nobody among them is a stranger, a principal that has more than its share
+//! loses the one that is idle the longest to whoever comes. A run counts as its
+//! starter. Where one service account does all the work of a platform, raise
+//! the share (100 is all of it) or give it more accounts.
+//!
+//! `PRINCIPAL_RATE` is the rate of calls (`limits.calls_per_second`,
+//! `calls_burst`); `OVERLOADED`, `TOO_MANY_WATCHES` and `TOO_MANY_TAILS` say
+//! that all places are taken.
+//!
+//! ## When a cloud asks to slow down
+//!
+//! A connector whose cloud throttles a mint asks it nothing more for as long as
+//! the cloud said (a minute at most), or for 2 s, and twice as long each time
+//! in a row, when it did not say. What is kept is served on. Other asks of that
+//! connector, whatever they are for, are answered UNAVAILABLE with
+//! `UPSTREAM_THROTTLED` and the time that is left. Then one ask goes through,
+//! and the rest follow when it is answered. The log has a warning with the
+//! connector and the seconds; a change of the connector ends the pause.
+//!
+//! ## What a change ends
+//!
+//! Minted credentials are kept in memory until they end. Before a change is
+//! acknowledged, what it touches is dropped and wiped, and a mint in flight
+//! puts none of it back:
+//!
+//! | change | what goes |
+//! | --- | --- |
+//! | a connector updated, rotated by hand, deleted, or its issuances revoked | what it minted |
+//! | a role binding deleted | what its principal had minted, by whatever binding |
+//! | a principal deleted | what it had minted |
+//! | a token revoked | what its principal had minted with tokens of its own, or in the run if it is a run's |
+//! | a component linked, unlinked or deleted | what was minted through it |
+//! | a component taken from a stack, a stack deleted | what runs had minted through it |
+//! | a run finished | what was minted in it |
+//!
+//! What is still allowed is minted anew when it is asked for. The cloud honours
+//! what was handed out before until it ends, or until `issuance revoke`.
+//!
+//! ## When the clock jumps
+//!
+//! `valetkey status` says `JUMPED` with both times, the log has an error, the
+//! ledger a line `daemon/clock` with `CLOCK_JUMPED`, and nothing is minted;
+//! everything else goes on. Set the clock right, and it is believed again
+//! within a second (`CLOCK_SETTLED`). When it is right as it is, because it was
+//! wrong before, an owner says so with `valetkey clock accept`. Lines written
+//! meanwhile have the time that has passed as theirs, and what the clock showed
+//! as the detail `clock`. The line of each start names the boot of the machine.
+//!
+//! ## When records were altered
+//!
+//! A call that reads a record that does not fit its seal answers `DATA_LOSS`,
+//! and the log names the record. A daemon that says at start that records were
+//! altered or put back does not serve: restore a backup. The first start after
+//! an update from a release without seals reads every record once, about a
+//! second for each 100,000.
+//!
+//! ## Long lists and expensive keys
+//!
+//! Lists and audit queries are read by half of `store.readers`, and keys whose
+//! passphrase costs many rounds are opened two at a time; both on threads that
+//! give way to others. Beyond that callers are told to come again
+//! (`OVERLOADED`); minting and health do not wait for them.
+//!
 //! ## Keys in memory
 //!
 //! At start the pages of keys are locked, so that none is swapped to disk. When

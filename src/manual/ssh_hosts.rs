@@ -24,7 +24,10 @@
 //! ```
 //!
 //! Without `{host}` every host that trusts the CA takes the certificate, and
-//! the reply says `downscope: none`. No host asks us about a certificate, so
+//! the reply says `downscope: none`. So it does where a connector serves one
+//! name on several ports, unless the principals name the port as well:
+//! `train@{host}:{port}`, and `train@gpu1.gpu.example.com:2222` in the file of
+//! the server that listens there. No host asks us about a certificate, so
 //! that none can be revoked: let them live shortly. A `force_command` and
 //! `source_address` of the settings are in every certificate as critical
 //! options: a host that does not know them lets nobody in.
@@ -37,6 +40,16 @@
 //! of its pinned keys. This needs OpenSSH 8.9 or newer on the client, which
 //! tells the agent whom it talks to, and no agent forwarding. Hosts that show
 //! a host certificate, and host keys on P-521, cannot be pinned.
+//!
+//! Pin what ssh-keyscan prints once you have checked it by other means; a file
+//! of it goes in whole:
+//!
+//! ```text
+//! ssh-keyscan gpu1.example.com gpu2.example.com > pins
+//! valetkey connector register hosts --type ssh --method private-key \
+//!   --set hosts=gpu1.example.com,gpu2.example.com --set username=trainer \
+//!   --set host_keys=@pins --secret base64_ssh_key=@key
+//! ```
 //!
 //! A key with a passphrase is opened for each signature, which costs its
 //! rounds of bcrypt each time. Sealed as it is, it needs none.

@@ -11,23 +11,60 @@
 //! a platform engineer who may write connectors but must not read a secret
 //! back, grant to themselves, or erase traces; an owner of another project; a
 //! reader of the database, its WAL, logs and core dumps; a writer of the
-//! database file (what he makes up or moves is detected, see below for what
-//! was once true); a cloud that is slow, wrong or
-//! hostile in its answers; power loss and a full disk.
+//! database file (what he makes up, moves or puts back is detected, see
+//! [the seals](#the-records-seals) for how, and below for what is not); a
+//! clock that jumps; a cloud that is slow, wrong or hostile in its answers;
+//! power loss and a full disk.
 //!
 //! ## Not against
 //!
 //! Root on the host while the daemon runs; a cloud that ignores its own
 //! session policy; the holder of a credential that was already handed out and
 //! that the cloud cannot recall: its life is bounded by its TTL, and every
-//! reply says when it really ends. A writer of the database file who puts back
-//! a connector's row *and* its sealed fields as both were before a rotation
-//! brings the retired credential back, and role bindings carry no seal: neither
-//! is detected in the rows themselves. Replacing the *whole* store with an
-//! older copy is not detected without an anchor outside of it: `audit verify
-//! --expect-head SEQ:HASH` is that anchor, to be kept elsewhere. An owner
-//! creates tokens for others and could use one before handing it over; the
-//! ledger shows who created which token.
+//! reply says when it really ends. Replacing the *whole* store with an older
+//! copy, its ledger included, is not detected without an anchor outside of it,
+//! and neither are records put back by one who also rewrites the end of the
+//! ledger: `audit verify --expect-head SEQ:HASH` is that anchor, to be kept
+//! elsewhere. An owner of the project who acts under a second name, or by a
+//! token that it made for somebody else: what it leaves behind is in
+//! [`super::roles`].
+//!
+//! ## The records' seals
+//!
+//! Connectors, components, stacks, principals, tokens, role bindings and runs
+//! each have a MAC over all that their rows say, under a key derived from the
+//! root key (`valetkey/mac/v1/record`). One MAC more, the head, is over all of
+//! these and the store's revision; a change renews both in its transaction,
+//! and every line of the ledger carries the revision.
+//!
+//! At start the head is held against all seals, and the last line of the
+//! ledger against the head: a store whose records were put back, with their
+//! seals or without, does not open (`AlteredRecords`). The seals then stay in
+//! memory, and a record is held against its own whenever it is read to decide
+//! something: one that was altered, made up or put back, also under a running
+//! daemon, answers `DATA_LOSS`, and its neighbours go on. A source credential
+//! is bound to the version in its connector's row, so the two cannot be mixed.
+//!
+//! Not sealed: the lists that people are shown (nothing is decided by them),
+//! issuances, the answers kept for repeated requests, names of projects, and
+//! that a record is *missing*, which takes power away and gives none, until the
+//! next start. The keys of projects and of the issuer are sealed by themselves.
+//! A store of a release without seals gets them at its first start, as it is
+//! then; the ledger says so (`daemon/seal-records`).
+//!
+//! ## The clock
+//!
+//! What ends is judged by the later of two clocks: the wall clock, and the time
+//! that has passed since it was last believed, by a clock that nobody sets and
+//! that goes on while the machine sleeps. A clock that is set back revives no
+//! token, grant or credential. Back by more than a minute or ahead by more than
+//! five, and nothing is minted, signed, and no token or run is made
+//! (`CLOCK_JUMPED`), until it is back or an owner accepts it; both are lines of
+//! the ledger, whose order is that of its places and never of its times.
+//! Across starts the clock is held against the last line: behind it is a jump;
+//! ahead is one only after a stop in order in the same boot of the machine
+//! (`/proc/sys/kernel/random/boot_id`), or when it was one before. Else nobody
+//! can know how long the daemon was down.
 //!
 //! ## The issuer's keys
 //!

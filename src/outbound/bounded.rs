@@ -18,7 +18,7 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::call::BODY_BYTES_MAX;
-use super::endpoint::Endpoints;
+use super::endpoint::{Endpoints, refused_url};
 use super::error::OutboundError;
 use super::resolve::CheckedResolver;
 use super::{OutboundRules, tls};
@@ -94,9 +94,13 @@ impl HttpConnector for BoundedConnector {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(refused.into())));
         }
         let (inner, deadline) = (self.inner.clone(), self.deadline);
+        // The resolver knows the name alone.
+        let url = request.uri().to_owned();
         HttpConnectorFuture::new(async move {
             let answer = tokio::time::timeout(deadline, exchange(&inner, request)).await;
-            answer.unwrap_or_else(|_| Err(ConnectorError::timeout(OutboundError::TimedOut.into())))
+            let answer = answer.unwrap_or_else(|_| Err(ConnectorError::timeout(OutboundError::TimedOut.into())));
+            let refused = |error: &ConnectorError| matches!(cause(error), OutboundError::AddressRefused { .. });
+            answer.map_err(|error| if refused(&error) { ConnectorError::user(refused_url(&url).into()) } else { error })
         })
     }
 }
@@ -127,7 +131,7 @@ fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> ConnectorError {
 pub(super) fn unsent(error: &ConnectorError) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
-        let refused = cause.downcast_ref() == Some(&OutboundError::AddressRefused);
+        let refused = matches!(cause.downcast_ref(), Some(OutboundError::AddressRefused { .. }));
         if refused || cause.downcast_ref().is_some_and(hyper_util::client::legacy::Error::is_connect) {
             return true;
         }
@@ -141,7 +145,7 @@ pub(super) fn cause(error: &ConnectorError) -> OutboundError {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
         if let Some(ours) = cause.downcast_ref::<OutboundError>() {
-            return *ours;
+            return ours.clone();
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>()
             && OutboundError::of_connect(io) == OutboundError::Untrusted

@@ -16,6 +16,7 @@ use super::error::OutboundError;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The longest wait that a cloud may ask for and be believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const CONTENT_LENGTH: &str = "content-length";
 
 /// A request, signed and ready. No Debug: its headers authorize.
 pub struct Call {
@@ -112,9 +113,10 @@ fn response(answer: &HttpResponse) -> Response {
 }
 
 fn request(call: Call) -> Option<HttpRequest> {
+    let unsaid = says_no_length(&call);
     let mut builder = http::Request::builder().method(call.method).uri(call.url);
-    if says_no_length(call.method, &call.body) {
-        builder = builder.header(http::header::CONTENT_LENGTH, 0);
+    if unsaid {
+        builder = builder.header(CONTENT_LENGTH, "0");
     }
     for (name, value) in call.headers {
         let mut value = http::HeaderValue::from_str(&value).ok()?;
@@ -124,11 +126,12 @@ fn request(call: Call) -> Option<HttpRequest> {
     builder.body(SdkBody::from(call.body)).ok()?.try_into().ok()
 }
 
-/// Whether nobody else says how long the body is: hyper leaves the length of an
-/// empty one out, and servers answer 411 to what may have one (RFC 9110 section
-/// 8.6).
-pub(super) fn says_no_length(method: &str, body: &[u8]) -> bool {
-    body.is_empty() && matches!(method, "POST" | "PUT" | "PATCH")
+/// Whether nobody else says how long the body is. RFC 9110 section 8.6: where a
+/// body is foreseen its absence is said too. hyper says nothing of it, and
+/// Azure's resource manager then answers 411.
+pub(super) fn says_no_length(call: &Call) -> bool {
+    let foreseen = matches!(call.method, "POST" | "PUT" | "PATCH");
+    foreseen && call.body.is_empty() && !call.headers.iter().any(|(name, _)| name == CONTENT_LENGTH)
 }
 
 /// What a server wishes in `Retry-After`, within bounds.

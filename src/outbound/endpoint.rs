@@ -13,6 +13,9 @@ use super::error::OutboundError;
 const HOST_LENGTH_MAX: usize = 253;
 /// Where clouds serve.
 const HTTPS_PORT: u16 = 443;
+const HTTP_PORT: u16 = 80;
+/// Of what has no origin that could be named.
+const NO_ORIGIN: &str = "what is no http address";
 
 /// `scheme://host:port`, normalised.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,10 +62,24 @@ impl Endpoints {
     }
 
     fn check_origin(&self, origin: Option<Origin>) -> Result<(), OutboundError> {
-        let origin = origin.ok_or(OutboundError::AddressRefused)?;
+        let origin = origin.ok_or_else(|| OutboundError::AddressRefused { origin: NO_ORIGIN.to_owned() })?;
         let cloud = origin.https && origin.port == HTTPS_PORT && clouds::host(&origin.host);
-        if cloud || self.allowed.contains(&origin) { Ok(()) } else { Err(OutboundError::AddressRefused) }
+        if cloud || self.allowed.contains(&origin) { Ok(()) } else { Err(refused(&origin)) }
     }
+}
+
+/// Why this URL is not called when the name in it leads to an address that it
+/// may not have.
+pub(super) fn refused_url(url: &str) -> OutboundError {
+    let origin = Url::parse(url).ok().as_ref().and_then(origin);
+    origin.as_ref().map_or_else(|| OutboundError::AddressRefused { origin: NO_ORIGIN.to_owned() }, refused)
+}
+
+fn refused(origin: &Origin) -> OutboundError {
+    let Origin { https, host, port } = origin;
+    let (scheme, usual) = if *https { ("https", HTTPS_PORT) } else { ("http", HTTP_PORT) };
+    let port = if *port == usual { String::new() } else { format!(":{port}") };
+    OutboundError::AddressRefused { origin: format!("{scheme}://{host}{port}") }
 }
 
 fn endpoint(text: &str) -> Option<Origin> {
@@ -117,7 +134,7 @@ mod tests {
             "https://sts.us-east-1.evilamazonaws.com",
             "https://amazonaws.com",
         ] {
-            assert_eq!(endpoints().check(text), Err(OutboundError::AddressRefused), "{text}");
+            assert!(matches!(endpoints().check(text), Err(OutboundError::AddressRefused { .. })), "{text}");
         }
     }
 
@@ -144,7 +161,28 @@ mod tests {
             "s3.internal.example",
             "",
         ] {
-            assert_eq!(endpoints().check(text), Err(OutboundError::AddressRefused), "{text}");
+            assert!(matches!(endpoints().check(text), Err(OutboundError::AddressRefused { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_named_as_the_config_would_name_it_and_without_the_rest() {
+        for (text, named) in [
+            ("https://SSO.example.com:443/realms/ml?token=canary", "https://sso.example.com"),
+            ("http://10.0.0.7:8080/x", "http://10.0.0.7:8080"),
+            ("http://h:80", "http://h"),
+            ("https://h:80", "https://h:80"),
+            ("https://[::1]:8333", "https://[::1]:8333"),
+            ("https://canary@h", NO_ORIGIN),
+            ("file:///canary", NO_ORIGIN),
+            ("canary", NO_ORIGIN),
+        ] {
+            let refused = endpoints().check_request(text).unwrap_err();
+            assert_eq!(refused, OutboundError::AddressRefused { origin: named.to_owned() }, "{text}");
+            assert_eq!(refused_url(text), refused);
+            if named != NO_ORIGIN {
+                assert!(Endpoints::new(&[named.to_owned()]).unwrap().check_request(text).is_ok(), "{text}");
+            }
         }
     }
 

@@ -1,17 +1,21 @@
-//! Why a call gave nothing, in our own words. Holds no body, URL or header.
+//! Why a call gave nothing, in our own words. Holds no body, path, query or
+//! header: of a URL the origin alone.
 
 use std::fmt;
 use std::io;
 
 /// Why a call gave nothing. Named by what the caller can do.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
     /// A rule of the config does not parse: fix the config.
     #[error("[outbound] {0}")]
     Rules(&'static str),
     /// The rules do not allow this address: name it in the config, or another.
-    #[error("the address is not allowed")]
-    AddressRefused,
+    #[error("{origin} is not allowed")]
+    AddressRefused {
+        /// `scheme://host[:port]`, as it would be named.
+        origin: String,
+    },
     /// No connection, or it broke: try again.
     #[error("the cloud cannot be reached")]
     Unreachable,

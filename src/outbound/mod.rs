@@ -84,6 +84,13 @@ impl Outbound {
         self
     }
 
+    /// The same way out, with its identities, where no call may take longer.
+    #[cfg(test)]
+    pub(crate) fn within(&self, call_timeout: Duration) -> Self {
+        let hurried = Self::new(OutboundRules { call_timeout, ..self.rules.clone() }).unwrap();
+        Self { implicit: self.implicit.clone(), ..hurried }
+    }
+
     /// The rules.
     #[must_use]
     pub const fn rules(&self) -> &OutboundRules {

@@ -25,6 +25,7 @@ use tokio_rustls::client::TlsStream;
 use url::{Host, Position, Url};
 
 use super::call::{BODY_BYTES_MAX, Call, Response, says_no_length};
+use super::endpoint::refused_url;
 use super::error::OutboundError;
 use super::resolve::CheckedResolver;
 use super::unverified::AnyCertificate;
@@ -117,7 +118,7 @@ impl Outbound {
         self.endpoints.check_request(&call.url)?;
         let url = Url::parse(&call.url).map_err(|_| OutboundError::Malformed)?;
         if url.scheme() != "https" {
-            return Err(OutboundError::AddressRefused);
+            return Err(refused_url(&call.url));
         }
         let config = self.private_config(tls).ok_or(OutboundError::Malformed)?;
         let request = request(call, &url).ok_or(OutboundError::Malformed)?;
@@ -167,7 +168,9 @@ impl Outbound {
             Host::Domain(name) => {
                 let resolver = CheckedResolver::new(Arc::clone(&self.endpoints));
                 let server = ServerName::try_from(name.to_owned()).map_err(|_| OutboundError::Malformed)?;
-                (resolver.addresses(name).await?, server)
+                let refused = |error: &OutboundError| matches!(error, OutboundError::AddressRefused { .. });
+                let named = |error| if refused(&error) { refused_url(url.as_str()) } else { error };
+                (resolver.addresses(name).await.map_err(named)?, server)
             }
         };
         let port = url.port_or_known_default().ok_or(OutboundError::Malformed)?;
@@ -186,7 +189,7 @@ fn request(call: Call, url: &Url) -> Option<Request<Full<Bytes>>> {
     let (target, host) =
         (&url[Position::BeforePath..Position::AfterQuery], &url[Position::BeforeHost..Position::AfterPort]);
     let mut builder = Request::builder().method(call.method).uri(target).header("host", host);
-    if says_no_length(call.method, &call.body) {
+    if says_no_length(&call) {
         builder = builder.header(http::header::CONTENT_LENGTH, 0);
     }
     for (name, value) in call.headers {

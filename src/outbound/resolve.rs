@@ -38,7 +38,7 @@ impl CheckedResolver {
         } else {
             found.into_iter().filter(|address| public(*address)).collect()
         };
-        if kept.is_empty() { Err(OutboundError::AddressRefused) } else { Ok(kept) }
+        if kept.is_empty() { Err(OutboundError::AddressRefused { origin: name.to_owned() }) } else { Ok(kept) }
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         let kept = resolver().allowed("sts.us-east-1.amazonaws.com", found);
         assert_eq!(kept, Ok(addresses(&["52.94.1.1"])));
         let rebound = resolver().allowed("sts.us-east-1.amazonaws.com", addresses(&["10.0.0.1"]));
-        assert_eq!(rebound, Err(OutboundError::AddressRefused));
+        assert!(matches!(rebound, Err(OutboundError::AddressRefused { .. })));
     }
 
     #[test]

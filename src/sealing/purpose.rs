@@ -17,6 +17,8 @@ pub enum Purpose {
     PageToken,
     /// Digests of peer addresses in the ledger.
     SourceDigest,
+    /// Seals over the records of the store.
+    Record,
 }
 
 impl Purpose {
@@ -25,6 +27,7 @@ impl Purpose {
             Self::TokenPepper => b"valetkey/mac/v1/token-pepper",
             Self::PageToken => b"valetkey/mac/v1/page-token",
             Self::SourceDigest => b"valetkey/mac/v1/source-digest",
+            Self::Record => b"valetkey/mac/v1/record",
         }
     }
 }
@@ -37,6 +40,7 @@ pub(super) struct MacKeys {
     token_pepper: MacKey,
     page_token: MacKey,
     source_digest: MacKey,
+    record: MacKey,
 }
 
 impl MacKeys {
@@ -46,6 +50,7 @@ impl MacKeys {
             token_pepper: key(Purpose::TokenPepper)?,
             page_token: key(Purpose::PageToken)?,
             source_digest: key(Purpose::SourceDigest)?,
+            record: key(Purpose::Record)?,
         })
     }
 
@@ -57,7 +62,10 @@ impl MacKeys {
     }
 
     pub(super) const fn in_memory(&self) -> bool {
-        self.token_pepper.in_memory() && self.page_token.in_memory() && self.source_digest.in_memory()
+        self.token_pepper.in_memory()
+            && self.page_token.in_memory()
+            && self.source_digest.in_memory()
+            && self.record.in_memory()
     }
 
     const fn key(&self, purpose: Purpose) -> &MacKey {
@@ -65,6 +73,7 @@ impl MacKeys {
             Purpose::TokenPepper => &self.token_pepper,
             Purpose::PageToken => &self.page_token,
             Purpose::SourceDigest => &self.source_digest,
+            Purpose::Record => &self.record,
         }
     }
 }

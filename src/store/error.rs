@@ -1,7 +1,7 @@
 //! Why a store did not do it. Named by what the caller can do.
 
 use crate::audit::JournalError;
-use crate::domain::Name;
+use crate::domain::{Name, Role};
 
 /// Why not. A foreign, a deleted and a never-existing id are all `NotFound`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +21,9 @@ pub enum StoreError {
         /// Their names, at most ten.
         by: Vec<Name>,
     },
-    /// The project would be left without an owner.
-    #[error("the last owner of a project cannot be removed")]
-    LastOwner,
+    /// It would leave the roles of a project as they may not be.
+    #[error("{0}")]
+    Roles(RoleRule),
     /// A limit on the number of records is reached.
     #[error("at most {limit} of these")]
     TooMany {
@@ -51,6 +51,17 @@ pub enum StoreError {
         /// Our own words.
         what: &'static str,
     },
+}
+
+/// How the roles of a project always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RoleRule {
+    /// It has an owner.
+    #[error("the last owner of a project cannot be removed")]
+    LastOwner,
+    /// Nobody holds two that go apart: this one is held already.
+    #[error("its holder has the role {0}")]
+    Apart(Role),
 }
 
 impl From<JournalError> for StoreError {

@@ -13,12 +13,12 @@ pub mod recovery;
 pub mod sqlite;
 pub mod tx;
 
-pub use error::StoreError;
+pub use error::{RoleRule, StoreError};
 pub use limits::{ID_PREFIX_LENGTH_MIN, RUNS_MAX, TOKENS_MAX};
 pub use nouns::{
     AuditLines, Bindings, Change, Changes, Components, Connectors, IssuanceFilter, Issuances, IssuerKeys, Keks,
     Principals, Projects, Requests, RunFilter, Runs, Stacks, Store, StoreFacts, Tokens, Transactions,
 };
 pub use recovery::close_open_intents;
-pub use sqlite::{OpenError, SqliteOptions, SqliteStore};
+pub use sqlite::{OpenError, RecordMac, SqliteOptions, SqliteStore};
 pub use tx::{Committed, Guard, Remembered, Revision, Tx, Write};

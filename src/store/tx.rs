@@ -89,6 +89,8 @@ pub enum Write {
         id: RunId,
         at: Timestamp,
     },
+    /// Refused while its principal holds a role that may not go together with
+    /// this one, wherever.
     InsertBinding(Binding),
     /// The last owner's is refused.
     DeleteBinding {

@@ -5,12 +5,14 @@
     azure_client.py CA wrong ENTRA TENANT CLIENT             a secret on stdin that is none
     azure_client.py CA federated ENTRA TENANT CLIENT         JSON [[TRUST, ASSERTION], ...] on stdin: for each, the
                                                              federated credential is set, and azure-identity asks
+    azure_client.py CA machine HOME AUDIENCE [CLIENT]        a token of the machine's identity, by its endpoint
     azure_client.py CA door URL                              the test's own door of the stand-in; JSON on stdin
     azure_client.py CA sas ACTION                            a signed URL on stdin; list, read, write, account
     azure_client.py CA sas-env ACTION BLOBS                  the same by AZURE_STORAGE_SAS_TOKEN of the environment
     azure_client.py CA blobs BLOBS                           a bearer token on stdin; lists containers
     azure_client.py CA images ENTRA TENANT CLIENT REGISTRY AUDIENCE ACTION REPOSITORY
-                                                             a secret on stdin; push or pull, by the registry's own client
+                                                             a secret on stdin; by the registry's own client: push,
+                                                             pull, delete, tags, manifests or catalog
     azure_client.py CA http METHOD URL                       a bearer token on stdin; the status
 """
 
@@ -27,7 +29,9 @@ import urllib.request
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
-from azure.identity import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
+from azure.identity import (
+    CertificateCredential, ClientAssertionCredential, ClientSecretCredential, ManagedIdentityCredential,
+)
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 CONTAINERS = ("datasets", "models")
@@ -54,6 +58,12 @@ def assertion(ca, authority, tenant, client, pem):
 def wrong(ca, authority, tenant, client):
     credential = ClientSecretCredential(tenant, client, sys.stdin.read(), **entra(ca, authority))
     return credential.get_token("https://vault.azure.net/.default").token
+
+
+def machine(ca, home, audience, client=None):
+    os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = home
+    credential = ManagedIdentityCredential(client_id=client, connection_verify=ca)
+    return credential.get_token(audience + "/.default").token
 
 
 def federated(ca, authority, tenant, client):
@@ -125,6 +135,14 @@ def images(ca, authority, tenant, client, registry, audience, action, repository
     with ContainerRegistryClient(registry, credential, audience=audience, connection_verify=ca) as registry:
         if action == "pull":
             return registry.get_manifest(repository, "vendor").manifest["config"]["digest"]
+        if action == "delete":
+            return registry.delete_manifest(repository, "vendor")
+        if action == "tags":
+            return sorted((tag.name, tag.digest) for tag in registry.list_tag_properties(repository))
+        if action == "manifests":
+            return sorted((one.digest, one.tags) for one in registry.list_manifest_properties(repository))
+        if action == "catalog":
+            return sorted(registry.list_repository_names())
         digest, size = registry.upload_blob(repository, io.BytesIO(CONFIG))
         config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": size}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
@@ -142,7 +160,7 @@ def http(ca, method, url):
 
 
 COMMANDS = {
-    "seed": seed, "assertion": assertion, "wrong": wrong, "federated": federated, "door": door, "sas": sas,
+    "seed": seed, "assertion": assertion, "wrong": wrong, "federated": federated, "machine": machine, "door": door, "sas": sas,
     "sas-env": sas_env, "blobs": blobs, "images": images, "http": http,
 }
 

@@ -33,6 +33,8 @@ const REGISTRIES = 'https://containerregistry.azure.net';
 const CLUSTERS = '6dae42f8-4368-4678-94ff-3960e28e3630';
 const AUDIENCES = [MANAGEMENT, REGISTRIES, 'https://storage.azure.com', 'https://vault.azure.net', CLUSTERS];
 
+const MACHINE = '22223333-bbbb-4444-cccc-5555dddd6666';
+
 const application = await jose.importX509(facts.certificate, 'RS256');
 const thumbprint = crypto.createHash('sha1').update(new crypto.X509Certificate(facts.certificate).raw).digest('base64url');
 const own = await jose.generateKeyPair('RS256', { extractable: true });
@@ -196,6 +198,21 @@ function managed(method, url) {
   }
 }
 
+// The identity of a machine, as its endpoint hands it out: to whoever says so in a header that no browser and no proxy
+// sends, of this one user-assigned identity or of the machine's own, and for one audience.
+async function machine(request, url) {
+  const asked = (name) => url.searchParams.get(name) ?? undefined;
+  const plain = request.headers.metadata === 'true' && request.headers['x-forwarded-for'] === undefined;
+  const known = [undefined, MACHINE].includes(asked('client_id')) && asked('api-version') === '2018-02-01';
+  const audience = AUDIENCES.find((one) => one === (asked('resource') ?? '').replace(/\/$/, ''));
+  if (request.method !== 'GET' || !plain || !known || audience === undefined) return undefined;
+  const jwt = new jose.SignJWT({ tid: tenant, oid: MACHINE, appid: MACHINE }).setProtectedHeader({ alg: 'RS256', kid: 'entra' });
+  const end = Math.floor(Date.now() / 1000) + 3600;
+  jwt.setIssuer(issuer).setAudience(audience).setIssuedAt().setNotBefore('0s').setExpirationTime(end);
+  const access_token = await jwt.sign(own.privateKey);
+  return { access_token, client_id: MACHINE, expires_in: '3600', expires_on: `${end}`, resource: audience, token_type: 'Bearer' };
+}
+
 const registryKey = await jose.importPKCS8(registry.key, 'RS256');
 const x5c = [registry.certificate.replace(/-----[A-Z ]+-----|\s/g, '')];
 async function registryToken(claims, seconds) {
@@ -215,10 +232,13 @@ async function principalOf(refreshToken) {
   }
 }
 
-// The registry grants what the principal may do, and no error when that is less than asked.
+// The registry grants what the principal may do, and no error when that is less than asked. Whoever may pull may look at
+// the metadata and the catalog; whoever may delete may change the metadata.
 function granted(scope) {
   const [kind, name, actions] = scope.split(':');
-  const rights = (kind === 'repository' && registry.rights[name]) || [];
+  if (kind === 'registry') return { type: kind, name, actions: name === 'catalog' ? ['*'] : [] };
+  const own = (kind === 'repository' && registry.rights[name]) || [];
+  const rights = [...own, ...(own.includes('pull') ? ['metadata_read'] : []), ...(own.includes('delete') ? ['metadata_write'] : [])];
   return { type: kind, name, actions: (actions ?? '').split(',').filter((action) => rights.includes(action)) };
 }
 
@@ -245,6 +265,64 @@ async function loginAnswer(request, url) {
   return { access_token: await registryToken({ access: url.searchParams.getAll('scope').map(granted) }, 4500) };
 }
 
+// What a token of the registry allows; nothing when it is none.
+async function accessOf(request) {
+  try {
+    const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
+    const checked = { algorithms: ['RS256'], audience: registry.host, issuer: 'Azure Container Registry' };
+    const { payload } = await jose.jwtVerify(token, await jose.importX509(registry.certificate, 'RS256'), checked);
+    return payload.use === 'refresh' ? [] : payload.access ?? [];
+  } catch {
+    return [];
+  }
+}
+
+// The vendor's own paths, which the open specification does not have: catalog, tags and manifests with their metadata.
+const VENDORS = /^\/acr\/v1\/(?:_catalog|([a-z0-9/._-]+)\/(_tags|_manifests)(?:\/([^/]+))?)$/;
+async function vendors(request, response, url) {
+  const [matched, name, kind, which] = VENDORS.exec(decodeURIComponent(url.pathname)) ?? [];
+  if (!matched || request.method !== 'GET') return send(response, 404, { errors: [{ code: 'NOT_FOUND' }] });
+  const [type, what, action] = name ? ['repository', name, 'metadata_read'] : ['registry', 'catalog', '*'];
+  const may = (await accessOf(request)).some((one) => one.type === type && one.name === what && one.actions.includes(action));
+  if (!may) {
+    const scope = `${type}:${what}:${action}`;
+    response.setHeader('www-authenticate', `Bearer realm="${home}/oauth2/token",service="${registry.host}",scope="${scope}"`);
+    return send(response, 401, { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] });
+  }
+  if (!name) return send(response, 200, { repositories: Object.keys(registry.rights).sort() });
+  const all = await images(name);
+  const found = which ? all.filter((one) => one[kind === '_tags' ? 'name' : 'digest'] === which) : all;
+  if (!found.length) return send(response, 404, { errors: [{ code: 'NAME_UNKNOWN', message: 'not known' }] });
+  const changeableAttributes = { deleteEnabled: true, writeEnabled: true, listEnabled: true, readEnabled: true };
+  const times = { createdTime: new Date(0).toISOString(), lastUpdateTime: new Date(0).toISOString(), changeableAttributes };
+  const tag = (one) => ({ name: one.name, digest: one.digest, signed: false, ...times });
+  const manifest = (one) => ({ digest: one.digest, imageSize: one.size, architecture: 'amd64', os: 'linux', tags: [one.name], ...times });
+  const [list, single, shown] = kind === '_tags' ? ['tags', 'tag', tag] : ['manifests', 'manifest', manifest];
+  const body = which ? { [single]: shown(found[0]) } : { [list]: found.map(shown) };
+  return send(response, 200, { registry: registry.host, imageName: name, ...body });
+}
+
+// Asked of the registry itself, by a token that only pulls.
+async function images(name) {
+  const token = await registryToken({ access: [{ type: 'repository', name, actions: ['pull'] }] }, 60);
+  const ask = (method, path) => new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, accept: 'application/vnd.oci.image.manifest.v1+json' };
+    const url = new URL(`/v2/${name}/${path}`, registry.url);
+    https.request(url, { method, headers, ca: registry.ca }, async (answer) => {
+      let text = '';
+      for await (const chunk of answer) text += chunk;
+      resolve({ status: answer.statusCode, headers: answer.headers, text });
+    }).on('error', reject).end();
+  });
+  const listed = await ask('GET', 'tags/list');
+  const tags = listed.status === 200 ? JSON.parse(listed.text).tags ?? [] : [];
+  const one = async (tag) => {
+    const { status, headers } = await ask('HEAD', `manifests/${tag}`);
+    return status === 200 && { name: tag, digest: headers['docker-content-digest'], size: Number(headers['content-length']) };
+  };
+  return (await Promise.all(tags.map(one))).filter(Boolean);
+}
+
 // The registry itself, unchanged: it asks for tokens and checks them.
 function forward(request, response) {
   const { method, headers } = request;
@@ -256,16 +334,13 @@ function forward(request, response) {
   request.pipe(onward);
 }
 
-// What may have a body says how long it is, as the real front door insists.
-function unmeasured({ method, headers }) {
-  const may = ['POST', 'PUT', 'PATCH'].includes(method);
-  return may && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
-}
-
 async function answer(request, response) {
   const url = new URL(request.url, home);
-  if (unmeasured(request)) return send(response, 411, {});
   if (url.pathname.startsWith('/v2/')) return forward(request, response);
+  if (url.pathname.startsWith('/acr/')) return vendors(request, response, url);
+  // As Azure's front doors do over HTTP/1.1.
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+  if (request.method === 'POST' && length === undefined && coding === undefined) return send(response, 411, {});
   let text = '';
   for await (const chunk of request) text += chunk;
   const form = Object.fromEntries(new URLSearchParams(text));
@@ -275,6 +350,10 @@ async function answer(request, response) {
       issuer: `${home}/${tenant}/v2.0`, token_endpoint: tokenEndpoint,
       authorization_endpoint: `${home}/${tenant}/oauth2/v2.0/authorize`,
     });
+  }
+  if (url.pathname === '/metadata/identity/oauth2/token') {
+    const body = await machine(request, url);
+    return body ? send(response, 200, body) : send(response, 400, { error: 'invalid_request', error_description: 'refused' });
   }
   if (url.pathname === '/fake/federated') {
     const ask = JSON.parse(text);

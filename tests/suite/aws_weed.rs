@@ -237,7 +237,7 @@ async fn a_private_endpoint_is_trusted_by_its_own_roots_only() {
     assert!(matches!(strange, Some(UpstreamError::Unavailable { .. })), "{strange:?}");
     let other = connector(rules_trusting("https://elsewhere.example", weed.ca()));
     let refused = other.mint(("s3-bucket", &bucket), AccessLevel::Read, 3600).await.err();
-    assert_eq!(refused, Some(UpstreamError::AddressRefused));
+    assert_eq!(refused, Some(UpstreamError::AddressRefused { origin: endpoint.to_owned() }));
 }
 
 #[tokio::test]

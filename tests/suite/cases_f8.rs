@@ -20,6 +20,7 @@ fn f8_a_throttling_cloud_is_asked_by_one_flight_and_not_again_before_its_time() 
     let vault = asks::reaching(&sts.url()).start();
     let key = [cast::CANARY_ID.as_bytes(), cast::CANARY.as_bytes()];
     cast::connector(&vault, asks::role_connector("data", &sts.url(), key));
+    cast::connector(&vault, asks::role_connector("beside", &sts.url(), key));
     sts.behave(Manner::Throttled(60));
     let clients: Vec<_> = (0..10).map(|_| vault.credentials("bob")).collect();
     let calls: Vec<_> = (0..500)
@@ -41,11 +42,13 @@ fn f8_a_throttling_cloud_is_asked_by_one_flight_and_not_again_before_its_time() 
     assert_eq!(sts.asked(), asked, "it was asked again before its time");
     let failed = vault.ledger().iter().filter(|line| line["reason"] == "UPSTREAM_THROTTLED").count();
     assert!(failed > 0, "the ledger says so");
-    // Another scope has a flight of its own.
-    vault.run(vault.credentials("bob").mint_credential(asks::bucket("data", "others"))).expect("it mints");
+    // Whatever is asked for by this connector is told the same, and another connector's cloud is asked.
+    told(vault.run(vault.credentials("bob").mint_credential(asks::bucket("data", "others"))).map(drop));
+    assert_eq!(sts.asked(), asked, "it was asked for something else before its time");
+    vault.run(vault.credentials("bob").mint_credential(asks::bucket("beside", "others"))).expect("it mints");
 }
 
-/// That it is the cloud, and when to come back.
+/// That it is the cloud, and when to come back: at most the minute that is obeyed, less what is over.
 #[track_caller]
 fn told(answer: Result<(), Status>) {
     let status = answer.expect_err("the cloud gives nothing");

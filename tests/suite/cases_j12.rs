@@ -1,5 +1,5 @@
-//! SECURITY.md J12 and J14: a daemon without memory, and a store with a page of rubbish. It serves what is true, or ends
-//! and says why; never something else.
+//! SECURITY.md J12 and J14: a daemon without memory or without a random source, and a store with a page of rubbish. It
+//! serves what is true, or ends and says why; never something else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,6 +72,83 @@ fn least_to_begin() -> u32 {
 
 fn limited(megabytes: u32) -> String {
     format!("ulimit -v {} && exec \"$@\"", megabytes * 1024)
+}
+
+/// Runs the words under a system whose random source fails from the n-th time on that it is asked.
+fn without_random(first: u32) -> [String; 7] {
+    let inject = format!("inject=getrandom:error=EIO:when={first}+");
+    ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject].map(str::to_owned)
+}
+
+#[test]
+fn j12_init_without_a_random_source_fails_with_a_message_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut refused, mut made) = (0, false);
+    // The keys of a CA, of the root and of a project are drawn one after the other: each may be the one that fails.
+    for first in 1..200 {
+        let data = folder.path().join(format!("data-{first}"));
+        let token = folder.path().join(format!("token-{first}"));
+        let words = without_random(first);
+        let mut init = Command::new(&words[0]);
+        init.args(&words[1..]).arg(BINARY).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", folder.path());
+        init.args(["init", "--data-dir"]).arg(&data).arg("--token-out").arg(&token);
+        let said = outcome(&mut init, "");
+        if said.code == 0 {
+            made = true;
+            break;
+        }
+        refused += 1;
+        assert!(!said.stderr.trim().is_empty(), "the {first}th failed without a word: {said}");
+        assert!(!data.exists() && !token.exists(), "the {first}th failed and left a vault: {said}");
+    }
+    assert!(refused > 0 && made, "{refused} times refused; made with enough of it: {made}");
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "parts of what was not made: {left:?}");
+}
+
+#[test]
+fn j12_a_daemon_whose_random_source_fails_seals_nothing_and_hands_nothing_out() {
+    let vault = Setup::new().start();
+    made(&vault, "before");
+    let sealed_before = sealed(&vault).len();
+    vault.stop();
+    let (mut ended, mut refused) = (0, 0);
+    for first in [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96] {
+        let words = without_random(first);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let what = format!("no random source from the {first}th on");
+        let mut daemon = vault.launch_under(&words);
+        // Where no random source is left for handshakes it is up, and nobody gets in.
+        let up_or_over = eventually(UP_OR_OVER, || daemon.ended() || daemon.stderr().contains("ready"));
+        assert!(up_or_over, "{what}: neither up nor over");
+        if daemon.ended() {
+            assert!(!daemon.stderr().trim().is_empty(), "{what}: it ended without a word");
+            ended += 1;
+            continue;
+        }
+        *vault.daemon() = Some(daemon);
+        let (mut client, ask) = (vault.connectors("alice"), cast::unverified(&format!("after-{first}")));
+        let answer = vault
+            .run(async move { tokio::time::timeout(Duration::from_secs(20), client.register_connector(ask)).await });
+        // Without a random source there is not even a handshake; with one there is a seal of its own.
+        refused += usize::from(!matches!(answer, Ok(Ok(_))));
+        vault.sigkill();
+    }
+    assert!(ended + refused > 0, "it never failed");
+    vault.start();
+    described(&vault, "before").expect("what was there is there");
+    let records = sealed(&vault);
+    assert!(records.len() >= sealed_before);
+    let salts: std::collections::BTreeSet<&[u8]> = records.iter().map(|record| &record[22..54]).collect();
+    assert_eq!(salts.len(), records.len(), "a salt was used twice");
+    assert!(salts.iter().all(|salt| salt.iter().any(|byte| *byte != salt[0])), "a salt of one byte");
+}
+
+/// All sealed fields.
+fn sealed(vault: &Vault) -> Vec<Vec<u8>> {
+    let store = vault.database();
+    let mut statement = store.prepare("SELECT sealed FROM sealed_fields").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 /// What there is to know of a connector.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::rig::cache;
 use crate::rig::process::{Daemon, eventually};
-use crate::rig::vault::{BINARY, outcome};
+use crate::rig::vault::{BINARY, Outcome, outcome};
 
 #[test]
 fn the_quickstart_ends_well() {
@@ -19,6 +19,70 @@ fn the_quickstart_ends_well() {
     for told in ["admin/secret", "secret_access_key\": \"", "vk1_"] {
         assert!(!said.stdout.contains(told), "the script showed a secret: {said}");
     }
+}
+
+/// What a script left running; ended however the test ends.
+struct Left {
+    processes: Vec<String>,
+}
+
+impl Left {
+    fn running(&self) -> bool {
+        self.processes.iter().any(|id| !ended(id))
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        for id in self.processes.iter().filter(|id| !ended(id)) {
+            let _ = Command::new("kill").args(["-9", id]).status();
+        }
+    }
+}
+
+/// Gone, or waiting for a parent to ask: who took over the script's children
+/// may be slow at that.
+fn ended(id: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"));
+    status.map_or(true, |status| status.lines().any(|line| line.starts_with("State:") && line.contains('Z')))
+}
+
+/// What a person sees who pastes these lines into a shell.
+fn pasted(lines: &str) -> Outcome {
+    let mut shell = Command::new("bash");
+    shell.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
+    outcome(shell.arg("-c").arg(format!("shopt -s expand_aliases\n{lines}")), "")
+}
+
+#[test]
+fn the_quickstart_with_keep_leaves_everything_running_to_mint_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy/quickstart.sh");
+    let mut command = Command::new("bash");
+    command.arg(script).arg("--keep").env("VALETKEY_BIN", BINARY).env("VALETKEY_TEST_CACHE", cache::folder());
+    let said = outcome(command.env("TMPDIR", folder.path()), "");
+    let end = said.stdout.lines().find_map(|line| line.strip_prefix("# to end it: ")).unwrap_or_default().to_owned();
+    let numbers = |word: &str| word.trim_end_matches(';').parse::<u32>().ok().map(|id| id.to_string());
+    let left = Left { processes: end.split_whitespace().filter_map(numbers).collect() };
+    assert_eq!((said.stdout.lines().last(), said.code), (Some("quickstart: ok"), 0), "{said}");
+    assert_eq!(left.processes.len(), 2, "the vault and the cloud: {end}");
+    let paste = |line: &&str| line.starts_with("export ") || line.starts_with("alias ");
+    let exports: Vec<&str> = said.stdout.lines().filter(paste).collect();
+    let exports = exports.join("\n");
+    let who = pasted(&format!("{exports}\nvaletkey whoami -o json")).json();
+    assert_eq!(who["principal"]["name"], "bob", "{who}");
+    let minted = pasted(&format!("{exports}\nvaletkey mint --component artifacts -o json")).json();
+    assert!(minted["issuance_id"].is_string() && minted["expires_at"].is_string(), "it mints");
+    pasted(&format!("{exports}\nvaletkey mint --component artifacts --access write")).fails(3, "ACCESS");
+    pasted(&format!(
+        "{exports}\nVALETKEY_TOKEN_FILE=${{VALETKEY_TOKEN_FILE%bob.token}}owner.token\nvaletkey audit list"
+    ))
+    .ok();
+    assert!(left.running());
+    pasted(&end).ok();
+    assert!(eventually(Duration::from_secs(40), || !left.running()), "what it left runs on after: {end}");
+    let remains = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(remains, 0, "it left files");
 }
 
 #[test]

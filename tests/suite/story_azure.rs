@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::rig::azure::{ACCOUNT, CLIENT, Cloud, OBJECT, REGISTRY, SECRET, SUBSCRIPTION, TENANT, by_secret};
-use crate::rig::vault::{Outcome, Vault};
+use crate::rig::azure::{ACCOUNT, CLIENT, Cloud, MACHINE, OBJECT, REGISTRY, SECRET, SUBSCRIPTION, TENANT, by_secret};
+use crate::rig::vault::{Outcome, Setup, Vault};
 
 fn mint(vault: &Vault, connector: &str, more: &[&str]) -> Outcome {
     vault.cli("bob", &[&["mint", "--connector", connector, "-o", "json"], more].concat())
@@ -265,4 +265,95 @@ fn the_vendors_registry_client_finds_the_token_service_strict() {
     }
     // Who may pull is told that there is nothing.
     assert_eq!(images(SECRET, registries, "pull", "base/public")["error"], "ResourceNotFoundError");
+}
+
+/// The vendor's own paths, each with a scope of its own: a token of another is challenged, and what valetkey mints for
+/// pulling and pushing is neither for the metadata nor for the catalog.
+#[test]
+fn the_vendors_own_paths_have_scopes_of_their_own() {
+    let cloud = Cloud::shared();
+    let registries = "https://containerregistry.azure.net";
+    let images = |action: &str, repository: &str| {
+        let home = cloud.cloud();
+        cloud.client(&["images", home, TENANT, CLIENT, home, registries, action, repository], SECRET)
+    };
+    let digest = |tags: &Value| tags["ok"][0][1].as_str().unwrap_or_else(|| panic!("{tags}")).to_owned();
+    images("push", "base/scratch")["ok"].as_str().unwrap();
+    let tags = images("tags", "base/scratch");
+    assert_eq!(tags["ok"][0][0], "vendor", "{tags}");
+    assert_eq!(images("manifests", "base/scratch")["ok"], json!([[digest(&tags), ["vendor"]]]));
+    assert!(images("catalog", "-")["ok"].as_array().unwrap().contains(&json!("base/scratch")));
+    for action in ["tags", "manifests"] {
+        assert_eq!(images(action, "base/secret")["error"], "ClientAuthenticationError", "{action}");
+    }
+    images("push", "base/vendor")["ok"].as_str().unwrap();
+    assert_eq!(images("delete", "base/vendor")["error"], "ClientAuthenticationError");
+
+    let vault = cloud.vault();
+    admin(&cloud, &vault);
+    let token = |access: &str| {
+        let id = format!("{REGISTRY}/base/scratch");
+        let ask = ["--resource-type", "docker-registry", "--resource", &id, "--access", access];
+        mint(&vault, "prod-azure", &ask).json()["bearer_token"]["token"].as_str().unwrap().to_owned()
+    };
+    let status = |method: &str, path: &str, token: &str| {
+        cloud.client(&["http", method, &format!("{}{path}", cloud.cloud())], token)["ok"].clone()
+    };
+    let (read, write, admin) = (token("read"), token("write"), token("admin"));
+    for path in ["/acr/v1/base/scratch/_tags", "/acr/v1/base/scratch/_manifests", "/acr/v1/_catalog"] {
+        for token in [&read, &write, &admin] {
+            assert_eq!(status("GET", path, token), 401, "{path}");
+        }
+    }
+    assert_eq!(status("GET", "/v2/base/scratch/tags/list", &read), 200);
+    let manifest = format!("/v2/base/scratch/manifests/{}", digest(&tags));
+    for token in [&read, &write] {
+        assert_eq!(status("DELETE", &manifest, token), 401);
+    }
+    assert_eq!(status("DELETE", &manifest, &admin), 202);
+    assert_eq!(images("tags", "base/scratch")["error"], "ResourceNotFoundError");
+}
+
+/// The identity of the machine: the vendor's library gets it from the stand-in's endpoint, and so does valetkey, where the
+/// config names both the identity and the endpoint.
+#[test]
+fn the_machines_own_identity_needs_the_config_to_name_it_and_its_endpoint() {
+    let cloud = Cloud::shared();
+    let (home, management) = (cloud.cloud(), format!("{}/subscriptions/{SUBSCRIPTION}", cloud.cloud()));
+    let manager = "https://management.azure.com";
+    for more in [&[][..], &[MACHINE]] {
+        let token = cloud.client(&[&["machine", home, manager][..], more].concat(), "")["ok"].clone();
+        let token = token.as_str().unwrap_or_else(|| panic!("{more:?}: {token}"));
+        assert_eq!(cloud.client(&["http", "GET", &management], token)["ok"], 200);
+    }
+    for refused in [&[manager, CLIENT][..], &["https://nowhere.example"]] {
+        let said = cloud.client(&[&["machine", home][..], refused].concat(), "");
+        assert!(said["error"].is_string(), "{refused:?}: {said}");
+    }
+    assert_eq!(cloud.client(&["http", "GET", &format!("{home}/metadata/identity/oauth2/token")], "")["ok"], 400);
+
+    let identity = format!("identity_url={home}");
+    let register = |vault: &Vault, name: &str, more: &[&str]| {
+        let places = [format!("management_url={home}"), format!("subscription_id={SUBSCRIPTION}")];
+        let head = ["connector", "register", name, "--type", "azure", "--method", "implicit", "--access-max", "admin"];
+        let places = places.iter().flat_map(|one| ["--set", one.as_str()]);
+        let more = more.iter().flat_map(|one| ["--set", *one]);
+        vault.cli("alice", &head.into_iter().chain(places).chain(more).collect::<Vec<_>>())
+    };
+    register(&cloud.vault(), "own", &[&identity]).fails(1, "NOT_ENABLED");
+    let allowed = format!("implicit_identities = [\"azure:{MACHINE}\"]");
+    let vault = cloud.reached_by(Setup::new()).with("outbound", allowed).start();
+    let client = format!("client_id={MACHINE}");
+    register(&vault, "own", &[&identity, &client]).ok();
+    let shown = vault.cli("alice", &["connector", "describe", "own", "-o", "json"]).json();
+    assert!(shown["verification"]["identity"].as_str().unwrap().contains(MACHINE), "{shown}");
+    let generic = ["--resource-type", "azure-generic", "--access", "admin"];
+    let said = mint(&vault, "own", &generic).json();
+    assert!(said["attribution"].as_str().unwrap().starts_with("the server's managed identity"), "{said}");
+    let token = said["bearer_token"]["token"].as_str().unwrap();
+    assert_eq!(cloud.client(&["http", "GET", &management], token)["ok"], 200);
+    // The machine's own, another one, and Azure's own endpoint are not named.
+    register(&vault, "system", &[&identity]).fails(1, "NOT_ENABLED");
+    register(&vault, "other", &[&identity, &format!("client_id={CLIENT}")]).fails(1, "NOT_ENABLED");
+    register(&vault, "there", &[&client]).fails(1, "ADDRESS_REFUSED");
 }

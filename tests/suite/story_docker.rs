@@ -85,6 +85,10 @@ fn a_token_of_one_repository_does_what_it_was_minted_for_and_no_more() {
     let config = ["mint", "--connector", "images", "--resource", &resource, "--format", "docker-config"];
     let config = vault.cli("bob", &config).json();
     assert_eq!(config["auths"][&registry.host]["registrytoken"].as_str().unwrap().split('.').count(), 3, "{config}");
+    // skopeo reads no such token from a configuration: it takes the token by itself.
+    let alone =
+        vault.cli("bob", &["mint", "--connector", "images", "--resource", &resource, "--format", "bearer-token"]);
+    registry.pull("team/model", alone.ok().stdout.trim_end()).ok();
     // The catalog, page by page, and what the login may not do.
     registry.push("team/other", &token_of(&mint(&vault, &registry, "images", "team/other", "write"))).ok();
     let list = ["connector", "list-resources", "images", "-o", "json"];
@@ -134,6 +138,31 @@ fn dockers_own_command_line_uses_the_configuration_as_it_is_handed_out() {
     ended["auths"][&registry.host]["registrytoken"] = registry.expired("repository:team/model:pull").into();
     // Of an image that it could see a moment ago.
     registry.inspect_by("team/model", &ended.to_string()).fails(1, "no such manifest");
+}
+
+/// A list of images is what Docker's command line pushes by itself. `docker push` hands an image to the engine, which
+/// pushes it from a store of its own: no engine runs here, so that whole images are pushed by skopeo.
+#[test]
+fn dockers_own_command_line_pushes_with_what_was_minted_for_writing_alone() {
+    let registry = Registry::with_tokens();
+    let vault = vault(&registry);
+    let token_url = format!("token_url={}", registry.token_url.as_deref().unwrap());
+    register(&vault, &registry, "images", &login(ROBOT), &["--set", &token_url]).ok();
+    for repository in ["team/model", "team/other"] {
+        registry.push(repository, &token_of(&mint(&vault, &registry, "images", repository, "write"))).ok();
+    }
+    let config = |access: &str| {
+        let resource = format!("{}/team/model", registry.host);
+        let docker = ["mint", "--connector", "images", "--resource", &resource, "--format", "docker-config"];
+        vault.cli("bob", &[&docker[..], &["--access", access]].concat()).ok().stdout
+    };
+    let (read, write) = (config("read"), config("write"));
+    let asked = registry.asked();
+    refused(&registry.push_list_by("team/model", &read));
+    let pushed = registry.push_list_by("team/model", &write).ok();
+    assert!(pushed.stdout.trim().starts_with("sha256:"), "{pushed}");
+    refused(&registry.push_list_by("team/other", &write));
+    assert_eq!(registry.asked(), asked, "a login went to the token service");
 }
 
 fn swapped(letter: char) -> char {

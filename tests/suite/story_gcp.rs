@@ -192,10 +192,10 @@ fn a_registry_login_is_for_docker_and_reads_by_its_scope() {
     assert_eq!(credential["basic_login"]["endpoint"], "https://europe-west4-docker.pkg.dev");
     assert_eq!(credential["downscope"], "none");
     let read = google.token(credential["basic_login"]["password"].as_str().unwrap());
-    assert_eq!(read["scopes"], json!(["https://www.googleapis.com/auth/cloud-platform.read-only"]));
+    assert_eq!(read["scopes"], json!(["https://www.googleapis.com/auth/devstorage.read_only"]));
     let credential = mint(&vault, &[&ask[..], &["--access", "write"]].concat()).json();
     let write = google.token(credential["basic_login"]["password"].as_str().unwrap());
-    assert_eq!(write["scopes"], json!(["https://www.googleapis.com/auth/cloud-platform"]));
+    assert_eq!(write["scopes"], json!(["https://www.googleapis.com/auth/devstorage.read_write"]));
     let docker = ["mint", "--connector", "data", "--resource-type", "docker-registry", "--format", "docker-config"];
     let config = vault.cli("bob", &[&docker[..], &["--resource", "eu.gcr.io/ml-prod-123456"]].concat()).json();
     assert!(config["auths"]["eu.gcr.io"]["auth"].is_string(), "{config}");

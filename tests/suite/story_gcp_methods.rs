@@ -147,7 +147,7 @@ fn a_handed_in_token_leaves_only_where_that_is_allowed() {
     let vault = vault(&google);
     let token = google.access_token("broker");
     let secret = Some(("token", token.as_str()));
-    google.register(&vault, "no-end", "oauth2-token", secret, &[]).fails(1, "expires_at");
+    google.register(&vault, "no-end", "oauth2-token", secret, &[]).fails(1, "--secret-expires-in");
     let more = [&["--secret-expires-in", "20h"][..], &ALL].concat();
     google.register(&vault, "short", "oauth2-token", secret, &more).ok();
     let said = mint(&vault, "short", &GENERIC);

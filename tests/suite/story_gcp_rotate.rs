@@ -17,6 +17,9 @@ const ROTATE: [&str; 4] = ["connector", "rotate-secret", "data", "--auto"];
 const CREATE: &str = "iam.serviceAccountKeys.create";
 const DELETE: &str = "iam.serviceAccountKeys.delete";
 
+/// One to read after each step.
+const OBJECTS: [&str; 8] = ["0/a", "1/a", "2/a", "3/a", "4/a", "5/a", "6/a", "7/a"];
+
 /// As long as a call to the cloud may take, and then some.
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -36,7 +39,7 @@ impl Scene {
         let gate = Gate::to(google.endpoint());
         let account = unique("rotated");
         google.account(&account, without);
-        let (key, bucket) = (google.key(&account), google.new_bucket(&["0/a", "1/a", "2/a", "3/a", "4/a", "5/a"]));
+        let (key, bucket) = (google.key(&account), google.new_bucket(&OBJECTS));
         let vault = Setup::new().reaching(&[gate.endpoint()]).start();
         let secret = key.to_string();
         let secret = Some(("service_account_json", secret.as_str()));
@@ -147,22 +150,43 @@ fn each_right_that_a_google_rotation_lacks_is_named_with_its_remedy() {
 }
 
 #[test]
+fn power_cuts_before_and_while_a_google_key_is_made_say_what_is_known_of_it() {
+    let scene = Scene::new(&[]);
+    let warned = scene.cut(Stop::Before, makes);
+    assert!(warned.contains("rotation stopped: the cloud was asked for a new key"), "{warned}");
+    assert_eq!(scene.keys(), [scene.first()], "none was made");
+    scene.mints(0);
+    let warned = scene.cut(Stop::After, makes);
+    assert!(warned.contains("there may be a key that nobody holds"), "{warned}");
+    let unheld: Vec<_> = scene.keys().into_iter().filter(|id| id != scene.first()).collect();
+    assert_eq!(unheld.len(), 1, "it was made, and nobody was told");
+    scene.mints(1);
+    let said = scene.rotate().json();
+    let (made, keys) = (said["made_key_id"].as_str().unwrap(), scene.keys());
+    assert!(keys.len() == 2 && keys.iter().any(|id| id == made) && keys.contains(&unheld[0]), "{said}");
+    assert_eq!(scene.warnings(), json!([]), "{said}");
+    scene.mints(2);
+}
+
+#[test]
 fn power_cuts_between_the_steps_of_a_google_rotation_leave_a_key_that_works() {
     let scene = Scene::new(&[]);
-    let first = scene.first().to_owned();
-    // Nobody verified the new key: it goes, and another is made.
-    let made = AtomicBool::new(false);
-    let warned = scene.cut(Stop::Before, move |head, body| {
-        made.fetch_or(makes(head, body), Ordering::SeqCst) && head.starts_with("POST /token ")
-    });
-    let left: Vec<_> = scene.keys().into_iter().filter(|id| *id != first).collect();
-    let [orphan] = left.as_slice() else { panic!("one key is left beside the first: {left:?}") };
-    assert!(warned.contains(orphan.as_str()) && warned.contains("never stored"), "{warned}");
-    scene.mints(0);
-    let said = scene.rotate().json();
-    let second = said["made_key_id"].as_str().unwrap().to_owned();
-    assert_eq!((scene.keys(), scene.warnings()), (vec![second.clone()], json!([])), "{said}");
-    scene.mints(1);
+    let mut second = scene.first().to_owned();
+    // Nobody verified the new key, or it was taken and not switched to: it goes, and another is made.
+    for (stop, prefix) in [(Stop::Before, 0), (Stop::After, 6)] {
+        let made = AtomicBool::new(false);
+        let warned = scene.cut(stop, move |head, body| {
+            made.fetch_or(makes(head, body), Ordering::SeqCst) && head.starts_with("POST /token ")
+        });
+        let left: Vec<_> = scene.keys().into_iter().filter(|id| *id != second).collect();
+        let [orphan] = left.as_slice() else { panic!("one key is left beside the one in use: {left:?}") };
+        assert!(warned.contains(orphan.as_str()) && warned.contains("never stored"), "{stop:?}: {warned}");
+        scene.mints(prefix);
+        let said = scene.rotate().json();
+        second = said["made_key_id"].as_str().unwrap().to_owned();
+        assert_eq!((scene.keys(), scene.warnings()), (vec![second.clone()], json!([])), "{stop:?}: {said}");
+        scene.mints(prefix + 1);
+    }
     // The next key is in use, and the one before it is not deleted yet; and then it is, and nobody was told.
     let mut old = second;
     for (stop, prefix) in [(Stop::Before, 2), (Stop::After, 4)] {

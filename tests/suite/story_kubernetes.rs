@@ -170,6 +170,8 @@ fn a_server_that_another_ca_signed_gets_no_credential() {
     story.register_trusting("train", "token", &secrets, &["--set", &foreign]).fails(5, "not trusted");
     story.register_trusting("train", "token", &secrets, &[]).fails(5, "not trusted");
     assert!(!story.kube.log().iter().any(|line| line[0] == "valetkey"), "nothing was sent");
+    let own = format!("certificate_authority=@{}", story.kube.file("ca.pem").display());
+    story.register_trusting("own", "token", &secrets, &["--set", &own]).ok();
     let insecure = story.register_trusting("train", "token", &secrets, &["--set", "insecure=true"]).json();
     assert!(insecure["verification"]["identity"].as_str().unwrap().contains("INSECURE"), "{insecure}");
     assert!(insecure["warnings"][0].as_str().unwrap().starts_with("INSECURE: "), "{insecure}");
@@ -467,7 +469,8 @@ fn f8_the_kubeconfig_of_the_machine_is_offered_and_registers() {
         story.vault.cli("alice", &[&arguments[..], more].concat())
     };
     placed(&json!({"token": "canary-of-nobody"}));
-    auto(&["--yes"]).fails(2, "missing settings: service_accounts");
+    let missing = auto(&["--yes"]).fails(2, "missing settings: service_accounts");
+    assert!(missing.stderr.contains("--set 'service_accounts={\""), "{missing}");
     let wrong = auto(&["--yes", "--set", ACCOUNTS]).fails(1, "SOURCE_CREDENTIAL_REFUSED");
     assert!(!wrong.all().contains("canary-of-nobody"), "{wrong}");
     placed(&json!({"token": kube::TOKEN}));

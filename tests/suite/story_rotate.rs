@@ -140,16 +140,20 @@ fn a_power_cut_while_the_key_is_made_says_that_there_may_be_one() {
 
 #[test]
 fn a_power_cut_while_the_new_key_is_verified_is_cleaned_up_by_the_next_rotation() {
-    let cut = Cut::new();
-    let old = cut.lab.broker.key.id.clone();
-    let new_key_asks = move |head: &str, body: &str| body.contains("Action=GetCallerIdentity") && !head.contains(&old);
-    let warned = cut.cut(Stop::Before, new_key_asks).to_string();
-    let keys = cut.lab.weed.keys(&cut.lab.broker);
-    let orphan = keys.iter().find(|id| **id != cut.lab.broker.key.id).unwrap();
-    assert!(warned.contains(orphan.as_str()) && warned.contains("never stored"), "{warned}");
-    let said = cut.taken_up();
-    assert!(said.stdout.contains(orphan.as_str()), "{said}");
-    assert_eq!(cut.lab.weed.keys(&cut.lab.broker).len(), 1);
+    // Before the cloud has seen it, and when it was taken and is not switched to yet.
+    for stop in [Stop::Before, Stop::After] {
+        let cut = Cut::new();
+        let old = cut.lab.broker.key.id.clone();
+        let new_key_asks =
+            move |head: &str, body: &str| body.contains("Action=GetCallerIdentity") && !head.contains(&old);
+        let warned = cut.cut(stop, new_key_asks).to_string();
+        let keys = cut.lab.weed.keys(&cut.lab.broker);
+        let orphan = keys.iter().find(|id| **id != cut.lab.broker.key.id).unwrap();
+        assert!(warned.contains(orphan.as_str()) && warned.contains("never stored"), "{stop:?}: {warned}");
+        let said = cut.taken_up();
+        assert!(said.stdout.contains(orphan.as_str()), "{stop:?}: {said}");
+        assert_eq!(cut.lab.weed.keys(&cut.lab.broker).len(), 1, "{stop:?}");
+    }
 }
 
 #[test]

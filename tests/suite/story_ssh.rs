@@ -140,6 +140,58 @@ fn an_rsa_ca_signs_with_sha2_and_what_it_signed_ends() {
     assert!(later.log().contains("expired"), "{}", later.log());
 }
 
+#[test]
+fn a_certificate_that_names_the_port_opens_that_server_and_not_its_neighbour_of_the_same_name() {
+    let vault = Setup::new().start();
+    let ca = Pair::new(&vault.beside(""), "ca", &["-t", "ed25519"]);
+    let [first, second] = ["first", "second"].map(|name| {
+        let trust = Trust { authorities: &[&ca.public], ..Default::default() };
+        let sshd = Sshd::start(&vault.beside(name), &trust);
+        // Read at each sign-in: both take the name alone, too.
+        let principals = format!("train@{}\ntrain@127.0.0.1\n", sshd.host());
+        std::fs::write(vault.beside(name).join("principals"), principals).unwrap();
+        sshd
+    });
+    let pair = Pair::new(&vault.beside(""), "bob-key", &["-t", "ed25519"]);
+    for (name, principal, downscope, beside) in
+        [("narrow", "train@{host}:{port}", "resource", 255), ("wide", "train@{host}", "none", 0)]
+    {
+        let settings = json!({"hosts": ["127.0.0.1:*"], "principals": {"write": [principal]}});
+        register(&vault, name, ("ssh", "ca-key"), &settings, &json!({"ca_private_key": ca.secret()})).ok();
+        let minted = certify(&vault, name, &first, &pair, "write");
+        assert_eq!(minted["downscope"], json!(downscope), "{minted}");
+        first.sign_in(&pair, "echo in").ok();
+        let outcome = second.sign_in(&pair, "echo in");
+        assert_eq!(outcome.code, beside, "{name}: {outcome}");
+    }
+}
+
+#[test]
+fn what_ssh_keyscan_prints_is_pinned_in_whole() {
+    let lent = Lent::new(&["-t", "ed25519"], None);
+    let vault = &lent.vault;
+    let other = Sshd::start(&vault.beside("other"), &Trust::default());
+    let scan =
+        |port: u16| outcome(Command::new("ssh-keyscan").args(["-p", &port.to_string(), "127.0.0.1"]), "").ok().stdout;
+    let scanned = format!("# remark\n{}{}", scan(lent.sshd.port), scan(other.port));
+    let file = vault.beside("pins");
+    std::fs::write(&file, &scanned).unwrap();
+    let hosts = format!("hosts={},{}", lent.sshd.host(), other.host());
+    let username = format!("username={}", user());
+    for (name, pins) in [("text", format!("host_keys={scanned}")), ("file", format!("host_keys=@{}", file.display()))] {
+        let words = ["connector", "register", name, "--type", "ssh", "--method", "private-key", "--secrets", "-"];
+        let set = ["--set", &hosts, "--set", &username, "--set", &pins];
+        let secrets = json!({"base64_ssh_key": lent.pair.secret()}).to_string();
+        vault.cli_with("alice", &[&words[..], &set[..]].concat(), &secrets).ok();
+        for sshd in [&lent.sshd, &other] {
+            let host = sshd.host();
+            let ask = ["mint", "--connector", name, "--resource-type", "ssh-host", "--resource", &host, "-o", "json"];
+            let minted = vault.cli("bob", &ask).json();
+            assert_eq!(minted["signing_session"]["host_keys"], json!([sshd.host_key.line()]), "{name}: {minted}");
+        }
+    }
+}
+
 /// Characters of a private key's file that are nowhere by chance.
 const PIECE: usize = 24;
 

@@ -112,7 +112,8 @@ pub fn new_token(body: &proto::CreateTokenRequest) -> Result<NewToken, FieldErro
 /// A new token, to send this once.
 pub async fn token_once(call: &Call, broker: &Broker, made: NewTokenSecret) -> proto::CreateTokenResponse {
     let token = Some(token(call, broker, &made.token).await);
-    proto::CreateTokenResponse { token, secret: made.secret.reveal().to_owned() }
+    let secret = made.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default();
+    proto::CreateTokenResponse { token, secret }
 }
 
 /// A token without its secret, to send.

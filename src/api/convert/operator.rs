@@ -1,7 +1,7 @@
 //! How the daemon is, to proto.
 
 use crate::broker::{Call, DaemonStatus, IssuerReport, KeyReport};
-use crate::domain::IssuerKeyFacts;
+use crate::domain::{ClockJump, IssuerKeyFacts};
 use crate::proto;
 
 use super::types::timestamp_out;
@@ -18,7 +18,14 @@ pub fn status(status: DaemonStatus) -> proto::GetStatusResponse {
         schema_version: status.store.schema_version,
         cached_credentials: status.cached_credentials,
         ledger_writable: status.store.writable,
+        clock_jump: status.clock.map(clock_jump),
     }
+}
+
+/// A jump of the clock, to send.
+#[must_use]
+pub fn clock_jump(jump: ClockJump) -> proto::ClockJump {
+    proto::ClockJump { expected: Some(timestamp_out(jump.expected)), shown: Some(timestamp_out(jump.shown)) }
 }
 
 /// Which keys there are, to send.

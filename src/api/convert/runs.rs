@@ -54,7 +54,7 @@ pub fn finish(call: &Call, mut body: proto::FinishRunRequest) -> Result<FinishRu
 #[must_use]
 pub fn finished(call: &Call, broker: &Broker, finished: Finished) -> proto::FinishRunResponse {
     let credentials = finished.credentials.into_iter().map(|one| revoked(call, broker, one)).collect();
-    proto::FinishRunResponse { run: Some(run(call, broker, &finished.run)), credentials }
+    proto::FinishRunResponse { run: Some(run(call, broker, &finished.run)), credentials, more: finished.more }
 }
 
 /// Which runs to list.

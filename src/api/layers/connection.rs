@@ -5,11 +5,14 @@
 //! A client cannot set any of it: no header is believed about an address.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::domain::PrincipalId;
 
 /// One connection.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct Connection {
     active_at_ms: AtomicU64,
     calls: AtomicU32,
     trusted: AtomicBool,
+    principal: OnceLock<PrincipalId>,
     finishing: AtomicBool,
     cutting: AtomicBool,
     changed: Notify,
@@ -59,6 +63,7 @@ impl Connection {
             active_at_ms: AtomicU64::new(0),
             calls: AtomicU32::new(0),
             trusted: AtomicBool::new(false),
+            principal: OnceLock::new(),
             finishing: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             changed: Notify::new(),
@@ -84,6 +89,18 @@ impl Connection {
     #[must_use]
     pub fn trusted(&self) -> bool {
         self.trusted.load(Ordering::Acquire)
+    }
+
+    /// A call of this principal was authenticated: the first one counts as
+    /// whose connection it is.
+    pub fn serves(&self, principal: PrincipalId) {
+        self.principal.get_or_init(|| principal);
+    }
+
+    /// Whose connection it is.
+    #[must_use]
+    pub fn principal(&self) -> Option<PrincipalId> {
+        self.principal.get().copied()
     }
 
     /// No new calls: it ends when the last one has.

@@ -1,10 +1,10 @@
 //! A line for every call that has none when it ends; a flood of refused calls
-//! is counted, never silent.
+//! is counted, never silent. Who has no token cannot fill the disk with them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::broker::{Aggregator, Line, LineKind, Outcome, Reason};
+use crate::broker::{Aggregator, Line, LineKind, Measure, Outcome, Reason};
 use crate::broker::{BrokerError, Call, CallRecord};
 
 use super::porter::Porter;
@@ -12,14 +12,21 @@ use super::porter::Porter;
 /// Writes and counts lines.
 pub(super) struct Lines {
     porter: Arc<dyn Porter>,
-    flood: Mutex<Aggregator>,
-    // Invariant: at most what one `take` of the aggregator gives.
+    flood: Mutex<Flood>,
+    // Invariant: at most what one `take` of the aggregators gives.
     unwritten: tokio::sync::Mutex<Vec<Line>>,
+}
+
+/// What is counted of callers with a token, and of all others.
+struct Flood {
+    known: Aggregator,
+    strangers: Aggregator,
 }
 
 impl Lines {
     pub(super) fn new(porter: Arc<dyn Porter>) -> Self {
-        Self { porter, flood: Mutex::default(), unwritten: tokio::sync::Mutex::default() }
+        let (known, strangers) = (Aggregator::new(Measure::KNOWN), Aggregator::new(Measure::STRANGERS));
+        Self { porter, flood: Mutex::new(Flood { known, strangers }), unwritten: tokio::sync::Mutex::default() }
     }
 
     /// A line about a call, or a count of it when there are too many such.
@@ -31,17 +38,17 @@ impl Lines {
         reason: &str,
         now: Duration,
     ) -> Result<(), BrokerError> {
-        let single = match outcome {
-            Outcome::Denied | Outcome::Malformed | Outcome::Throttled => {
-                let line = Line {
-                    project: call.map(Call::project),
-                    reason: Reason::new(reason),
-                    ..Line::about(record.method, LineKind::Single, outcome)
-                };
-                self.flood().offer(line, now).is_some()
-            }
-            Outcome::Ok | Outcome::Failed | Outcome::Pending | Outcome::Unknown => true,
+        let counted = match outcome {
+            Outcome::Denied | Outcome::Malformed | Outcome::Throttled => true,
+            // A failure is somebody's, or a stranger's way to make lines.
+            Outcome::Ok | Outcome::Failed | Outcome::Pending | Outcome::Unknown => call.is_none(),
         };
+        let line = || Line {
+            project: call.map(Call::project),
+            reason: Reason::new(reason),
+            ..Line::about(record.method, LineKind::Single, outcome)
+        };
+        let single = !counted || self.flood().of(call.is_some()).offer(line(), now).is_some();
         if single { self.porter.line_of(record, call, outcome, reason).await } else { Ok(()) }
     }
 
@@ -52,7 +59,7 @@ impl Lines {
         // What an earlier flush left goes first, and what was counted since
         // then follows it: a stop in the middle of a flush loses neither.
         self.write_all(&mut unwritten).await?;
-        *unwritten = if all { self.flood().take_all() } else { self.flood().take(now) };
+        *unwritten = self.flood().take(now, all);
         self.write_all(&mut unwritten).await
     }
 
@@ -64,7 +71,21 @@ impl Lines {
         Ok(())
     }
 
-    fn flood(&self) -> std::sync::MutexGuard<'_, Aggregator> {
+    fn flood(&self) -> std::sync::MutexGuard<'_, Flood> {
         self.flood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flood {
+    const fn of(&mut self, known: bool) -> &mut Aggregator {
+        if known { &mut self.known } else { &mut self.strangers }
+    }
+
+    /// The counts whose window is over, or all.
+    fn take(&mut self, now: Duration, all: bool) -> Vec<Line> {
+        let take = |counts: &mut Aggregator| if all { counts.take_all() } else { counts.take(now) };
+        let mut lines = take(&mut self.known);
+        lines.append(&mut take(&mut self.strangers));
+        lines
     }
 }

@@ -30,7 +30,8 @@ use tonic::{Code, Status};
 use tower::Service as _;
 
 use crate::broker::Outcome;
-use crate::broker::{BrokerError, Call, CallRecord};
+use crate::broker::{BrokerError, Call, CallRecord, HeldPlace, NoPlace, SharedPlaces};
+use crate::domain::Share;
 use crate::telemetry::Sampler;
 
 use super::status::{outcome_of, refusal, status, unreadable};
@@ -44,9 +45,14 @@ pub use porter::Porter;
 
 /// The method of a call whose path is none of ours, in the ledger.
 const UNKNOWN_METHOD: &str = "unknown";
-/// Calls at a time of those who need no token: health checks. They take no
-/// place of those who have one.
+/// Streams at a time that wait to begin, of those who need no token: watches
+/// of health. They take no place of those who have one. A single check takes
+/// none at all: it waits for nobody, and whoever holds all places could else
+/// have the daemon called sick.
 const OPEN_CALLS_MAX: usize = 256;
+/// The longest time for a call without a token: its request is on its way
+/// with its headers, or it is no honest one.
+const OPEN_CALL_TIME: Duration = Duration::from_secs(2);
 /// When to try again after an overload.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -55,6 +61,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct DoorLimits {
     /// Calls at a time.
     pub requests_max: usize,
+    /// How many of these may be one principal's.
+    pub principal_share: Share,
     /// The longest time for a call.
     pub request_timeout_max: Duration,
     /// Refused authentications of one address in a minute.
@@ -72,9 +80,8 @@ pub struct Door {
     lines: Lines,
     sources: SourceRates,
     principals: PrincipalRates,
-    room: Arc<Semaphore>,
+    room: Arc<SharedPlaces>,
     porch: Arc<Semaphore>,
-    requests_max: usize,
     request_timeout_max: Duration,
     stopping: watch::Receiver<bool>,
     opened: Instant,
@@ -89,7 +96,15 @@ struct Admitted {
     deadline: Instant,
     active: ActiveCall,
     connection: Arc<Connection>,
-    _room: OwnedSemaphorePermit,
+    _place: Option<Place>,
+}
+
+/// The place of a call, for as long as this lives.
+enum Place {
+    /// Of those who have a token.
+    Room { _held: HeldPlace },
+    /// Of those who need none.
+    Porch { _permit: OwnedSemaphorePermit },
 }
 
 /// A call that did not.
@@ -111,9 +126,8 @@ impl Door {
             routes: routes.prepare(),
             sources: SourceRates::new(limits.failed_authentications_per_minute),
             principals: PrincipalRates::new(limits.calls_per_second, limits.calls_burst),
-            room: Arc::new(Semaphore::new(limits.requests_max)),
+            room: SharedPlaces::new(limits.requests_max, limits.principal_share),
             porch: Arc::new(Semaphore::new(OPEN_CALLS_MAX)),
-            requests_max: limits.requests_max,
             request_timeout_max: limits.request_timeout_max,
             stopping,
             opened: Instant::now(),
@@ -155,9 +169,8 @@ impl Door {
 
     /// Returns when no call is in progress; streams count until they began.
     pub async fn idle(&self) {
-        let all = u32::try_from(self.requests_max).unwrap_or(u32::MAX);
+        self.room.all_free().await;
         // An error means that the door is closed: nothing is in progress.
-        drop(self.room.acquire_many(all).await);
         drop(self.porch.acquire_many(u32::try_from(OPEN_CALLS_MAX).unwrap_or(u32::MAX)).await);
     }
 
@@ -172,17 +185,26 @@ impl Door {
         let record = Arc::new(CallRecord::new(path, Some(connection.source.clone())));
         let method = checked.map_err(|(misshape, _)| misshapen(misshape, &record))?;
         // Who is not known takes no place of those who are.
-        let (call, places) = match method.door {
-            Entrance::Open => (None, &self.porch),
-            Entrance::Authenticated => (Some(self.authenticated(head, connection, &record).await?), &self.room),
+        let (call, place, longest) = match method.door {
+            Entrance::Open => {
+                let porch = method.streaming.then(|| Arc::clone(&self.porch).try_acquire_owned()).transpose();
+                let porch = porch.map(|permit| permit.map(|permit| Place::Porch { _permit: permit }));
+                (None, porch.map_err(|_| NoPlace::Full), OPEN_CALL_TIME)
+            }
+            Entrance::Authenticated => {
+                let call = self.authenticated(head, connection, &record).await?;
+                let held = self.room.take(call.principal().id);
+                (Some(call), held.map(|held| Some(Place::Room { _held: held })), self.request_timeout_max)
+            }
         };
-        let Ok(room) = Arc::clone(places).try_acquire_owned() else {
-            let status = refusal(Code::ResourceExhausted, "OVERLOADED", "too many calls at a time", Some(RETRY_AFTER));
-            return Err(Refused::new(status, &record, call, Outcome::Throttled));
+        let place = match place {
+            Ok(place) => place,
+            Err(none) => return Err(Refused::new(status(no_room(none)), &record, call, Outcome::Throttled)),
         };
-        let deadline = Instant::now() + deadline::time_for(&head.headers, self.request_timeout_max);
+        let longest = longest.min(self.request_timeout_max);
+        let deadline = Instant::now() + deadline::time_for(&head.headers, longest);
         let connection = Arc::clone(connection);
-        Ok(Admitted { method, record, call, deadline, active, connection, _room: room })
+        Ok(Admitted { method, record, call, deadline, active, connection, _place: place })
     }
 
     /// Who calls, and whether it calls too often.
@@ -203,6 +225,7 @@ impl Door {
         drop(lane);
         connection.trust();
         let call = Call { record: Arc::clone(record), caller };
+        connection.serves(call.principal().id);
         match self.principals.check(call.principal().id) {
             Ok(()) => Ok(call),
             Err(wait) => Err(over_rate("PRINCIPAL_RATE", wait, record, Some(call))),
@@ -331,6 +354,20 @@ fn misshapen(misshape: Misshape, record: &Arc<CallRecord>) -> Refused {
 fn over_rate(reason: &'static str, wait: Duration, record: &Arc<CallRecord>, call: Option<Call>) -> Refused {
     let status = refusal(Code::ResourceExhausted, reason, "too many calls; try again later", Some(wait));
     Refused::new(status, record, call, Outcome::Throttled)
+}
+
+fn no_room(none: NoPlace) -> BrokerError {
+    let (code, message) = match none {
+        NoPlace::Full => ("OVERLOADED", "too many calls at a time".to_owned()),
+        NoPlace::OwnFull(limit) => (
+            "PRINCIPAL_CALLS",
+            format!(
+                "you have {limit} calls in progress, the most of one principal; let some end first, or have an \
+                 operator raise limits.principal_share or server.requests_max"
+            ),
+        ),
+    };
+    BrokerError::Exhausted { code, message, retry_after: Some(RETRY_AFTER) }
 }
 
 fn incident(panicked: &task::Panicked, method: &str) -> Status {

@@ -16,8 +16,11 @@ const HEAD: &str = "\
 #   K  bound on the component that the call is about or goes through
 #   .  not by this binding
 # `self` is what every authenticated principal may do about itself.
+# It is made with what the daemon puts before the decision, and `coverage` asks
+# a real daemon about every cell, those that allow and those that do not.
 # Not shown: a platform engineer mints by no project-wide binding of another
-# role either; patterns, access levels, lifetimes and ends narrow a binding.
+# role either, and is no owner; patterns, access levels, lifetimes and ends
+# narrow a binding.
 # `tokens.own` is the same, but not from within a run.
 # Changed on purpose? VALETKEY_BLESS=1 cargo nextest run --lib authz::
 ";
@@ -50,7 +53,7 @@ fn allows(role: Role, target: BindingTarget, permission: Permission) -> bool {
     let subject = Subject { principal: Arc::new(principal), bindings: Arc::new([binding]), run: None };
     let resource = ResourceId::canonical("s3://data").unwrap();
     let wish = Some(MintWish { resource: &resource, access: AccessLevel::Read });
-    let target = Target { project, connector: Some(CONNECTOR), component: Some(COMPONENT) };
+    let target = Target::about(permission, project, Some(CONNECTOR), Some(COMPONENT));
     matches!(decide(&subject, &Question { permission, target, wish }, NOW), Decision::Allow(_))
 }
 

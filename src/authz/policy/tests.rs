@@ -344,9 +344,11 @@ fn model_allows(
     let about_connector = word.starts_with("connectors.") || word.starts_with("components.");
     let placed = match word {
         "connectorTypes.read" | "roles.list" => true,
-        "connectors.register" => wide,
+        "connectors.register" | "components.register" => wide,
+        // Of all, or of one connector.
+        "issuances.listAll" => wide || (named && !on_component),
         // On which stack is for the listing of components to say.
-        _ if word.ends_with(".list") || word == "issuances.listAll" || word == "runs.start" => {
+        _ if word.ends_with(".list") || word == "runs.start" => {
             let people = word.starts_with("principals.") || word.starts_with("bindings.");
             wide || (!people && (named || (t.connector.is_none() && t.component.is_none())))
         }
@@ -370,9 +372,47 @@ fn model_allows(
 }
 
 fn engineer(bindings: &[Binding]) -> bool {
+    holds(bindings, Role::PlatformEngineer)
+}
+
+fn owner(bindings: &[Binding]) -> bool {
+    holds(bindings, Role::Owner)
+}
+
+fn holds(bindings: &[Binding], role: Role) -> bool {
     let live = |b: &&Binding| b.conditions.expires_at.is_none_or(|end| NOW < end);
     let mine = bindings.iter().filter(|b| b.principal == ME && b.project == PROJECT);
-    mine.filter(live).any(|b| b.role == Role::PlatformEngineer)
+    mine.filter(live).any(|b| b.role == role)
+}
+
+/// Such a pair can be in a store from before it refused them.
+#[test]
+fn an_owner_who_is_engineer_too_stays_owner_and_writes_no_connector() {
+    let (owner, engineer) = (Role::Owner, Role::PlatformEngineer);
+    let places =
+        [BindingTarget::Project, BindingTarget::Connector(connector(1)), BindingTarget::Component(component(1))];
+    for (one, other) in places.iter().flat_map(|one| places.iter().map(move |other| (*one, *other))) {
+        let both = holding([bound(owner, one), bound(engineer, other)]);
+        let (of_owner, of_engineer) = (holding([bound(owner, one)]), holding([bound(engineer, other)]));
+        for permission in Permission::ALL.iter().copied() {
+            let target = Target::about(permission, PROJECT, Some(connector(1)), Some(component(1)));
+            let (answer, alone) = (ask(&both, permission, target), ask(&of_owner, permission, target));
+            assert_eq!(answer.is_ok(), alone.is_ok(), "{permission}: as an owner's");
+            if let (Err(why), Ok(_)) = (answer, ask(&of_engineer, permission, target)) {
+                assert_eq!(why, DenyReason::RolesApart, "{permission}");
+            }
+            assert_eq!(visible_scope(&both, permission, NOW), visible_scope(&of_owner, permission, NOW));
+        }
+    }
+    // Nor by what is about to end; by what has ended, or is somebody else's, it is nobody.
+    let target = on(Some(1), None);
+    let write = |held: [Binding; 2]| ask(&holding(held), Permission::ConnectorsUpdate, target).err();
+    let engineer = bound(engineer, BindingTarget::Project);
+    let owner = bound(owner, BindingTarget::Project);
+    assert_eq!(write([until(owner.clone(), 1_001), engineer.clone()]), Some(DenyReason::RolesApart));
+    assert_eq!(write([until(owner.clone(), 1_000), engineer.clone()]), None);
+    let theirs = Binding { principal: PrincipalId::from_bytes([8; 16]), ..owner };
+    assert_eq!(write([theirs, engineer]), None);
 }
 
 proptest! {
@@ -385,7 +425,8 @@ proptest! {
         let (permission, target, resource, access) = question;
         let answer = ask_for(&holding(bindings.clone()), permission, target, resource, access);
         let allowing: Vec<_> =
-            bindings.iter().filter(|b| model_allows(b, engineer(&bindings), question)).collect();
+            bindings.iter().filter(|b| model_allows(b, engineer(&bindings), question))
+                .filter(|b| b.role != Role::PlatformEngineer || !owner(&bindings)).collect();
         prop_assert_eq!(answer.is_ok(), about_oneself(permission) || !allowing.is_empty());
         if let (Ok(permit), false) = (&answer, about_oneself(permission)) {
             let of_one = allowing.iter().any(|b| Some(b.role) == permit.role() && limits(b) == *permit.limits());
@@ -395,7 +436,7 @@ proptest! {
     }
 
     #[test]
-    fn another_binding_never_takes_an_allow_away_unless_it_makes_an_engineer(
+    fn another_binding_never_takes_an_allow_away_unless_it_makes_an_engineer_or_an_owner(
         bindings in proptest::collection::vec(any_binding(), 0..4), more in any_binding(), question in any_question(),
     ) {
         let (permission, target, resource, access) = question;
@@ -403,6 +444,7 @@ proptest! {
         let all: Vec<_> = bindings.iter().cloned().chain([more]).collect();
         let after = ask_for(&holding(all.clone()), permission, target, resource, access).is_ok();
         let became_engineer = engineer(&all) && !engineer(&bindings) && permission == Permission::CredentialsMint;
-        prop_assert!(!before || after || became_engineer);
+        let became_owner = owner(&all) && !owner(&bindings) && engineer(&bindings);
+        prop_assert!(!before || after || became_engineer || became_owner);
     }
 }

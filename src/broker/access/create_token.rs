@@ -1,6 +1,6 @@
 //! Create a token: for oneself, or, with the permission for it, for another
-//! principal of the project. The secret is shown this once and not kept, so a
-//! repeated request makes another token.
+//! principal of the project. The secret is shown this once and not kept: the
+//! same request again answers with the token, and without its secret.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::domain::{FieldError, Principal, SecretText, TokenDigest, TokenRecord}
 use crate::sealing::Purpose;
 use crate::store::{Guard, Tx, Write};
 
-use super::super::{Broker, BrokerError, Call};
+use super::super::{Broker, BrokerError, Call, Once};
 use super::TokenSeen;
 
 /// Days that a token lives when nothing is said.
@@ -35,8 +35,8 @@ pub struct NewToken {
 pub struct NewTokenSecret {
     /// What is stored of it.
     pub token: TokenSeen,
-    /// The token itself.
-    pub secret: SecretText,
+    /// The token itself; none when the same request was answered before.
+    pub secret: Option<SecretText>,
 }
 
 impl Broker {
@@ -45,9 +45,18 @@ impl Broker {
     /// # Errors
     /// `Denied`; `NotFound`; `Invalid` for a lifetime beyond 90 days;
     /// `Exhausted` when the principal has too many.
-    pub async fn create_token(&self, call: &Call, ask: NewToken) -> Result<NewTokenSecret, BrokerError> {
+    pub async fn create_token(
+        &self,
+        call: &Call,
+        ask: NewToken,
+        once: Option<&Once>,
+    ) -> Result<NewTokenSecret, BrokerError> {
         let principal = self.token_holder(call, ask.principal.as_deref()).await?;
+        if let Some(token) = self.recall(call, once).await? {
+            return Ok(NewTokenSecret { token, secret: None });
+        }
         let lifetime = lifetime(ask.ttl_seconds)?;
+        self.sure_of_the_time()?;
         let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let now = self.clock.now();
         let record = TokenRecord {
@@ -66,9 +75,16 @@ impl Broker {
         let line = Line { expires_at: Some(record.expires_at), ..line };
         let tx = Tx::with_line(line.with_detail("for", principal.name.as_str()))
             .guard(Guard::PrincipalExists { project: call.project(), id: principal.id })
-            .write(Write::InsertToken(record));
-        self.commit(call, "token", tx).await?;
-        Ok(NewTokenSecret { token, secret: issued.into_secret() })
+            .write(Write::InsertToken(record))
+            .remember(self.remember(call, once, &token)?);
+        match self.commit(call, "token", tx).await {
+            Ok(_) => Ok(NewTokenSecret { token, secret: Some(issued.into_secret()) }),
+            // Another call with the same request id was quicker: it has the secret.
+            failed => {
+                let token = self.settled(call, once, token, failed).await?;
+                Ok(NewTokenSecret { token, secret: None })
+            }
+        }
     }
 
     /// Whose tokens a call is about: one's own, or another's with the
@@ -78,7 +94,7 @@ impl Broker {
         let own = call.principal();
         match text {
             None => Ok(own.clone()),
-            Some(text) if text == own.name.as_str() || text == own.id.to_string() => Ok(own.clone()),
+            Some(text) if call.names_caller(text) => Ok(own.clone()),
             Some(text) => {
                 self.permit(call, Permission::TokensManage).await?;
                 self.principal_named(call, text).await

@@ -3,6 +3,7 @@
 use crate::authz::Permission;
 use crate::store::{Tx, Write};
 
+use super::super::credentials::Touched;
 use super::super::{Broker, BrokerError, Call, Once};
 use super::create_binding::binding_line;
 
@@ -24,6 +25,8 @@ impl Broker {
             .write(Write::DeleteBinding { project: call.project(), id: binding.id })
             .remember(self.remember(call, once, &())?);
         let committed = self.commit(call, "binding", tx).await;
+        // Whatever it was on: what another binding still allows is minted anew.
+        self.forget(&[Touched::Principal(binding.principal)]);
         self.settled(call, once, (), committed).await
     }
 }

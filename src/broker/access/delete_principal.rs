@@ -4,6 +4,7 @@ use crate::audit::{Line, Outcome, Subject};
 use crate::authz::Permission;
 use crate::store::{Tx, Write};
 
+use super::super::credentials::Touched;
 use super::super::gate::denied_by;
 use super::super::{Broker, BrokerError, Call, Once};
 
@@ -31,6 +32,7 @@ impl Broker {
             .write(Write::DeletePrincipal { project: call.project(), id: principal.id })
             .remember(self.remember(call, once, &())?);
         let committed = self.commit(call, "principal", tx).await;
+        self.forget(&[Touched::Principal(principal.id)]);
         self.settled(call, once, (), committed).await
     }
 }

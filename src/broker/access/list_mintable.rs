@@ -6,19 +6,22 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::authz::{Permission, Subject, Visible, permissions_of, takes_effect, visible_scope};
-use crate::domain::page::PAGE_SIZE_MAX;
 use crate::domain::{
-    AccessLevel, Binding, BindingTarget, Component, Connector, Labels, PageAsk, Pattern, ResourceId, ResourceTypeName,
-    Role, Ttl,
+    AccessLevel, Binding, BindingId, BindingTarget, Component, Connector, FieldError, Name, Page, PageAsk, Pattern,
+    ResourceId, ResourceTypeName, Role, Ttl,
 };
 use crate::store::StoreError;
 
-use super::super::connectors::stored_settings;
+use super::super::components::ComponentFilter;
+use super::super::connectors::{ConnectorFilter, stored_settings};
 use super::super::{Broker, BrokerError, Call};
 
-/// The most that one reply lists.
-pub const MINTABLE_MAX: usize = 1000;
+/// The most pages of the store that one page of this list reads: of a thousand
+/// components that are not linked none is told.
+const ROUNDS_MAX: usize = 20;
 
 /// Something the caller may mint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,69 +51,129 @@ struct Way {
     component: Option<Arc<Component>>,
 }
 
+/// Where a listing goes on: first components, then connectors, each by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    stage: Stage,
+    /// Everything up to this name is told.
+    after: Option<Name>,
+    /// Of the way with this name, what the bindings up to this one allow is
+    /// told too.
+    within: Option<(Name, BindingId)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Stage {
+    Components,
+    Connectors,
+}
+
 impl Broker {
-    /// What the caller may mint: at most 1,000 entries, components first.
+    /// What the caller may mint, components first, each by name. A page may
+    /// have fewer than were asked for, or none, before the last.
     ///
     /// # Errors
-    /// `Unavailable` when the store cannot be read.
-    pub async fn list_mintable(&self, call: &Call) -> Result<Vec<Mintable>, BrokerError> {
+    /// `Invalid` for a page of another version of this server; `Unavailable`
+    /// when the store cannot be read.
+    pub async fn list_mintable(&self, call: &Call, page: &PageAsk) -> Result<Page<Mintable>, BrokerError> {
         self.permit(call, Permission::Own).await?;
         let now = self.clock.now();
         let scope = visible_scope(&call.caller.subject, Permission::CredentialsMint, now);
-        let ways = self.ways(call, &scope).await.map_err(|error| BrokerError::of("connector", &error))?;
         // A run has the project-wide grants of its starter, for its own stack.
         let starter = Subject { run: None, ..call.caller.subject.clone() };
         let wide = visible_scope(&starter, Permission::CredentialsMint, now) == Visible::All;
-        let live: Vec<&Binding> = starter.bindings.iter().filter(|b| mints(b, wide, now)).collect();
-        let found = ways.iter().flat_map(|way| {
-            live.iter().filter(|binding| way.reached_by(binding)).filter_map(|binding| way.mintable(binding))
-        });
-        Ok(found.take(MINTABLE_MAX).collect())
+        let mut live: Vec<&Binding> = starter.bindings.iter().filter(|b| mints(b, wide, now)).collect();
+        live.sort_by_key(|binding| binding.id);
+        let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+        let (mut place, mut items) = (Place::parse(page.after.as_deref())?, Vec::new());
+        for _ in 0..ROUNDS_MAX {
+            let ask = PageAsk { size: page.size, after: place.after.as_ref().map(Name::to_string) };
+            let ways = self.ways(call, &scope, place.stage, &ask).await;
+            let ways = ways.map_err(|error| BrokerError::of("connector", &error))?;
+            for way in &ways.items {
+                let told = place.told_of(way);
+                for (binding, found) in way.by(&live).filter(|(binding, _)| told.is_none_or(|last| binding.id > last)) {
+                    if items.len() == size {
+                        return Ok(Page { items, next: Some(place.in_words()?) });
+                    }
+                    items.push(found);
+                    place.within = Some((way.name().clone(), binding.id));
+                }
+                place = Place { after: Some(way.name().clone()), within: None, ..place };
+            }
+            let Some(next) = place.after_page(ways.next.as_deref())? else { return Ok(Page { items, next: None }) };
+            place = next;
+        }
+        Ok(Page { items, next: Some(place.in_words()?) })
     }
 
-    async fn ways(&self, call: &Call, scope: &Visible) -> Result<Vec<Way>, StoreError> {
-        let page = PageAsk { size: PAGE_SIZE_MAX, after: None };
-        let (project, none) = (call.project(), Labels::default());
-        let (mut components, mut connectors) = (Vec::new(), Vec::new());
-        match scope {
-            Visible::All => {
-                components = self.store.components(project, None, None, &none, &page).await?.items;
-                connectors = self.store.connectors(project, None, &none, &page).await?.items;
-            }
-            Visible::Only { connectors: some_connectors, components: some_components, .. } => {
-                for id in some_components {
-                    components.extend(there(self.component(project, *id).await)?.map(Arc::unwrap_or_clone));
-                }
-                for id in some_connectors {
-                    connectors.extend(there(self.connector(project, *id).await)?.map(Arc::unwrap_or_clone));
-                    components.extend(self.store.components(project, None, Some(*id), &none, &page).await?.items);
-                }
-            }
+    /// A page of the ways of one stage: components that are linked, or
+    /// connectors.
+    async fn ways(&self, call: &Call, scope: &Visible, stage: Stage, page: &PageAsk) -> Result<Page<Way>, StoreError> {
+        match stage {
+            Stage::Components => self.component_ways(call, scope, page).await,
+            Stage::Connectors => self.connector_ways(call, scope, page).await,
         }
-        components.sort_by(|a, b| a.name.cmp(&b.name));
-        components.dedup_by(|a, b| a.id == b.id);
-        let mut ways = Vec::new();
-        for component in components.into_iter().take(MINTABLE_MAX) {
+    }
+
+    async fn component_ways(&self, call: &Call, scope: &Visible, page: &PageAsk) -> Result<Page<Way>, StoreError> {
+        let (project, filter) = (call.project(), ComponentFilter::default());
+        let read = match scope {
+            Visible::All => self.store.components(project, None, None, &filter.labels, page).await?,
+            Visible::Only { .. } => self.narrow_components(call, scope, &filter, None, page).await?,
+        };
+        let mut items = Vec::with_capacity(read.items.len());
+        for component in read.items {
             let Some(link) = &component.link else { continue };
-            if !scope.shows(Some(component.id), Some(link.connector)) {
-                continue;
-            }
-            if let Some(connector) = there(self.connector(project, link.connector).await)? {
-                ways.push(Way { connector, component: Some(Arc::new(component)) });
+            match self.connector(project, link.connector).await {
+                Ok(connector) => items.push(Way { connector, component: Some(Arc::new(component)) }),
+                // Gone since the component was read.
+                Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
             }
         }
-        connectors.retain(|connector| scope.shows(None, Some(connector.id)));
-        ways.extend(connectors.into_iter().map(|c| Way { connector: Arc::new(c), component: None }));
-        Ok(ways)
+        Ok(Page { items, next: read.next })
+    }
+
+    async fn connector_ways(&self, call: &Call, scope: &Visible, page: &PageAsk) -> Result<Page<Way>, StoreError> {
+        let filter = ConnectorFilter::default();
+        let read = match scope {
+            Visible::All => self.store.connectors(call.project(), None, &filter.labels, page).await?,
+            // A run mints through components.
+            Visible::Only { within: Some(_), .. } => Page { items: Vec::new(), next: None },
+            Visible::Only { connectors, .. } => self.narrow_connectors(call, connectors, &filter, page).await?,
+        };
+        let way = |connector| Way { connector: Arc::new(connector), component: None };
+        Ok(Page { items: read.items.into_iter().map(way).collect(), next: read.next })
     }
 }
 
-/// What is gone since the binding was read is no error.
-fn there<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(StoreError::NotFound) => Ok(None),
-        Err(error) => Err(error),
+impl Place {
+    /// Where a page begins. The words are ours: a page token is authentic.
+    fn parse(words: Option<&str>) -> Result<Self, FieldError> {
+        let Some(words) = words else { return Ok(Self { stage: Stage::Components, after: None, within: None }) };
+        serde_json::from_str(words).map_err(|_| FieldError::new("page_token", "start again without it"))
+    }
+
+    fn in_words(&self) -> Result<String, BrokerError> {
+        serde_json::to_string(self).map_err(|_| BrokerError::Internal { what: "a place in a list has no words" })
+    }
+
+    /// The last binding that was told of this way.
+    fn told_of(&self, way: &Way) -> Option<BindingId> {
+        self.within.as_ref().filter(|(name, _)| name == way.name()).map(|(_, last)| *last)
+    }
+
+    /// Where to go on after a page of the store, if there is more.
+    fn after_page(&self, next: Option<&str>) -> Result<Option<Self>, BrokerError> {
+        match (next, self.stage) {
+            (Some(name), stage) => {
+                let name = name.parse().map_err(|_| BrokerError::Internal { what: "a page of names ends in none" })?;
+                Ok(Some(Self { stage, after: Some(name), within: None }))
+            }
+            (None, Stage::Components) => Ok(Some(Self { stage: Stage::Connectors, after: None, within: None })),
+            (None, Stage::Connectors) => Ok(None),
+        }
     }
 }
 
@@ -124,6 +187,16 @@ fn mints(binding: &Binding, wide: bool, now: crate::domain::Timestamp) -> bool {
 }
 
 impl Way {
+    fn name(&self) -> &Name {
+        self.component.as_ref().map_or(&self.connector.name, |component| &component.name)
+    }
+
+    /// What each of these bindings that reaches it allows.
+    fn by<'a>(&'a self, bindings: &'a [&'a Binding]) -> impl Iterator<Item = (&'a Binding, Mintable)> {
+        let reaching = bindings.iter().copied().filter(|binding| self.reached_by(binding));
+        reaching.filter_map(|binding| self.mintable(binding).map(|found| (binding, found)))
+    }
+
     fn reached_by(&self, binding: &Binding) -> bool {
         match binding.target {
             BindingTarget::Project => true,

@@ -1,11 +1,13 @@
 //! List tokens, without their secrets or digests.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Name, PrincipalId, Timestamp, TokenId, TokenRecord};
 
 use super::super::{Broker, BrokerError, Call};
 
 /// A token as it may be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenSeen {
     /// The public part.
     pub id: TokenId,

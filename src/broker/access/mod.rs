@@ -24,3 +24,5 @@ pub use list_tokens::TokenSeen;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_mintable;

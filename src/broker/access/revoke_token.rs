@@ -6,6 +6,7 @@ use crate::authz::Permission;
 use crate::domain::TokenRecord;
 use crate::store::{Tx, Write};
 
+use super::super::credentials::Touched;
 use super::super::{Broker, BrokerError, Call, Once};
 
 impl Broker {
@@ -20,11 +21,15 @@ impl Broker {
             return Ok(());
         }
         let record = self.revocable_token(call, text).await?;
+        let touched = Touched::Token(record.principal, record.run);
         let line = Line { subject: Some(Subject::Token(record.id.clone())), ..call.line(Outcome::Ok, "") };
         let tx = Tx::with_line(line)
             .write(Write::DeleteToken { project: call.project(), id: record.id })
             .remember(self.remember(call, once, &())?);
         let committed = self.commit(call, "token", tx).await;
+        // Whoever else had the token has what it was handed: others are handed
+        // something else from now on.
+        self.forget(&[touched]);
         self.settled(call, once, (), committed).await
     }
 

@@ -61,8 +61,44 @@ async fn nobody_grants_to_themselves_and_engineers_grant_to_nobody() {
     assert_eq!(code(denied), "GRANT_MISSING");
     assert_eq!(code(house.broker.create_principal(&engineer, new_user("eve"), None).await), "GRANT_MISSING");
     let token = NewToken { principal: Some("sam".to_owned()), ..NewToken::default() };
-    assert_eq!(code(house.broker.create_token(&engineer, token).await), "GRANT_MISSING");
+    assert_eq!(code(house.broker.create_token(&engineer, token, None).await), "GRANT_MISSING");
     assert_eq!(house.store.bindings_of(house.home.id, house.engineer.id).await.unwrap().len(), 1);
+}
+
+/// Owners give roles and write no connectors; the store's suite tries every
+/// pair of places, and both at once.
+#[tokio::test]
+async fn nobody_is_made_owner_and_engineer() {
+    let house = House::new().await;
+    let owner = house.call(&house.owner).await;
+    house.connector(&house.home, "prod").await;
+    house.component(&house.home, "store", None).await;
+    let second = house.person(&house.home, "otto", Some(Role::Owner)).await;
+    for (who, role, held) in [(&house.engineer, Role::Owner, "engineer"), (&second, Role::PlatformEngineer, "owner")] {
+        for target in [
+            WishedTarget::Project,
+            WishedTarget::Connector("prod".to_owned()),
+            WishedTarget::Component("store".to_owned()),
+        ] {
+            let refused = house.broker.create_binding(&owner, NewBinding { target, ..grant(who, role) }, None).await;
+            let Err(BrokerError::Invalid(errors)) = refused else { panic!("{role} was given to an {held}") };
+            assert_eq!(errors.0[0].field, "role");
+            assert!(errors.0[0].problem.contains(held) && errors.0[0].problem.contains("take that binding away"));
+        }
+        for role in [Role::DataScientist, Role::Auditor, house_role(who, &house)] {
+            assert_eq!(code(house.broker.create_binding(&owner, grant(who, role), None).await), "OK", "{role}");
+        }
+    }
+    // The remedy works: the role goes, and the other may come.
+    for binding in house.store.bindings_of(house.home.id, second.id).await.unwrap() {
+        house.broker.delete_binding(&owner, &binding.id.to_string(), None).await.unwrap();
+    }
+    let engineer = grant(&second, Role::PlatformEngineer);
+    assert_eq!(code(house.broker.create_binding(&owner, engineer, None).await), "OK");
+}
+
+fn house_role(who: &Person, house: &House) -> Role {
+    if who.id == house.engineer.id { Role::PlatformEngineer } else { Role::Owner }
 }
 
 #[tokio::test]
@@ -127,7 +163,7 @@ async fn what_is_of_another_project_is_not_found_wherever_it_is_named() {
         assert_eq!(code(house.broker.list_tokens(&owner, Some(id)).await), "NOT_FOUND");
         assert_eq!(code(house.broker.list_bindings(&owner, Some(id), &FIRST_PAGE).await), "NOT_FOUND");
         let token = NewToken { principal: Some(id.clone()), ..NewToken::default() };
-        assert_eq!(code(house.broker.create_token(&owner, token).await), "NOT_FOUND");
+        assert_eq!(code(house.broker.create_token(&owner, token, None).await), "NOT_FOUND");
         let ask = NewBinding { principal: id.clone(), ..grant(&house.runner, Role::Auditor) };
         assert_eq!(code(house.broker.create_binding(&owner, ask, None).await), "NOT_FOUND");
     }
@@ -174,19 +210,62 @@ async fn a_deleted_principal_is_nobody_from_the_next_call_on() {
 async fn a_token_is_shown_once_works_and_can_be_revoked_by_its_holder() {
     let house = House::new().await;
     let call = house.call(&house.scientist).await;
-    let made = house.broker.create_token(&call, NewToken::default()).await.unwrap();
+    let made = house.broker.create_token(&call, NewToken::default(), None).await.unwrap();
     assert_eq!(made.token.expires_at.since(made.token.created_at), Duration::from_secs(30 * 24 * 3600));
-    let header = format!("Bearer {}", made.secret.reveal()).into_bytes();
+    let header = format!("Bearer {}", made.secret.as_ref().unwrap().reveal()).into_bytes();
     let known = house.broker.authenticate(&header).await.unwrap();
     assert_eq!(known.subject.principal.id, house.scientist.id);
     let listed = house.broker.list_tokens(&call, None).await.unwrap();
     assert_eq!(listed.len(), 2);
     for line in lines_of(&house, &call).await {
-        assert!(!serde_json::to_string(&line.line).unwrap().contains(made.secret.reveal()));
+        assert!(!serde_json::to_string(&line.line).unwrap().contains(made.secret.as_ref().unwrap().reveal()));
     }
     house.broker.revoke_token(&call, &made.token.id.0, None).await.unwrap();
     assert_eq!(code(house.broker.authenticate(&header).await), "UNAUTHENTICATED");
     assert!(house.broker.authenticate(&house.scientist.header).await.is_ok());
+}
+
+/// The secret is shown once; whoever lost it revokes the token by its id.
+#[tokio::test]
+async fn the_same_request_makes_one_token_and_shows_its_secret_once() {
+    let house = House::new().await;
+    let (call, request) = (house.call(&house.scientist).await, once(1, 1));
+    let ask = NewToken { description: "laptop".to_owned(), ..NewToken::default() };
+    let first = house.broker.create_token(&call, ask.clone(), Some(&request)).await.unwrap();
+    house.clock.advance(Duration::from_secs(5));
+    let again = house.broker.create_token(&call, ask.clone(), Some(&request)).await.unwrap();
+    assert_eq!(first.token, again.token);
+    assert!(first.secret.is_some() && again.secret.is_none());
+    assert_eq!(house.broker.list_tokens(&call, None).await.unwrap().len(), 2);
+    // Another body under its id, another id, no id, and another caller.
+    assert_eq!(code(house.broker.create_token(&call, ask.clone(), Some(&once(1, 2))).await), "REQUEST_ID_REUSED");
+    for other in [Some(&once(2, 1)), None] {
+        let made = house.broker.create_token(&call, ask.clone(), other).await.unwrap();
+        assert!(made.token.id != first.token.id && made.secret.is_some());
+    }
+    let owner = house.call(&house.owner).await;
+    let made = house.broker.create_token(&owner, ask.clone(), Some(&request)).await.unwrap();
+    assert!(made.token.id != first.token.id && made.secret.is_some());
+    // For a day, and not of a token that was revoked meanwhile: it stays revoked.
+    house.broker.revoke_token(&call, &first.token.id.0, None).await.unwrap();
+    let again = house.broker.create_token(&call, ask, Some(&request)).await.unwrap();
+    assert!(again.token == first.token && again.secret.is_none());
+    assert_eq!(house.broker.list_tokens(&call, None).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn of_a_hundred_equal_requests_for_a_token_one_gets_it() {
+    let house = House::new().await;
+    let call = house.call(&house.scientist).await;
+    let mut set = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (broker, call) = (house.broker.clone(), call.clone());
+        set.spawn(async move { broker.create_token(&call, NewToken::default(), Some(&once(1, 1))).await.unwrap() });
+    }
+    let made = set.join_all().await;
+    assert!(made.iter().all(|one| one.token == made[0].token));
+    assert_eq!(made.iter().filter(|one| one.secret.is_some()).count(), 1);
+    assert_eq!(house.broker.list_tokens(&call, None).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -194,17 +273,17 @@ async fn tokens_of_others_are_for_owners_and_a_life_beyond_90_days_is_for_nobody
     let house = House::new().await;
     let (owner, scientist) = (house.call(&house.owner).await, house.call(&house.scientist).await);
     let for_robot = NewToken { principal: Some("robot".to_owned()), ..NewToken::default() };
-    assert_eq!(code(house.broker.create_token(&scientist, for_robot.clone()).await), "GRANT_MISSING");
+    assert_eq!(code(house.broker.create_token(&scientist, for_robot.clone(), None).await), "GRANT_MISSING");
     assert_eq!(code(house.broker.list_tokens(&scientist, Some("robot")).await), "GRANT_MISSING");
     // Whether there is such a token or not: the same answer.
     assert_eq!(code(house.broker.revoke_token(&scientist, &house.runner.token.0, None).await), "GRANT_MISSING");
     assert_eq!(code(house.broker.revoke_token(&scientist, "0000000000000000000000", None).await), "GRANT_MISSING");
-    let made = house.broker.create_token(&owner, for_robot).await.unwrap();
-    assert!(made.secret.reveal().starts_with("vk1_s_"));
+    let made = house.broker.create_token(&owner, for_robot, None).await.unwrap();
+    assert!(made.secret.as_ref().unwrap().reveal().starts_with("vk1_s_"));
     assert_eq!(made.token.principal, house.runner.name);
     let days = |days: u32| NewToken { ttl_seconds: Some(days * 24 * 3600), ..NewToken::default() };
-    assert_eq!(code(house.broker.create_token(&owner, days(90)).await), "OK");
-    assert_eq!(code(house.broker.create_token(&owner, days(91)).await), "INVALID_FIELD");
+    assert_eq!(code(house.broker.create_token(&owner, days(90), None).await), "OK");
+    assert_eq!(code(house.broker.create_token(&owner, days(91), None).await), "INVALID_FIELD");
 }
 
 /// Case I5.
@@ -321,20 +400,20 @@ async fn what_may_be_minted_is_what_bindings_and_ceilings_leave() {
     let conditions = Conditions { resource_patterns: patterns, ..Conditions::default() };
     house.bind_with(&house.runner, Role::Runner, BindingTarget::Component(component.id), conditions).await;
 
-    let runner = house.broker.list_mintable(&house.call(&house.runner).await).await.unwrap();
+    let runner = house.broker.list_mintable(&house.call(&house.runner).await, &FIRST_PAGE).await.unwrap().items;
     assert_eq!(runner.len(), 1);
     assert_eq!(runner[0].component.as_deref(), Some("store"));
     assert_eq!(runner[0].access_max, AccessLevel::Read);
     assert_eq!(runner[0].resources, ["paper://data/**"]);
     assert_eq!(runner[0].ttl_max.unwrap().as_seconds(), 7200);
 
-    let scientist = house.broker.list_mintable(&house.call(&house.scientist).await).await.unwrap();
+    let scientist = house.broker.list_mintable(&house.call(&house.scientist).await, &FIRST_PAGE).await.unwrap().items;
     let ways: Vec<_> = scientist.iter().map(|m| m.component.as_deref().unwrap_or(&m.connector)).collect();
     assert_eq!(ways, ["other", "store", "prod"]);
     assert_eq!(scientist[1].command, "valetkey mint --component store");
     assert_eq!(scientist[2].command, "valetkey mint --connector prod --resource-type TYPE --resource ID");
     for nothing in [&house.owner, &house.engineer, &house.auditor, &house.foreigner] {
-        assert_eq!(house.broker.list_mintable(&house.call(nothing).await).await.unwrap(), []);
+        assert_eq!(house.broker.list_mintable(&house.call(nothing).await, &FIRST_PAGE).await.unwrap().items, []);
     }
 }
 

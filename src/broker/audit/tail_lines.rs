@@ -10,7 +10,7 @@ use crate::audit::{Seq, StoredLine};
 use crate::authz::Permission;
 
 use super::super::detach::detach;
-use super::super::{Broker, BrokerError, Call, CallRecord};
+use super::super::{Broker, BrokerError, Call, CallRecord, NoPlace};
 
 /// The most streams at once: auditors and exporters are few.
 pub(in crate::broker) const TAILS_MAX: usize = 64;
@@ -19,6 +19,8 @@ const BATCH: u32 = 100;
 /// The longest time between two looks at the caller's right, also while a
 /// slow reader holds back the stream.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// When to ask for a place again.
+const PLACE_AFTER: Duration = Duration::from_secs(10);
 
 /// What a reader receives.
 pub type Tailed = Result<StoredLine, BrokerError>;
@@ -28,18 +30,15 @@ impl Broker {
     /// or may no longer read; the last item is then the error.
     ///
     /// # Errors
-    /// `Denied`; `Exhausted` when too many streams are open.
+    /// `Denied`; `Exhausted` when too many streams are open, or too many of
+    /// the caller's.
     pub async fn tail_audit_lines(
         self: &Arc<Self>,
         call: &Call,
         after: Option<Seq>,
     ) -> Result<mpsc::Receiver<Tailed>, BrokerError> {
         self.permit(call, Permission::AuditRead).await?;
-        let place = Arc::clone(&self.tails).try_acquire_owned().map_err(|_| BrokerError::Exhausted {
-            code: "TOO_MANY_TAILS",
-            message: "too many readers follow the ledger".to_owned(),
-            retry_after: Some(Duration::from_secs(10)),
-        })?;
+        let place = self.tails.take(call.principal().id).map_err(no_place)?;
         let after = match after {
             Some(after) => after,
             None => self.store.last_seq().await.map_err(|error| BrokerError::of("ledger line", &error))?,
@@ -114,6 +113,20 @@ impl Broker {
         self.permit(&Call { record, caller }, Permission::AuditRead).await?;
         Ok(())
     }
+}
+
+fn no_place(none: NoPlace) -> BrokerError {
+    let (code, message) = match none {
+        NoPlace::Full => ("TOO_MANY_TAILS", "too many readers follow the ledger".to_owned()),
+        NoPlace::OwnFull(limit) => (
+            "PRINCIPAL_TAILS",
+            format!(
+                "you follow the ledger {limit} times, the most of one principal; end some, or have an operator raise \
+                 limits.principal_share"
+            ),
+        ),
+    };
+    BrokerError::Exhausted { code, message, retry_after: Some(PLACE_AFTER) }
 }
 
 const fn stopping() -> BrokerError {

@@ -150,11 +150,23 @@ async fn a_tail_ends_when_the_token_is_revoked() {
 #[tokio::test]
 async fn tails_are_bounded_and_a_place_is_free_again_when_its_reader_goes() {
     let house = House::new().await;
-    let auditor = house.call(&house.auditor).await;
-    let mut tails = Vec::new();
-    for _ in 0..TAILS_MAX {
-        tails.push(house.broker.tail_audit_lines(&auditor, None).await.unwrap());
+    let home = house.home.clone();
+    let mut auditors = vec![house.call(&house.auditor).await];
+    for name in ["abel", "amir", "aoi"] {
+        let auditor = house.person(&home, name, Some(Role::Auditor)).await;
+        auditors.push(house.call(&auditor).await);
     }
+    let mut tails = Vec::new();
+    for auditor in &auditors {
+        for _ in 0..TAILS_MAX / 4 {
+            tails.push(house.broker.tail_audit_lines(auditor, None).await.unwrap());
+        }
+        let refused = house.broker.tail_audit_lines(auditor, None).await.err().unwrap();
+        assert_eq!(refused.code(), "PRINCIPAL_TAILS");
+        assert!(refused.to_string().contains("16 times"), "{refused}");
+    }
+    let auditor = house.person(&home, "late", Some(Role::Auditor)).await;
+    let auditor = house.call(&auditor).await;
     assert_eq!(code(house.broker.tail_audit_lines(&auditor, None).await), "TOO_MANY_TAILS");
     tails.clear();
     let again = tokio::time::timeout(Duration::from_secs(5), async {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
-use crate::authz::{Decision, MintWish, Permission, Question, decide, mints_through};
+use crate::authz::{MintWish, Permission, mints_through};
 use crate::connectors::AnyConnectorType;
 use crate::domain::{
     AccessLevel, Component, ComponentLink, Connector, FieldError, Requirement, ResourceId, ResourceTypeName, Version,
@@ -14,6 +14,8 @@ use crate::domain::{
 use crate::store::{Guard, Tx, Write};
 
 use super::super::connectors::{known_resource_type, type_of};
+use super::super::credentials::Touched;
+use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call, Once};
 
 /// What to link to.
@@ -55,8 +57,8 @@ impl Broker {
         let before = old.link.as_ref().map(|link| link.connector);
         if before.is_some() || ask.link.is_none() {
             // Taking a component away from its connector is a change there.
-            let target = self.target(call, before, Some(old.id));
-            self.permit_on(call, Permission::ComponentsConnect, target, None).await?;
+            let known = Known { connector: before, component: Some(old.id) };
+            self.permit_on(call, Permission::ComponentsConnect, known, None).await?;
         }
         if let Some(earlier) = self.recall(call, once).await? {
             return Ok(earlier);
@@ -83,6 +85,7 @@ impl Broker {
             .remember(self.remember(call, once, &component)?);
         tx.guards.extend(guard);
         let committed = self.commit(call, "component", tx).await;
+        self.forget(&[Touched::Component(old.id)]);
         self.settled(call, once, component, committed).await
     }
 
@@ -94,8 +97,8 @@ impl Broker {
         wished: &Link,
     ) -> Result<(Arc<Connector>, ComponentLink), BrokerError> {
         let (connector, _) = self.permitted_connector(call, &wished.connector, Permission::ConnectorsDescribe).await?;
-        let target = self.target(call, Some(connector.id), Some(component.id));
-        self.permit_on(call, Permission::ComponentsConnect, target, None).await?;
+        let known = Known { connector: Some(connector.id), component: Some(component.id) };
+        self.permit_on(call, Permission::ComponentsConnect, known, None).await?;
         let link = meet(&component.requirement, &connector, wished)?;
         if mints_through(&call.caller.subject, component.id, self.clock.now()) && self.writes(call, &connector) {
             let line = Line {
@@ -112,16 +115,14 @@ impl Broker {
         }
         if !self.writes(call, &connector) {
             let wish = MintWish { resource: &link.resource_id, access: link.access_max };
-            self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
+            self.permit_on(call, Permission::CredentialsMint, known, Some(wish)).await?;
         }
         Ok((connector, link))
     }
 
     /// Whether the caller writes this connector, and so its ceiling.
     fn writes(&self, call: &Call, connector: &Connector) -> bool {
-        let target = self.target(call, Some(connector.id), None);
-        let question = Question { permission: Permission::ConnectorsUpdate, target, wish: None };
-        matches!(decide(&call.caller.subject, &question, self.clock.now()), Decision::Allow(_))
+        self.allowed(call, Permission::ConnectorsUpdate, Known::connector(connector.id))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::authz::Permission;
 use crate::domain::Version;
 use crate::store::{Tx, Write};
 
+use super::super::credentials::Touched;
 use super::super::{Broker, BrokerError, Call, Once};
 
 impl Broker {
@@ -31,6 +32,7 @@ impl Broker {
             .write(Write::DeleteComponent { project: call.project(), id: component.id, expected })
             .remember(self.remember(call, once, &())?);
         let committed = self.commit(call, "component", tx).await;
+        self.forget(&[Touched::Component(component.id)]);
         self.settled(call, once, (), committed).await
     }
 }

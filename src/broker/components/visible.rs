@@ -1,18 +1,16 @@
 //! Which components a caller may see: all of the project, or those that its
 //! bindings are on, and those linked to connectors that they are on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::authz::{Permission, Permit, Visible, visible_scope};
-use crate::domain::page::PAGE_SIZE_MAX;
-use crate::domain::{Component, ConnectorId, Labels, Page, PageAsk};
+use crate::domain::{Component, ComponentId, ConnectorId, Page, PageAsk};
 use crate::store::StoreError;
 
+use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call};
 use super::ComponentFilter;
-
-/// The most components linked to one connector that a narrow caller sees.
-const LINKED_ROUNDS_MAX: usize = 10;
 
 impl Broker {
     /// What the caller's bindings let it see of components.
@@ -33,8 +31,8 @@ impl Broker {
             Ok(component) => component,
             Err(error) => return Err(self.unfound(call, "component", permission, &error).await),
         };
-        let target = self.target(call, linked_connector(&component), Some(component.id));
-        let permit = self.permit_on(call, permission, target, None).await?;
+        let known = Known { connector: linked_connector(&component), component: Some(component.id) };
+        let permit = self.permit_on(call, permission, known, None).await?;
         Ok((component, permit))
     }
 
@@ -42,7 +40,7 @@ impl Broker {
     /// components sees. Made from those and not from the project's list: a
     /// page of that list would show, by its size and its token, what is
     /// between.
-    pub(super) async fn narrow_components(
+    pub(in crate::broker) async fn narrow_components(
         &self,
         call: &Call,
         scope: &Visible,
@@ -50,42 +48,39 @@ impl Broker {
         connector: Option<ConnectorId>,
         page: &PageAsk,
     ) -> Result<Page<Component>, StoreError> {
-        let Visible::Only { connectors, components, .. } = scope else {
+        let Visible::Only { connectors, components, within } = scope else {
             return Ok(Page { items: Vec::new(), next: None });
         };
-        let mut seen = Vec::new();
-        for id in components {
-            match self.component(call.project(), *id).await {
-                Ok(found) => seen.push(Component::clone(&found)),
-                Err(StoreError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for id in connectors {
-            seen.extend(self.linked_to(call, *id).await?);
+        // A run sees no more than its stack, by whatever its starter holds.
+        let mut seen = self.components_of(call, within.as_deref().unwrap_or(components)).await?;
+        seen.retain(|c| page.after.as_ref().is_none_or(|after| c.name.as_str() > after.as_str()));
+        let mut more = false;
+        let wanted = |id: &&ConnectorId| connector.is_none_or(|only| only == **id) && within.is_none();
+        for id in connectors.iter().filter(wanted) {
+            // The first page of each holds the first page of all.
+            let kind = filter.component_type.as_ref();
+            let read = self.store.components(call.project(), kind, Some(*id), &filter.labels, page).await?;
+            more |= read.next.is_some();
+            seen.extend(read.items);
         }
         seen.retain(|c| scope.shows(Some(c.id), linked_connector(c)) && matches(c, filter, connector));
         seen.sort_by(|a, b| a.name.cmp(&b.name));
         seen.dedup_by(|a, b| a.id == b.id);
-        let rest =
-            seen.into_iter().filter(|c| page.after.as_ref().is_none_or(|after| c.name.as_str() > after.as_str()));
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-        let mut items: Vec<Component> = rest.take(size.saturating_add(1)).collect();
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = if more { items.last().map(|c| c.name.to_string()) } else { None };
-        Ok(Page { items, next })
+        more |= seen.len() > size;
+        seen.truncate(size);
+        let next = if more { seen.last().map(|c| c.name.to_string()) } else { None };
+        Ok(Page { items: seen, next })
     }
 
-    async fn linked_to(&self, call: &Call, connector: ConnectorId) -> Result<Vec<Component>, StoreError> {
-        let (mut found, none) = (Vec::new(), Labels::default());
-        let mut page = PageAsk { size: PAGE_SIZE_MAX, after: None };
-        for _ in 0..LINKED_ROUNDS_MAX {
-            let read = self.store.components(call.project(), None, Some(connector), &none, &page).await?;
-            found.extend(read.items);
-            page.after = read.next;
-            if page.after.is_none() {
-                break;
+    async fn components_of(&self, call: &Call, ids: &BTreeSet<ComponentId>) -> Result<Vec<Component>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            match self.component(call.project(), *id).await {
+                Ok(component) => found.push(Component::clone(&component)),
+                // Gone since the binding was read.
+                Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(found)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::authz::{Decision, Permission, Question, Visible, decide, visible_scope};
+use crate::authz::{Permission, Visible, visible_scope};
 use crate::connectors::{AnyConnectorType, find};
 use crate::domain::{
     AuthMethodName, Connector, ConnectorId, ConnectorTypeName, Labels, Onlooker, Page, PageAsk, ResourceTypeName,
@@ -12,6 +12,7 @@ use crate::domain::{
 
 use crate::store::StoreError;
 
+use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call};
 
 /// The most pages of the store that one page of a filtered list reads.
@@ -87,7 +88,7 @@ impl Broker {
 
     /// Made from the caller's bindings and not from the project's list: a page
     /// of that would show, by its size and its token, what is between.
-    async fn narrow_connectors(
+    pub(in crate::broker) async fn narrow_connectors(
         &self,
         call: &Call,
         visible: &BTreeSet<ConnectorId>,
@@ -126,13 +127,8 @@ impl Broker {
     /// its own: nothing is written.
     #[must_use]
     pub fn seen(&self, call: &Call, connector: Connector) -> ConnectorSeen {
-        let question = Question {
-            permission: Permission::ConnectorsReadSettings,
-            target: self.target(call, Some(connector.id), None),
-            wish: None,
-        };
         let now = self.clock.now();
-        let settings_visible = matches!(decide(&call.caller.subject, &question, now), Decision::Allow(_));
+        let settings_visible = self.allowed(call, Permission::ConnectorsReadSettings, Known::connector(connector.id));
         let kind = find(connector.connector_type.as_str());
         let rotates = kind.is_some_and(|kind| rotates(kind, &connector.auth_method));
         let dangers = kind.map(|kind| kind.dangers(&connector.settings)).unwrap_or_default();
@@ -157,7 +153,62 @@ fn serves(connector: &Connector, filter: &ConnectorFilter) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::super::fixture::House;
+    use crate::connectors::{CATALOG, MethodDescription};
+    use crate::domain::{AuthMethodName, Clock as _, Connector, ConnectorTypeName, SecretFieldName, Timestamp};
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// What a list says of the secret of such a connector, so many days after
+    /// it was registered.
+    async fn said(
+        house: &House,
+        (kind, method): (&str, &MethodDescription),
+        ends: Option<u32>,
+        after: u32,
+    ) -> Vec<String> {
+        let born = Timestamp::from_seconds(house.clock.now().seconds() - i64::from(after) * 86_400);
+        let change = |connector: &mut Connector| {
+            connector.connector_type = ConnectorTypeName::parse(kind).unwrap();
+            connector.auth_method = AuthMethodName::parse(method.name).unwrap();
+            let fields = method.secrets.iter().map(|field| SecretFieldName::parse(field.name).unwrap());
+            connector.secret.fields = fields.collect();
+            connector.secret.created_at = born;
+            connector.secret.expires_at = ends.map(|days| born.plus(DAY * days));
+        };
+        let name = format!("vault-{kind}-{}-{after}-{}", method.name, ends.unwrap_or_default());
+        house.connector_with(&house.home, &name, change).await;
+        let seen = house.broker.describe_connector(&house.call(&house.engineer).await, &name).await.unwrap();
+        seen.warnings.into_iter().map(|warning| warning.replace(&name, "vault")).collect()
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_secret_is_warned_about_when_it_ends_soon_has_ended_or_is_old() {
+        let house = House::new().await;
+        for kind in CATALOG {
+            for method in &kind.description().methods {
+                let what = format!("{} {}", kind.description().name, method.name);
+                let command = if method.rotates { "rotate-secret vault --auto`" } else { "rotate-secret vault`" };
+                let told = |said: &[String], head: &str| {
+                    let [only] = said else { panic!("{what}: {said:?}") };
+                    assert!(only.contains(head) && only.contains(command), "{what}: {only}");
+                };
+                let (which, stored) = ((kind.description().name, method), !method.secrets.is_empty());
+                assert_eq!(said(&house, which, None, 89).await, [""; 0], "{what}");
+                match said(&house, which, None, 91).await.as_slice() {
+                    [] if !stored => {}
+                    said => told(said, "91 days old"),
+                }
+                if stored {
+                    assert_eq!(said(&house, which, Some(20), 15).await, [""; 0], "{what}");
+                    told(&said(&house, which, Some(20), 17).await, "ends in 3 days");
+                    told(&said(&house, which, Some(20), 21).await, "EXPIRED");
+                }
+            }
+        }
+    }
 
     #[tokio::test]
     async fn dangerous_settings_are_told_to_whoever_sees_the_connector() {

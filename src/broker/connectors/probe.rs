@@ -107,7 +107,7 @@ impl Broker {
         old: &Connector,
         permit: &Permit,
     ) -> Result<Connector, BrokerError> {
-        let _turn = self.turns.take(old.id).await?;
+        let _turn = self.turns.take(old.id, call.principal().id).await?;
         let found = self.connector(old.project, old.id).await;
         let old = found.map_err(|error| BrokerError::of("connector", &error))?;
         let entry = self.open_on(call, &old, &[]).await?;

@@ -11,7 +11,7 @@ use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
 use super::probe::asks_cloud;
-use super::source::{check_secret, known_resource_type, seal_context};
+use super::source::{check_secret_aside, known_resource_type, seal_context};
 
 /// What is to be registered. Not Debug: it holds the secret.
 pub struct Register {
@@ -66,7 +66,7 @@ impl Broker {
         }
         let mut connector = self.draft(call, &ask)?;
         let kind = super::source::type_of(&connector)?;
-        check_secret(kind, &mut connector, &ask.secret, self.clock.now())?;
+        check_secret_aside(kind, &mut connector, &mut ask.secret, self.clock.now()).await?;
         let asks = asks_cloud(&connector, ask.skip_verify, ask.validate_only)?;
         let mut details = vec![("verify", if asks { "asked" } else { "skipped" })];
         details.extend(connector.policy.allow_passthrough.then_some((ALLOW_PASSTHROUGH, "on")));

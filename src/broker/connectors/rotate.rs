@@ -8,7 +8,7 @@ use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
 use super::probe::asks_cloud;
-use super::source::{check_secret, seal_context, stored_settings, type_of};
+use super::source::{check_secret_aside, seal_context, stored_settings, type_of};
 
 /// The new source credential. Not Debug: it holds the secret.
 pub struct Rotate {
@@ -45,7 +45,7 @@ impl Broker {
         if old.version != expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let mut new = self.with_new_secret(&old, &ask)?;
+        let mut new = self.with_new_secret(&old, &mut ask).await?;
         let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
         let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, &[("verify", detail)]).await?;
@@ -71,7 +71,7 @@ impl Broker {
         self.settled(call, ask.once.as_ref(), new, committed).await
     }
 
-    fn with_new_secret(&self, old: &Connector, ask: &Rotate) -> Result<Connector, BrokerError> {
+    async fn with_new_secret(&self, old: &Connector, ask: &mut Rotate) -> Result<Connector, BrokerError> {
         let now = self.clock.now();
         if ask.secret_expires_at.is_some_and(|end| end <= now) {
             return Err(FieldError::new("secret_expires_at", "is in the past").into());
@@ -87,7 +87,7 @@ impl Broker {
         new.verification = self.unverified();
         new.updated_at = now;
         new.version = old.version.next();
-        check_secret(type_of(&new)?, &mut new, &ask.secret, now)?;
+        check_secret_aside(type_of(&new)?, &mut new, &mut ask.secret, now).await?;
         Ok(new)
     }
 }

@@ -2,10 +2,11 @@
 //! the one call for which it is opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::authz::Permit;
-use crate::connectors::{AnyConnectorType, CheckedSettings, ListAsk, UpstreamError, Verified, find};
+use crate::connectors::{AnyConnectorType, CheckedSettings, ListAsk, UpstreamError, Verified, aside, find};
 use crate::domain::{Connector, FieldError, ResourceTypeName, Timestamp, Verification, VerificationState};
 use crate::sealing::{SealContext, SourceCredential};
 
@@ -54,6 +55,29 @@ pub(in crate::broker) fn check_secret(
     connector.secret.end_by(connector.secret.expires_at, own.map(|end| end.at));
     check_tolerance(connector, now)?;
     Ok(kind.check_secret(&connector.settings, secret, connector.secret.expires_at, now)?)
+}
+
+/// The same beside the thread that serves: a key's passphrase may cost as much
+/// as whoever encrypted it liked.
+pub(in crate::broker) async fn check_secret_aside(
+    kind: &'static dyn AnyConnectorType,
+    connector: &mut Connector,
+    secret: &mut SourceCredential,
+    now: Timestamp,
+) -> Result<(), BrokerError> {
+    let (taken, mut checked) = (std::mem::take(secret), connector.clone());
+    let work = move || {
+        let done = check_secret(kind, &mut checked, &taken, now);
+        (taken, done.map(|()| checked))
+    };
+    let (taken, checked) = aside(work).await.map_err(|_| BrokerError::Exhausted {
+        code: "OVERLOADED",
+        message: "too many keys are being opened".to_owned(),
+        retry_after: Some(Duration::from_secs(5)),
+    })?;
+    *secret = taken;
+    *connector = checked?;
+    Ok(())
 }
 
 /// The same for what a cloud put in the place of `connector`'s credential. The

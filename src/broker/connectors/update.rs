@@ -13,7 +13,7 @@ use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
 use super::register::{ALLOW_PASSTHROUGH, check_policy};
-use super::source::{check_secret, check_tolerance, seal_context, stored_settings, type_of};
+use super::source::{check_secret_aside, check_tolerance, seal_context, stored_settings, type_of};
 
 /// What is to be changed: only what is given.
 pub struct Update {
@@ -61,7 +61,7 @@ impl Broker {
         if old.version != ask.expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let (mut new, settings) = self.changed(&old, &ask)?;
+        let (mut new, settings) = self.changed(&old, &mut ask).await?;
         let resealed = !ask.secret.is_empty();
         // Looking would use the stored credential up: `connector verify` takes
         // the turn for that.
@@ -94,7 +94,7 @@ impl Broker {
     }
 
     /// The record as it will be.
-    fn changed(&self, old: &Connector, ask: &Update) -> Result<(Connector, CheckedSettings), BrokerError> {
+    async fn changed(&self, old: &Connector, ask: &mut Update) -> Result<(Connector, CheckedSettings), BrokerError> {
         let kind = type_of(old)?;
         let mut new = old.clone();
         let before = stored_settings(old)?;
@@ -135,7 +135,7 @@ impl Broker {
             new.secret.created_at = now;
             new.secret.rotation = None;
             self.mark(&mut new, &ask.secret)?;
-            check_secret(kind, &mut new, &ask.secret, now)?;
+            check_secret_aside(kind, &mut new, &mut ask.secret, now).await?;
         }
         new.updated_at = now;
         new.version = old.version.next();

@@ -1,13 +1,15 @@
 //! Minted credentials in memory, never on disk: bounded, dropped (and so
 //! wiped) when they expire or when what they came from changes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::{ConnectorId, IssuanceId, Minted, RunId, Timestamp, Ttl};
+use crate::domain::{ComponentId, ConnectorId, IssuanceId, Minted, PrincipalId, RunId, Timestamp, Ttl};
+use crate::store::Revision;
 
 use super::plan::CacheKey;
+use super::touched::{Changes, Epoch, Since, Touched};
 
 /// The most minted credentials in memory.
 const CREDENTIALS_MAX: u64 = 100_000;
@@ -22,6 +24,10 @@ pub(super) struct Kept {
     pub(super) minted: Minted,
     pub(super) issuance: IssuanceId,
     pub(super) connector: ConnectorId,
+    /// Through which component it was minted.
+    pub(super) component: Option<ComponentId>,
+    /// Who had it minted.
+    pub(super) principal: PrincipalId,
     /// In which run it was minted.
     pub(super) run: Option<RunId>,
     pub(super) issued_at: Timestamp,
@@ -93,13 +99,15 @@ pub(in crate::broker) struct CredentialCache {
     /// What was withdrawn lately: a hand-out that began before the withdrawal
     /// looks here once more before the credential leaves.
     withdrawn: moka::sync::Cache<IssuanceId, ()>,
+    // Held for the insertion of one credential, never across an await.
+    changes: Mutex<Changes>,
 }
 
 impl CredentialCache {
     pub(in crate::broker) fn new() -> Self {
         let kept = moka::sync::Cache::builder().max_capacity(CREDENTIALS_MAX).expire_after(UntilExpiry).build();
         let withdrawn = moka::sync::Cache::builder().max_capacity(CREDENTIALS_MAX).time_to_live(WITHDRAWN_KEPT).build();
-        Self { kept, withdrawn }
+        Self { kept, withdrawn, changes: Mutex::default() }
     }
 
     pub(super) fn find(&self, key: &CacheKey) -> Option<Arc<Kept>> {
@@ -109,6 +117,8 @@ impl CredentialCache {
     /// Stops handing out one issuance, also where that is under way.
     pub(super) fn withdraw(&self, issuance: IssuanceId) {
         self.withdrawn.insert(issuance, ());
+        // Whoever looked before has put it in by now.
+        drop(self.changes());
         self.drop_where(|kept| kept.issuance == issuance);
     }
 
@@ -117,8 +127,19 @@ impl CredentialCache {
         self.withdrawn.contains_key(&issuance)
     }
 
-    pub(super) fn keep(&self, key: CacheKey, kept: Arc<Kept>) {
-        self.kept.insert(key, kept);
+    /// How many changes there were: a mint says at its end what it was at its
+    /// beginning.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.changes().epoch()
+    }
+
+    /// Keeps a credential, unless a change that its mint does not know of took
+    /// it meanwhile.
+    pub(super) fn keep(&self, key: CacheKey, kept: Arc<Kept>, since: Since) {
+        let changes = self.changes();
+        if !changes.took(&kept, since) && !self.withdrawn(kept.issuance) {
+            self.kept.insert(key, kept);
+        }
     }
 
     pub(super) fn drop_key(&self, key: &CacheKey) {
@@ -136,14 +157,20 @@ impl CredentialCache {
         self.kept.run_pending_tasks();
     }
 
-    /// Drops everything a connector minted.
-    pub(in crate::broker) fn forget(&self, connector: ConnectorId) {
-        self.drop_where(|kept| kept.connector == connector);
+    /// Drops what a change touched, also what is on its way here. `revision`
+    /// is that of the change or a later one.
+    pub(in crate::broker) fn forget(&self, touched: &[Touched], revision: Revision) {
+        if touched.is_empty() {
+            return;
+        }
+        let mut changes = self.changes();
+        touched.iter().for_each(|one| changes.remember(*one, revision));
+        drop(changes);
+        self.drop_where(|kept| touched.iter().any(|one| one.takes(kept)));
     }
 
-    /// Drops everything that was minted in a run.
-    pub(in crate::broker) fn forget_run(&self, run: RunId) {
-        self.drop_where(|kept| kept.run == Some(run));
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many are kept.
@@ -152,14 +179,29 @@ impl CredentialCache {
     }
 }
 
+/// A credential of an hour, for tests.
+#[cfg(test)]
+pub(super) fn kept_by(principal: PrincipalId, run: Option<RunId>, component: Option<ComponentId>) -> Kept {
+    Kept { principal, run, component, ..tests::sample(3600, 1, 7) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{Downscope, EnforcedScope, MintedShape, Revocable, SecretText};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+    const REVISION: Revision = Revision(1);
 
     fn kept(lifetime: u64, issuance: u8, connector: u8) -> Arc<Kept> {
+        Arc::new(sample(lifetime, issuance, connector))
+    }
+
+    fn keep(cache: &CredentialCache, key: u8, kept: Arc<Kept>) {
+        cache.keep(CacheKey::of(key), kept, Since { revision: REVISION, epoch: cache.epoch() });
+    }
+
+    pub(super) fn sample(lifetime: u64, issuance: u8, connector: u8) -> Kept {
         let secret = || SecretText::new("x".to_owned());
         let shape = MintedShape::AwsSession {
             access_key_id: secret(),
@@ -176,14 +218,16 @@ mod tests {
             attribution: String::new(),
             passthrough: false,
         };
-        Arc::new(Kept {
+        Kept {
             minted,
             issuance: IssuanceId::from_bytes([issuance; 16]),
             connector: ConnectorId::from_bytes([connector; 16]),
+            component: None,
+            principal: PrincipalId::from_bytes([connector; 16]),
             run: Some(RunId::from_bytes([connector; 16])),
             issued_at: NOW,
             refresh_not_before: AtomicI64::new(0),
-        })
+        }
     }
 
     #[test]
@@ -232,14 +276,14 @@ mod tests {
     #[test]
     fn a_withdrawn_issuance_and_a_changed_connector_are_dropped_at_once() {
         let cache = CredentialCache::new();
-        cache.keep(CacheKey::of(1), kept(3600, 1, 7));
-        cache.keep(CacheKey::of(2), kept(3600, 2, 7));
-        cache.keep(CacheKey::of(3), kept(3600, 3, 8));
+        keep(&cache, 1, kept(3600, 1, 7));
+        keep(&cache, 2, kept(3600, 2, 7));
+        keep(&cache, 3, kept(3600, 3, 8));
         cache.withdraw(IssuanceId::from_bytes([1; 16]));
         assert!(cache.find(&CacheKey::of(1)).is_none());
         assert!(cache.withdrawn(IssuanceId::from_bytes([1; 16])), "also for a hand-out under way");
         assert!(!cache.withdrawn(IssuanceId::from_bytes([2; 16])));
-        cache.forget(ConnectorId::from_bytes([7; 16]));
+        cache.forget(&[Touched::Connector(ConnectorId::from_bytes([7; 16]))], REVISION);
         assert!(cache.find(&CacheKey::of(2)).is_none());
         assert!(cache.find(&CacheKey::of(3)).is_some(), "the neighbour stays");
     }
@@ -247,11 +291,27 @@ mod tests {
     #[test]
     fn what_a_run_minted_is_dropped_with_it_and_nothing_else_is() {
         let cache = CredentialCache::new();
-        cache.keep(CacheKey::of(1), kept(3600, 1, 7));
-        cache.keep(CacheKey::of(2), kept(3600, 2, 8));
-        cache.forget_run(RunId::from_bytes([7; 16]));
+        keep(&cache, 1, kept(3600, 1, 7));
+        keep(&cache, 2, kept(3600, 2, 8));
+        cache.forget(&[Touched::Run(RunId::from_bytes([7; 16]))], REVISION);
         assert!(cache.find(&CacheKey::of(1)).is_none());
         assert!(cache.find(&CacheKey::of(2)).is_some(), "another run's stays");
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_was_withdrawn_or_forgotten_is_not_put_back() {
+        let cache = CredentialCache::new();
+        let before = Since { revision: REVISION, epoch: cache.epoch() };
+        cache.withdraw(IssuanceId::from_bytes([1; 16]));
+        cache.keep(CacheKey::of(1), kept(3600, 1, 8), before);
+        assert!(cache.find(&CacheKey::of(1)).is_none(), "withdrawn");
+        cache.forget(&[Touched::Connector(ConnectorId::from_bytes([7; 16]))], REVISION);
+        cache.keep(CacheKey::of(2), kept(3600, 2, 7), before);
+        assert!(cache.find(&CacheKey::of(2)).is_none(), "forgotten");
+        cache.keep(CacheKey::of(3), kept(3600, 3, 8), before);
+        assert!(cache.find(&CacheKey::of(3)).is_some(), "the neighbour's is kept");
+        keep(&cache, 2, kept(3600, 4, 7));
+        assert!(cache.find(&CacheKey::of(2)).is_some(), "and so is the next one");
     }
 
     #[test]
@@ -259,8 +319,8 @@ mod tests {
         let cache = CredentialCache::new();
         let held = kept(3600, 1, 7);
         let alive = Arc::downgrade(&held);
-        cache.keep(CacheKey::of(1), held);
-        cache.forget(ConnectorId::from_bytes([7; 16]));
+        keep(&cache, 1, held);
+        cache.forget(&[Touched::Connector(ConnectorId::from_bytes([7; 16]))], REVISION);
         assert!(alive.upgrade().is_none(), "the memory is wiped now, not some time later");
     }
 }

@@ -17,7 +17,7 @@ use super::route::{Route, digest};
 impl Broker {
     /// Turn, intent, key, cloud, successor with result: in this order.
     pub(super) async fn fly_alone(&self, call: &Call, plan: &Plan) -> Landing {
-        let _turn = self.turns.take(plan.route.connector.id).await?;
+        let _turn = self.turns.take(plan.route.connector.id, call.principal().id).await?;
         let plan = self.plan_of_now(plan).await?;
         let issuance = IssuanceId::random(self.entropy.as_ref())?;
         let line = route_line(call, &plan.route, Outcome::Pending, "");

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::domain::Timestamp;
+use crate::connectors::UpstreamError;
+use crate::domain::{PrincipalId, Share, Timestamp};
 
-use super::super::BrokerError;
+use super::super::{BrokerError, HeldPlace, NoPlace, SharedPlaces};
+use super::breaker::PAUSE_MAX;
 use super::cache::Kept;
 use super::plan::CacheKey;
 
@@ -21,7 +23,7 @@ pub(super) const FLIGHTS_MAX: usize = 4_096;
 /// How long a failure that may pass is the answer for everybody.
 const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// The longest that a cloud's wish to slow down is obeyed.
-const FAILURE_KEPT_MAX: Duration = Duration::from_secs(60);
+const FAILURE_KEPT_MAX: Duration = PAUSE_MAX;
 
 /// What a flight came to.
 pub(super) type Landing = Result<Arc<Kept>, BrokerError>;
@@ -32,8 +34,13 @@ struct Flight {
 }
 
 /// Flights under way, and failures that are still the answer.
-#[derive(Clone, Default)]
-pub(in crate::broker) struct Flights(Arc<Mutex<Board>>);
+#[derive(Clone)]
+pub(in crate::broker) struct Flights {
+    board: Arc<Mutex<Board>>,
+    /// For those who lead: also a caller who hangs up and asks anew has no more
+    /// flights under way than its share.
+    places: Arc<SharedPlaces>,
+}
 
 #[derive(Default)]
 struct Board {
@@ -78,6 +85,7 @@ pub(super) struct Leading {
     flights: Flights,
     key: CacheKey,
     landing: watch::Sender<Option<Landing>>,
+    _place: HeldPlace,
 }
 
 impl Leading {
@@ -104,13 +112,18 @@ impl Drop for Leading {
 }
 
 impl Flights {
-    /// A place in the flight of this key.
-    pub(super) fn join(&self, key: &CacheKey, now: Timestamp) -> Result<Boarding, BrokerError> {
+    /// None under way; a principal may lead its share of them.
+    pub(in crate::broker) fn new(share: Share) -> Self {
+        Self { board: Arc::default(), places: SharedPlaces::new(FLIGHTS_MAX, share) }
+    }
+
+    /// A place of `principal` in the flight of this key.
+    pub(super) fn join(&self, key: &CacheKey, principal: PrincipalId, now: Timestamp) -> Result<Boarding, BrokerError> {
         self.board(|board| {
             if let Some((until, error)) = board.failures.get(key)
                 && *until > now
             {
-                return Ok(Boarding::Failed(error.clone()));
+                return Ok(Boarding::Failed(as_of(error, until.since(now))));
             }
             if let Some(flight) = board.flights.get(key) {
                 if flight.waiters.load(Ordering::Relaxed) >= WAITERS_MAX {
@@ -120,31 +133,50 @@ impl Flights {
                 let (landing, waiters) = (flight.landing.clone(), Arc::clone(&flight.waiters));
                 return Ok(Boarding::Wait(Waiting { landing, waiters }));
             }
-            if board.flights.len() >= FLIGHTS_MAX {
-                return Err(overloaded());
-            }
+            let place = self.places.take(principal).map_err(no_place)?;
             let (sender, landing) = watch::channel(None);
             let waiters = Arc::new(AtomicU32::new(1));
             let flight = Flight { landing: landing.clone(), waiters: Arc::clone(&waiters) };
             board.flights.insert(key.clone(), flight);
-            let leading = Leading { flights: self.clone(), key: key.clone(), landing: sender };
+            let leading = Leading { flights: self.clone(), key: key.clone(), landing: sender, _place: place };
             Ok(Boarding::Lead(leading, Waiting { landing, waiters }))
         })
     }
 
     // The lock is held for map operations only, never across an await.
     fn board<R>(&self, work: impl FnOnce(&mut Board) -> R) -> R {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.board.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn failure_kept_until(error: &BrokerError, now: Timestamp) -> Option<Timestamp> {
-    use crate::connectors::UpstreamError;
     let BrokerError::Upstream(error) = error else { return None };
     if let UpstreamError::Throttled { retry_after } = error {
         return Some(now.plus(retry_after.unwrap_or(FAILURE_KEPT).min(FAILURE_KEPT_MAX)));
     }
     error.recoverable().then(|| now.plus(FAILURE_KEPT))
+}
+
+/// A kept answer says how long is left, not how long it was.
+fn as_of(error: &BrokerError, left: Duration) -> BrokerError {
+    if let BrokerError::Upstream(UpstreamError::Throttled { .. }) = error {
+        return UpstreamError::Throttled { retry_after: Some(left) }.into();
+    }
+    error.clone()
+}
+
+fn no_place(none: NoPlace) -> BrokerError {
+    match none {
+        NoPlace::Full => overloaded(),
+        NoPlace::OwnFull(limit) => BrokerError::Exhausted {
+            code: "PRINCIPAL_MINTS",
+            message: format!(
+                "you have {limit} mints under way, the most of one principal; let some end first, or have an operator \
+                 raise limits.principal_share"
+            ),
+            retry_after: Some(Duration::from_secs(1)),
+        },
+    }
 }
 
 fn overloaded() -> BrokerError {
@@ -162,12 +194,17 @@ fn crashed() -> BrokerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::UpstreamError;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
+    const ONE: PrincipalId = PrincipalId::from_bytes([1; 16]);
+    const OTHER: PrincipalId = PrincipalId::from_bytes([2; 16]);
+
+    fn flights() -> Flights {
+        Flights::new(Share::percent(25).unwrap())
+    }
 
     fn lead(flights: &Flights, key: &CacheKey) -> (Leading, Waiting) {
-        match flights.join(key, NOW) {
+        match flights.join(key, ONE, NOW) {
             Ok(Boarding::Lead(leading, waiting)) => (leading, waiting),
             _ => panic!("nobody else flies"),
         }
@@ -179,12 +216,12 @@ mod tests {
 
     #[tokio::test]
     async fn many_equal_asks_are_one_flight_and_all_get_its_landing() {
-        let flights = Flights::default();
+        let flights = flights();
         let key = CacheKey::of(1);
         let (leading, first) = lead(&flights, &key);
         let mut waiting = vec![first];
         for _ in 0..10_000 {
-            match flights.join(&key, NOW).unwrap() {
+            match flights.join(&key, ONE, NOW).unwrap() {
                 Boarding::Wait(place) => waiting.push(place),
                 Boarding::Lead(..) | Boarding::Failed(_) => panic!("there is a flight already"),
             }
@@ -199,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flight_that_panics_releases_everybody() {
-        let flights = Flights::default();
+        let flights = flights();
         let key = CacheKey::of(2);
         let (leading, waiting) = lead(&flights, &key);
         drop(leading);
@@ -209,28 +246,67 @@ mod tests {
 
     #[test]
     fn waiters_and_flights_are_bounded_and_places_are_given_back() {
-        let flights = Flights::default();
+        let flights = flights();
         let key = CacheKey::of(3);
         let (_leading, first) = lead(&flights, &key);
-        let mut places: Vec<_> = (1..WAITERS_MAX).map(|_| flights.join(&key, NOW).unwrap()).collect();
-        assert!(flights.join(&key, NOW).is_err(), "one more than the limit");
+        let mut places: Vec<_> = (1..WAITERS_MAX).map(|_| flights.join(&key, ONE, NOW).unwrap()).collect();
+        assert!(flights.join(&key, ONE, NOW).is_err(), "one more than the limit");
         drop(places.pop());
-        assert!(flights.join(&key, NOW).is_ok(), "a place was given back");
+        assert!(flights.join(&key, ONE, NOW).is_ok(), "a place was given back");
         drop(first);
     }
 
     #[test]
     fn a_failure_that_may_pass_is_the_answer_for_a_moment_and_a_final_one_is_not() {
-        let flights = Flights::default();
+        let flights = flights();
         let key = CacheKey::of(4);
         lead(&flights, &key).0.land(Err(outage()), NOW);
-        assert!(matches!(flights.join(&key, NOW), Ok(Boarding::Failed(_))));
-        assert!(matches!(flights.join(&CacheKey::of(5), NOW), Ok(Boarding::Lead(..))), "only this key");
+        assert!(matches!(flights.join(&key, ONE, NOW), Ok(Boarding::Failed(_))));
+        assert!(matches!(flights.join(&CacheKey::of(5), ONE, NOW), Ok(Boarding::Lead(..))), "only this key");
         let later = NOW.plus(FAILURE_KEPT);
-        assert!(matches!(flights.join(&key, later), Ok(Boarding::Lead(..))), "not for ever");
+        assert!(matches!(flights.join(&key, ONE, later), Ok(Boarding::Lead(..))), "not for ever");
         let key = CacheKey::of(6);
         lead(&flights, &key).0.land(Err(UpstreamError::Expired.into()), NOW);
-        assert!(matches!(flights.join(&key, NOW), Ok(Boarding::Lead(..))), "a final answer is not kept");
+        assert!(matches!(flights.join(&key, ONE, NOW), Ok(Boarding::Lead(..))), "a final answer is not kept");
+    }
+
+    #[test]
+    fn a_principal_leads_its_share_of_flights_and_others_still_fly() {
+        let flights = flights();
+        let share = FLIGHTS_MAX / 4;
+        let mut led = Vec::new();
+        for number in 0..share {
+            match flights.join(&CacheKey::numbered(number), ONE, NOW) {
+                Ok(Boarding::Lead(leading, _)) => led.push(leading),
+                _ => panic!("flight {number} is within the share"),
+            }
+        }
+        let beyond = CacheKey::numbered(share);
+        let refused = flights.join(&beyond, ONE, NOW).err();
+        assert_eq!(refused.as_ref().map(BrokerError::code), Some("PRINCIPAL_MINTS"));
+        assert!(refused.unwrap().to_string().contains("1024 mints under way"));
+        assert!(
+            matches!(flights.join(&CacheKey::numbered(0), ONE, NOW), Ok(Boarding::Wait(_))),
+            "waiting is no flight"
+        );
+        let theirs = flights.join(&beyond, OTHER, NOW);
+        assert!(matches!(theirs, Ok(Boarding::Lead(..))), "another principal has its own share");
+        drop((theirs, led.pop()));
+        assert!(matches!(flights.join(&beyond, ONE, NOW), Ok(Boarding::Lead(..))), "a place was given back");
+    }
+
+    #[test]
+    fn a_kept_wish_to_slow_down_says_how_long_is_left_of_it() {
+        let flights = flights();
+        let key = CacheKey::of(7);
+        let throttled = |seconds| UpstreamError::Throttled { retry_after: Some(Duration::from_secs(seconds)) }.into();
+        lead(&flights, &key).0.land(Err(throttled(30)), NOW);
+        let later = NOW.plus(Duration::from_secs(12));
+        let Ok(Boarding::Failed(error)) = flights.join(&key, ONE, later) else { panic!("it is kept") };
+        assert_eq!(error, throttled(18));
+        lead(&flights, &CacheKey::of(8)).0.land(Err(throttled(3_600)), NOW);
+        let Ok(Boarding::Failed(error)) = flights.join(&CacheKey::of(8), ONE, later) else { panic!("it is kept") };
+        assert_eq!(error, throttled(48), "it is obeyed for a minute, and that is what is said");
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! List what was minted: one's own, or with the permission for it, all.
+//! List what was minted: one's own, or with the permission for it, all of the
+//! project or of one connector.
 
-use crate::audit::Outcome;
+use crate::audit::{Line, Outcome};
 use crate::authz::{Permission, Visible, visible_scope};
 use crate::domain::{Issuance, Page, PageAsk, RunId};
 use crate::store::{IssuanceFilter, StoreError};
 
+use super::super::gate::{Known, denied_by};
 use super::super::{Broker, BrokerError, Call};
 
 /// Which issuances are wished for.
@@ -32,38 +34,38 @@ impl Broker {
         page: &PageAsk,
     ) -> Result<Page<Issuance>, BrokerError> {
         self.permit(call, Permission::IssuancesList).await?;
-        let all = self.may_list_all(call);
-        let principal = match &ask.principal {
-            None if all => None,
-            None => Some(call.principal().id),
-            Some(text) if *text == call.principal().name.as_str() => Some(call.principal().id),
-            Some(text) if all => {
-                let found = self.store.resolve_principal(call.project(), text).await;
-                Some(found.map_err(|error| BrokerError::of("principal", &error))?.id)
-            }
-            Some(_) => {
-                let refused = BrokerError::Denied {
-                    code: "GRANT_MISSING",
-                    permission: Permission::IssuancesListAll.as_str(),
-                    hint: "without it you see your own issuances only".to_owned(),
-                };
-                self.write_line(&call.record, call.line(Outcome::Denied, refused.code())).await?;
-                return Err(refused);
-            }
-        };
         let connector = match &ask.connector {
             None => None,
             Some(text) => match self.find_connector(call.project(), text).await {
                 Ok(connector) => Some(connector.id),
                 // One that exists and gave them nothing looks the same.
-                Err(StoreError::NotFound) if !self.sees_all_connectors(call) => {
-                    return Ok(Page { items: Vec::new(), next: None });
-                }
+                Err(StoreError::NotFound) if !self.sees_all_connectors(call) => return Ok(nothing()),
                 Err(error) => return Err(self.unfound(call, "connector", Permission::ConnectorsList, &error).await),
             },
         };
+        let everywhere = self.allowed(call, Permission::IssuancesListAll, Known::default());
+        let all = everywhere
+            || connector.is_some_and(|id| self.allowed(call, Permission::IssuancesListAll, Known::connector(id)));
+        let principal = match &ask.principal {
+            None if all => None,
+            None => Some(call.principal().id),
+            Some(text) if call.names_caller(text) => Some(call.principal().id),
+            Some(text) if all => match self.store.resolve_principal(call.project(), text).await {
+                Ok(principal) => Some(principal.id),
+                // Who sees one connector's learns of no principal beyond it.
+                Err(StoreError::NotFound) if !everywhere => return Ok(nothing()),
+                Err(error) => return Err(BrokerError::of("principal", &error)),
+            },
+            Some(_) => {
+                let hint = "without it you see your own issuances only, or those of a connector that you have it on";
+                let refused = denied_by("GRANT_MISSING", Permission::IssuancesListAll, hint);
+                let line = Line { connector, ..call.line(Outcome::Denied, refused.code()) };
+                self.write_line(&call.record, line).await?;
+                return Err(refused);
+            }
+        };
         let active_at = ask.active_only.then(|| self.clock.now());
-        let run = self.run_of_issuances(call, ask.run.as_deref(), all).await?;
+        let run = self.run_of_issuances(call, ask.run.as_deref(), everywhere).await?;
         let filter = IssuanceFilter { connector, principal, run, active_at };
         let found = self.store.issuances(call.project(), &filter, page).await;
         found.map_err(|error| BrokerError::of("issuance", &error))
@@ -88,10 +90,8 @@ impl Broker {
         let found = self.store.resolve_run(call.project(), principal, text).await;
         found.map(|run| Some(run.id)).map_err(|error| BrokerError::of("run", &error))
     }
+}
 
-    /// A grant on one connector or component is none on the project's list.
-    fn may_list_all(&self, call: &Call) -> bool {
-        let visible = visible_scope(&call.caller.subject, Permission::IssuancesListAll, self.clock.now());
-        visible == Visible::All
-    }
+const fn nothing() -> Page<Issuance> {
+    Page { items: Vec::new(), next: None }
 }

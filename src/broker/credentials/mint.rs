@@ -117,6 +117,7 @@ impl Broker {
             self.cache.drop_key(&plan.key);
             return Err(changed_meanwhile());
         }
+        self.sure_of_the_time()?;
         if self.lookups.revision() != call.caller.as_of {
             let again = Box::pin(self.still(call, ask, plan)).await?;
             again.end.check(kept.minted.expires_at, self.clock.now())?;
@@ -165,7 +166,7 @@ impl Broker {
             if let Some(error) = self.outliving.refusal(plan, now) {
                 return Err(error);
             }
-            match self.flights.join(&plan.key, now)? {
+            match self.flights.join(&plan.key, call.principal().id, now)? {
                 Boarding::Failed(error) => return Err(error),
                 Boarding::Wait(waiting) => match waiting.landing().await {
                     Err(error) if outlives(&error) => {}
@@ -191,7 +192,7 @@ impl Broker {
         if self.outliving.refusal(plan, now).is_some() {
             return;
         }
-        if let Ok(Boarding::Lead(leading, waiting)) = self.flights.join(&plan.key, now) {
+        if let Ok(Boarding::Lead(leading, waiting)) = self.flights.join(&plan.key, call.principal().id, now) {
             drop(waiting);
             self.take_off(call, plan, leading, None);
         }
@@ -202,17 +203,25 @@ impl Broker {
         detach(async move {
             let landing = broker.fly(&call, &plan, seat).await;
             match &landing {
-                Ok(kept) => broker.cache.keep(plan.key.clone(), Arc::clone(kept)),
+                Ok(kept) => broker.cache.keep(plan.key.clone(), Arc::clone(kept), plan.since),
                 // A final answer ends what is kept, too.
-                Err(BrokerError::Upstream(error)) if !error.recoverable() => broker.cache.drop_key(&plan.key),
+                Err(BrokerError::Upstream(error)) if !error.spares_what_is_kept() => broker.cache.drop_key(&plan.key),
                 Err(_) => {}
             }
             leading.land(landing, broker.clock.now());
         });
     }
 
-    /// Intent, key, cloud, result: in this order.
+    /// Unless the cloud is to be left alone.
     async fn fly(&self, call: &Call, plan: &Plan, seat: Option<Seat>) -> Landing {
+        let pass = self.breakers.pass(plan.route.connector.id, self.clock.now())?;
+        let landing = self.fly_through(call, plan, seat).await;
+        pass.landed(&landing, self.clock.now());
+        landing
+    }
+
+    /// Intent, key, cloud, result: in this order.
+    async fn fly_through(&self, call: &Call, plan: &Plan, seat: Option<Seat>) -> Landing {
         if stored_settings(&plan.route.connector)?.exclusive {
             return Box::pin(self.fly_alone(call, plan)).await;
         }
@@ -366,7 +375,7 @@ impl Broker {
 
 /// Whether what is kept goes on to serve, though no other one was to be had.
 fn survived(error: &BrokerError) -> bool {
-    matches!(error, BrokerError::Upstream(cause) if cause.recoverable()) || outlives(error)
+    matches!(error, BrokerError::Upstream(cause) if cause.spares_what_is_kept()) || outlives(error)
 }
 
 /// What is kept of a mint whose record is durable.
@@ -375,6 +384,8 @@ pub(super) fn kept(minted: Minted, record: &Issuance) -> Arc<Kept> {
         minted,
         issuance: record.id,
         connector: record.connector,
+        component: record.component,
+        principal: record.principal,
         run: record.run,
         issued_at: record.issued_at,
         refresh_not_before: AtomicI64::new(0),

@@ -2,6 +2,9 @@
 //! ledger line before anything is handed out, and nothing handed out that a
 //! change acknowledged meanwhile would forbid.
 
+mod breaker;
+#[cfg(test)]
+mod breaker_tests;
 mod cache;
 mod exclusive;
 mod flight;
@@ -19,6 +22,8 @@ mod successor;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_clock;
+#[cfg(test)]
 mod tests_ends;
 #[cfg(test)]
 mod tests_exclusive;
@@ -28,6 +33,13 @@ mod tests_outliving;
 mod tests_passthrough;
 #[cfg(test)]
 mod tests_revoke;
+#[cfg(test)]
+mod tests_scoped;
+#[cfg(test)]
+mod tests_touched;
+#[cfg(test)]
+mod tests_watch;
+mod touched;
 mod turns;
 mod watch;
 
@@ -38,10 +50,12 @@ pub use revoke::{Revoke, Revoked};
 pub use sign::SignAsk;
 pub use watch::Pushed;
 
+pub(super) use breaker::Breakers;
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use outliving::Outliving;
 pub(super) use revoke::REVOKE_MAX;
 pub(super) use route::Routes;
+pub(super) use touched::Touched;
 pub(super) use turns::Turns;
 pub(super) use watch::WATCHES_MAX;

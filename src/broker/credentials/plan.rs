@@ -12,10 +12,11 @@ use crate::domain::{
     AccessLevel, ComponentId, ConnectorId, FieldError, PrincipalId, ResourceTypeName, RunId, ShapeName, Timestamp, Ttl,
 };
 
-use super::super::gate::unseen;
+use super::super::gate::{Known, unseen};
 use super::super::{Broker, BrokerError, Call};
 use super::outliving::HardEnd;
 use super::route::{NoRoute, Route};
+use super::touched::Since;
 
 /// By connector or by component: name, id, or unique prefix of the id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,6 +62,13 @@ impl CacheKey {
     pub(super) const fn of(byte: u8) -> Self {
         Self { route: [byte; 32], holder: None, lifetime: Lifetime::Whole(Ttl::seconds(3600)) }
     }
+
+    /// As many others as a test needs.
+    pub(super) fn numbered(number: usize) -> Self {
+        let mut key = Self::of(0);
+        key.route[..8].copy_from_slice(&(number + 256).to_be_bytes());
+        key
+    }
 }
 
 /// A lifetime that is cut by a moment in time would be another one each
@@ -87,11 +95,14 @@ pub(super) struct Plan {
     /// Where what was minted before that moment came near is kept.
     pub(super) uncut: Option<CacheKey>,
     pub(super) min_remaining: Option<u32>,
+    /// As of when this was decided.
+    pub(super) since: Since,
 }
 
 impl Broker {
     /// Decides an ask, with the lifetime that is left for it.
     pub(super) async fn plan(&self, call: &Call, ask: &MintAsk) -> Result<Plan, BrokerError> {
+        let since = Since { revision: call.caller.as_of, epoch: self.cache.epoch() };
         let (route, permit) = self.decided(call, ask).await?;
         let (granted, cut) = self.grant_ttl(call, &route, &permit, ask)?;
         // A signing session is its principal's own: whoever else were handed
@@ -105,7 +116,7 @@ impl Broker {
         let run = call.caller.subject.run.as_ref().map(|scope| scope.run.ends_at);
         let end = HardEnd::new(route.connector.policy.ttl_max, permit.limits(), run);
         let min_remaining = ask.min_remaining;
-        Ok(Plan { route, permit, granted, asked: ask.ttl, until, end, key, uncut, min_remaining })
+        Ok(Plan { route, permit, granted, asked: ask.ttl, until, end, key, uncut, min_remaining, since })
     }
 
     /// Decides an ask. Every refusal is in the ledger before it is said.
@@ -118,11 +129,15 @@ impl Broker {
             }
         };
         let wish = MintWish { resource: &route.resource, access: route.access };
-        let target =
-            self.target(call, Some(route.connector.id), route.component.as_ref().map(|component| component.id));
-        let permit = self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await?;
+        let component = route.component.as_ref().map(|component| component.id);
+        let known = Known { connector: Some(route.connector.id), component };
+        let permit = self.permit_on(call, Permission::CredentialsMint, known, Some(wish)).await?;
         if let Some(error) = beyond_ceiling(&route).or_else(|| expired(&route, self.clock.now())) {
             Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Denied, error.code()))).await?;
+            return Err(error);
+        }
+        if let Err(error) = self.sure_of_the_time() {
+            Box::pin(self.write_line(&call.record, route_line(call, &route, Outcome::Failed, error.code()))).await?;
             return Err(error);
         }
         Ok((route, permit))

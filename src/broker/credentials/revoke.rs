@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
-use crate::authz::{Decision, MintWish, Permission, Permit, Question, decide};
+use crate::authz::{Decision, MintWish, Permission, Permit};
 use crate::connectors::UpstreamError;
 use crate::domain::{Connector, FieldError, Issuance, IssuanceState, PageAsk, Revocable};
 use crate::store::{IssuanceFilter, StoreError, Tx, Write};
 
 use super::super::connectors::{stored_settings, type_of};
+use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call, Once};
 
 /// The most issuances of one call.
@@ -59,7 +60,7 @@ impl Broker {
     /// `Denied`; `NotFound`; `Invalid`; `Unavailable` when the ledger cannot
     /// be written, with those before it done.
     pub async fn revoke_issuances(&self, call: &Call, ask: &Revoke) -> Result<Vec<Revoked>, BrokerError> {
-        self.permit(call, Permission::IssuancesRevoke).await?;
+        // Asked first: the connector may be gone since.
         if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
             return Ok(earlier);
         }
@@ -75,13 +76,15 @@ impl Broker {
         self.settled(call, ask.once.as_ref(), results, committed).await
     }
 
+    /// What is to be revoked, each decided on by the connector and component
+    /// that it was minted through: all of it may be, or nothing is touched.
     async fn chosen(&self, call: &Call, ask: &Revoke) -> Result<Vec<Issuance>, BrokerError> {
         match (&ask.connector, ask.issuances.as_slice()) {
             (None, []) => Err(FieldError::new("issuances", "name issuances, or a connector for all of its").into()),
             (Some(_), [_, ..]) => Err(FieldError::new("connector", "goes without issuances").into()),
             (Some(text), []) => {
-                let found = self.find_connector(call.project(), text).await;
-                let connector = found.map_err(|error| BrokerError::of("connector", &error))?.id;
+                let (connector, _) = self.permitted_connector(call, text, Permission::IssuancesRevoke).await?;
+                let connector = connector.id;
                 // Also what is beyond the bound of one call is served no more.
                 self.forget_minted(connector);
                 let active_at = Some(self.clock.now());
@@ -96,11 +99,20 @@ impl Broker {
             (None, texts) => {
                 let mut issuances = Vec::with_capacity(texts.len());
                 for text in texts {
-                    let found = self.store.resolve_issuance(call.project(), text).await;
-                    issuances.push(found.map_err(|error| BrokerError::of("issuance", &error))?);
+                    issuances.push(self.revocable_issuance(call, text).await?);
                 }
                 Ok(issuances)
             }
+        }
+    }
+
+    async fn revocable_issuance(&self, call: &Call, text: &str) -> Result<Issuance, BrokerError> {
+        match self.store.resolve_issuance(call.project(), text).await {
+            Ok(issuance) => {
+                self.permit_on(call, Permission::IssuancesRevoke, minted_through(&issuance), None).await?;
+                Ok(issuance)
+            }
+            Err(error) => Err(self.unfound(call, "issuance", Permission::IssuancesRevoke, &error).await),
         }
     }
 
@@ -182,7 +194,7 @@ impl Broker {
         if !leads_there_still(&connector, issuance) {
             return Ok(Ok(Asked::NotEnded(ELSEWHERE)));
         }
-        let permit = self.revoke_permit(call, &connector, issuance).await?;
+        let permit = self.revoke_permit(call, issuance).await?;
         let kind = type_of(&connector)?;
         let (upstream, settings, issuance) = (
             self.upstream_for(call, &connector, Some(issuance.id), entry),
@@ -197,23 +209,16 @@ impl Broker {
 
     /// By the permission to revoke. Of one's own also by the grant that would
     /// mint the same again: who may have it may end it.
-    async fn revoke_permit(
-        &self,
-        call: &Call,
-        connector: &Connector,
-        issuance: &Issuance,
-    ) -> Result<Permit, BrokerError> {
-        let target = self.target(call, Some(connector.id), None);
-        let question = Question { permission: Permission::IssuancesRevoke, target, wish: None };
-        if let Decision::Allow(permit) = decide(&call.caller.subject, &question, self.clock.now()) {
+    async fn revoke_permit(&self, call: &Call, issuance: &Issuance) -> Result<Permit, BrokerError> {
+        let known = minted_through(issuance);
+        if let Decision::Allow(permit) = self.decided_on(call, Permission::IssuancesRevoke, known, None) {
             return Ok(permit);
         }
         if issuance.principal == call.principal().id {
-            let target = self.target(call, Some(connector.id), issuance.component);
             let wish = MintWish { resource: &issuance.resource_id, access: issuance.access };
-            return self.permit_on(call, Permission::CredentialsMint, target, Some(wish)).await;
+            return self.permit_on(call, Permission::CredentialsMint, known, Some(wish)).await;
         }
-        self.permit_on(call, Permission::IssuancesRevoke, target, None).await
+        self.permit_on(call, Permission::IssuancesRevoke, known, None).await
     }
 }
 
@@ -233,4 +238,8 @@ pub(super) fn leads_there_still(connector: &Connector, issuance: &Issuance) -> b
         Some(minted_at) => destination_of(connector).as_ref() == Some(minted_at),
         None => connector.updated_at <= issuance.issued_at,
     }
+}
+
+const fn minted_through(issuance: &Issuance) -> Known {
+    Known { connector: Some(issuance.connector), component: issuance.component }
 }

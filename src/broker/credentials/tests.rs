@@ -18,7 +18,6 @@ use super::super::fixture::{House, Person};
 use super::super::{BrokerError, ConnectorFilter, IssuanceAsk, MintAsk, MintSource, Revoke, Rotate};
 use super::HandedOut;
 use super::revoke::REVOKE_MAX;
-use super::watch::WATCHES_MAX;
 
 const SHELF: &str = "paper://shelf/box";
 
@@ -336,7 +335,7 @@ async fn f4_a_watcher_that_reads_nothing_loses_its_place_with_its_right() {
     until(|| Cloud::of("watch-stalled").asked.load(Ordering::SeqCst) == 2).await;
     let write = Write::DeleteBinding { project: house.home.id, id: binding };
     house.store.commit(Tx::with_line(call.line(Outcome::Ok, "")).write(write)).await.unwrap();
-    until(|| house.broker.watches.available_permits() == WATCHES_MAX).await;
+    until(|| house.broker.watches.taken() == 0).await;
     assert!(pushed.recv().await.unwrap().is_ok(), "what was pushed before");
     assert!(pushed.recv().await.is_none(), "nothing follows");
 }
@@ -355,7 +354,7 @@ async fn as_time_passes(house: &House, mut so: impl FnMut() -> bool) {
 }
 
 /// Until it is so.
-async fn until(mut so: impl FnMut() -> bool) {
+pub(super) async fn until(mut so: impl FnMut() -> bool) {
     while !so() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

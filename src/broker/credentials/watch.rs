@@ -12,7 +12,7 @@ use crate::connectors::UpstreamError;
 use crate::domain::Timestamp;
 
 use super::super::detach::detach;
-use super::super::{Broker, BrokerError, Call, CallRecord};
+use super::super::{Broker, BrokerError, Call, CallRecord, NoPlace};
 use super::hand_out::HandedOut;
 use super::outliving::outlives;
 use super::plan::MintAsk;
@@ -25,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure that may pass, at least and at most.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// When to ask for a place again.
+const PLACE_AFTER: Duration = Duration::from_secs(10);
 /// How long the last item waits for its reader.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -36,17 +38,13 @@ impl Broker {
     /// goes away or may no longer have it; the last item is then the error.
     ///
     /// # Errors
-    /// `Exhausted` when too many streams are open.
+    /// `Exhausted` when too many streams are open, or too many of the caller's.
     pub fn watch_credential(
         self: &Arc<Self>,
         call: &Call,
         ask: MintAsk,
     ) -> Result<mpsc::Receiver<Pushed>, BrokerError> {
-        let place = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| BrokerError::Exhausted {
-            code: "TOO_MANY_WATCHES",
-            message: "too many credentials are being watched".to_owned(),
-            retry_after: Some(Duration::from_secs(10)),
-        })?;
+        let place = self.watches.take(call.principal().id).map_err(no_place)?;
         // One item: a slow reader holds back its own stream only.
         let (sender, receiver) = mpsc::channel(1);
         let (broker, call) = (Arc::clone(self), call.clone());
@@ -142,6 +140,20 @@ impl Broker {
         self.plan(&call, ask).await?;
         Ok(call)
     }
+}
+
+fn no_place(none: NoPlace) -> BrokerError {
+    let (code, message) = match none {
+        NoPlace::Full => ("TOO_MANY_WATCHES", "too many credentials are being watched".to_owned()),
+        NoPlace::OwnFull(limit) => (
+            "PRINCIPAL_WATCHES",
+            format!(
+                "you are watching {limit} credentials, the most of one principal; end some, or mint without --watch, \
+                 or have an operator raise limits.principal_share"
+            ),
+        ),
+    };
+    BrokerError::Exhausted { code, message, retry_after: Some(PLACE_AFTER) }
 }
 
 /// The last item. A reader that takes nothing does not keep its place for it.

@@ -7,7 +7,7 @@ use crate::authz::Permission;
 use crate::domain::{PageAsk, Run, RunState};
 use crate::store::{IssuanceFilter, Tx, Write};
 
-use super::super::credentials::REVOKE_MAX;
+use super::super::credentials::{REVOKE_MAX, Touched};
 use super::super::{Broker, BrokerError, Call, Once, Revoked};
 
 /// Which run, and what about what it minted.
@@ -26,8 +26,11 @@ pub struct FinishRun {
 pub struct Finished {
     /// As stored.
     pub run: Run,
-    /// What it minted that was alive then, with what became of it.
+    /// What it minted that was alive then, with what became of it: the last
+    /// 1,000.
     pub credentials: Vec<Revoked>,
+    /// There is more than these.
+    pub more: bool,
 }
 
 impl Broker {
@@ -46,9 +49,9 @@ impl Broker {
         };
         // The revision has grown: flights and streams look again before they
         // hand out, and find nobody.
-        self.cache.forget_run(run.id);
-        let credentials = self.left_over(call, &run, ask.revoke).await?;
-        Ok(Finished { run, credentials })
+        self.forget(&[Touched::Run(run.id)]);
+        let (credentials, more) = self.left_over(call, &run, ask.revoke).await?;
+        Ok(Finished { run, credentials, more })
     }
 
     async fn end_run(&self, call: &Call, run: Run, once: Option<&Once>) -> Result<Run, BrokerError> {
@@ -65,15 +68,16 @@ impl Broker {
         self.settled(call, once, finished, committed).await
     }
 
-    /// What the run minted that is alive: the last 1,000.
-    async fn left_over(&self, call: &Call, run: &Run, revoke: bool) -> Result<Vec<Revoked>, BrokerError> {
+    /// What the run minted that is alive: the last 1,000, and whether there is
+    /// more.
+    async fn left_over(&self, call: &Call, run: &Run, revoke: bool) -> Result<(Vec<Revoked>, bool), BrokerError> {
         let filter =
             IssuanceFilter { run: Some(run.id), active_at: Some(self.clock.now()), ..IssuanceFilter::default() };
         let page = PageAsk { size: REVOKE_MAX, after: None };
         let found = self.store.issuances(run.project, &filter, &page).await;
-        let alive = found.map_err(|error| BrokerError::of("issuance", &error))?.items;
-        let mut credentials = Vec::with_capacity(alive.len());
-        for issuance in alive {
+        let alive = found.map_err(|error| BrokerError::of("issuance", &error))?;
+        let mut credentials = Vec::with_capacity(alive.items.len());
+        for issuance in alive.items {
             credentials.push(if revoke {
                 self.revoke_one(call, issuance).await?
             } else {
@@ -81,6 +85,6 @@ impl Broker {
                 Revoked { issuance, note }
             });
         }
-        Ok(credentials)
+        Ok((credentials, alive.next.is_some()))
     }
 }

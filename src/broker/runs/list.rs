@@ -57,7 +57,7 @@ impl Broker {
         let all = self.sees_all(call, Permission::RunsListAll);
         match text {
             None => Ok((!all).then(|| call.principal().id)),
-            Some(text) if text == call.principal().name.as_str() => Ok(Some(call.principal().id)),
+            Some(text) if call.names_caller(text) => Ok(Some(call.principal().id)),
             Some(text) if all => {
                 let found = self.store.resolve_principal(call.project(), text).await;
                 Ok(Some(found.map_err(|error| BrokerError::of("principal", &error))?.id))

@@ -28,6 +28,7 @@ impl Broker {
         if let Some(earlier) = self.recall(call, once).await? {
             return Ok(earlier);
         }
+        self.sure_of_the_time()?;
         let now = self.clock.now();
         if run.state_at(now) != RunState::Running {
             return Err(over(&run, run.state_at(now)));

@@ -52,6 +52,7 @@ impl Broker {
         }
         let scope = visible_scope(&call.caller.subject, Permission::RunsStart, self.clock.now());
         let stack = self.stack_within(call, &ask.stack, Permission::RunsStart, &scope).await?;
+        self.sure_of_the_time()?;
         let (issued, token) = api_token::issue(TokenKind::Run, self.entropy.as_ref())?;
         let run = self.new_run(call, ask, &stack, token)?;
         let record = TokenRecord {

@@ -5,6 +5,7 @@ use crate::authz::Permission;
 use crate::domain::Version;
 use crate::store::{Tx, Write};
 
+use super::super::credentials::Touched;
 use super::super::{Broker, BrokerError, Call, Once};
 
 impl Broker {
@@ -30,6 +31,9 @@ impl Broker {
             .write(Write::DeleteStack { project: call.project(), id: stack.id, expected })
             .remember(self.remember(call, once, &())?);
         let committed = self.commit(call, "stack", tx).await;
+        // Runs on it reach nothing any more.
+        let touched: Vec<_> = stack.components.iter().copied().map(Touched::InRunsThrough).collect();
+        self.forget(&touched);
         self.settled(call, once, (), committed).await
     }
 }

@@ -4,6 +4,7 @@ use crate::authz::Permission;
 use crate::domain::{Stack, Version};
 use crate::store::Write;
 
+use super::super::credentials::Touched;
 use super::super::{Broker, BrokerError, Call, Once};
 
 impl Broker {
@@ -29,10 +30,13 @@ impl Broker {
         }
         let expected = old.version;
         let components = self.stack_list(call, components).await?;
+        let gone = old.components.iter().copied().filter(|component| !components.contains(component));
+        let gone: Vec<_> = gone.map(Touched::InRunsThrough).collect();
         let stack = Stack { components, updated_at: self.clock.now(), version: expected.next(), ..old };
         let tx = self.stack_tx(call, &stack).write(Write::UpdateStack { stack: stack.clone(), expected });
         let tx = tx.remember(self.remember(call, once, &stack)?);
         let committed = self.commit(call, "stack", tx).await;
+        self.forget(&gone);
         self.settled(call, once, stack, committed).await
     }
 }

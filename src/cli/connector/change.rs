@@ -79,7 +79,7 @@ pub(super) async fn update(session: &Session, args: UpdateArgs) -> Result<(), Fa
     let current = super::fetch(session, &args.connector).await?;
     let ask = changed(session, args, current).await?;
     let (validate_only, said) = (ask.validate_only, ask.secret_expires_at);
-    let answer = session.call(ask, async |ask| session.connectors().update_connector(ask).await).await?;
+    let answer = session.call_spending(ask, async |ask| session.connectors().update_connector(ask).await).await?;
     super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }
@@ -186,7 +186,8 @@ pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
         auto: false,
     };
     let said = ask.secret_expires_at;
-    let answer = session.call(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await?;
+    let answer =
+        session.call_spending(ask, async |ask| session.connectors().rotate_connector_secret(ask).await).await?;
     super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }

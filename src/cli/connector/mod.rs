@@ -212,7 +212,7 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
 
 async fn verify(session: &Session, args: NameArgs) -> Result<(), Failure> {
     let ask = proto::VerifyConnectorRequest { project: session.project.clone(), connector: args.connector };
-    let answer = session.call(ask, async |ask| session.connectors().verify_connector(ask).await).await?;
+    let answer = session.call_spending(ask, async |ask| session.connectors().verify_connector(ask).await).await?;
     let connector = answer.connector.unwrap_or_default();
     let verified = connector.verification.as_ref().is_some_and(|v| v.state == "verified");
     show(session, connector)?;
@@ -229,7 +229,8 @@ async fn list_resources(session: &Session, args: ResourcesArgs) -> Result<(), Fa
             page_size: 0,
             page_token: page.token,
         };
-        let answer = session.call(ask, async |ask| session.connectors().list_connector_resources(ask).await).await?;
+        let answer =
+            session.call_spending(ask, async |ask| session.connectors().list_connector_resources(ask).await).await?;
         // A page is of one type; with several there is no next one to ask for.
         let several = answer.reach.len() > 1;
         if several && !answer.next_page_token.is_empty() {

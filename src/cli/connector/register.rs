@@ -232,7 +232,7 @@ pub(super) async fn store(
         request_id: request_id(),
         ..ask
     };
-    let answer = session.call(ask, async |ask| session.connectors().register_connector(ask).await).await?;
+    let answer = session.call_spending(ask, async |ask| session.connectors().register_connector(ask).await).await?;
     super::show_stored(session, answer.connector.unwrap_or_default(), said)?;
     if validate_only { session.output.say("valid; nothing was stored") } else { Ok(()) }
 }

@@ -18,7 +18,7 @@ use crate::cli::questions::{Choice, choose, gone, until_valid, yes};
 use crate::cli::schema::Setting;
 use crate::cli::secrets::{Secrets, Wanted, read_field};
 use crate::cli::session::Session;
-use crate::cli::settings::{question, typed};
+use crate::cli::settings::{given, question};
 use crate::cli::terminal::Terminal;
 use crate::proto;
 
@@ -39,6 +39,7 @@ pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Fai
             .hint("give --type, --method, --set and --secret instead"));
     }
     terminal.tell("Nothing is stored before the last question; Ctrl-C leaves nothing behind.");
+    terminal.tell("Where a setting is asked for, @FILE reads it from a file.");
     let kind = kind(session, args.connector_type.as_deref()).await?;
     let resources: Vec<Resource> = kind.resources().map(Resource::from).collect();
     let connector_type = kind.name().to_owned();
@@ -144,7 +145,7 @@ fn setting(terminal: &dyn Terminal, setting: &Setting) -> Result<Option<Value>, 
         ("", None) if setting.required => Err(Failure::usage(format!("{} is needed", setting.name))),
         ("", None) => Ok(None),
         (text, _) if setting.choices.is_empty() || setting.choices.iter().any(|choice| choice == text) => {
-            typed(setting, text).map(Some)
+            given(setting, text).map(Some)
         }
         _ => Err(Failure::usage(format!("{} is one of {}", setting.name, setting.choices.join(", ")))),
     })
@@ -293,6 +294,16 @@ mod tests {
             "region": "us-east-1", "role_arn": "arn:x",
         });
         assert_eq!(Value::Object(settings.unwrap()), expected, "{asked:?}");
+    }
+
+    /// A CA has many lines, and a terminal gives one.
+    #[test]
+    fn a_setting_of_several_lines_comes_out_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, "line one\nline two\n").unwrap();
+        let (settings, asked) = asked_settings(&["@/no/such/file", &format!("@{}", path.display()), ""]);
+        assert_eq!(Value::Object(settings.unwrap()), json!({"role_arn": "line one\nline two"}), "{asked:?}");
     }
 
     #[test]

@@ -36,8 +36,11 @@ pub(super) enum ProgramFormat {
     ExecCredential,
     /// A whole kubeconfig with one cluster; for kubectl and its like.
     Kubeconfig,
-    /// A Docker config.json with one registry.
+    /// A Docker config.json with one registry; for docker and its like.
     DockerConfig,
+    /// A bearer token alone; for skopeo's --registry-token and --src-registry-token, which reads no such token from a
+    /// config.json.
+    BearerToken,
 }
 
 /// The credential in this format, with a line end.
@@ -59,6 +62,7 @@ pub(super) fn write(
         ProgramFormat::ExecCredential => exec_credential(credential, values, exec_info).map(line),
         ProgramFormat::Kubeconfig => kubeconfig(credential, values),
         ProgramFormat::DockerConfig => docker_config(credential, values).map(line),
+        ProgramFormat::BearerToken => bearer_token(values),
     }
 }
 
@@ -198,6 +202,18 @@ fn docker_config(credential: &CredentialView, values: &ShapeView) -> Result<Valu
     let host = endpoint.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let registry = if host == "docker.io" { DOCKER_HUB } else { host };
     Ok(json!({ "auths": { registry: entry } }))
+}
+
+/// A token and a line end: nothing in it may be another line, or move a
+/// terminal.
+fn bearer_token(values: &ShapeView) -> Result<String, Failure> {
+    let ShapeView::BearerToken { token, .. } = values else {
+        return Err(unsuited(values, "bearer-token", "a bearer token"));
+    };
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::failed("the server sent a token that no program should see"));
+    }
+    Ok(format!("{token}\n"))
 }
 
 fn env(credential: &CredentialView, values: &ShapeView) -> Result<String, Failure> {
@@ -345,8 +361,8 @@ mod tests {
         let certificate = minted(Shape::SshCertificate(proto::SshCertificate::default()));
         for (credential, said) in [
             (aws("S"), "the values: -o json, or --format env, aws-credential-process"),
-            (bearer(), "the values: -o json, or --format env, exec-credential"),
-            (cluster, "the values: -o json, or --format env, exec-credential, kubeconfig"),
+            (bearer(), "the values: -o json, or --format env, exec-credential, bearer-token"),
+            (cluster, "the values: -o json, or --format env, exec-credential, kubeconfig, bearer-token"),
             (basic("https://registry.example"), "the values: -o json, or --format env, docker-config"),
             (certificate, "the values: -o json, or --format env"),
             (session, "to sign in with it: valetkey ssh-agent"),
@@ -456,6 +472,18 @@ mod tests {
         assert!(hub.contains("https://index.docker.io/v1/"), "{hub}");
         assert!(of("kubernetes-cluster", "https://cluster.example.com").is_err());
         assert!(of("docker-registry", "").is_err());
+    }
+
+    /// skopeo passes over `registrytoken` and asks for a token as nobody.
+    #[test]
+    fn a_bearer_token_comes_alone_and_is_one_word() {
+        assert_eq!(write(&bearer(), ProgramFormat::BearerToken, None).unwrap(), "k8s\n");
+        assert!(write(&aws("S"), ProgramFormat::BearerToken, None).is_err());
+        assert!(write(&basic("https://h"), ProgramFormat::BearerToken, None).is_err());
+        for token in ["a b", "a\nb", "a\u{1b}[2J"] {
+            let shape = proto::BearerToken { token: token.to_owned(), ..Default::default() };
+            assert!(write(&minted(Shape::BearerToken(shape)), ProgramFormat::BearerToken, None).is_err(), "{token:?}");
+        }
     }
 
     #[test]

@@ -39,6 +39,8 @@ Examples:
   valetkey mint --connector prod-s3 --resource s3://datasets/train --access read --ttl 1h -o json
   valetkey mint --component artifacts --watch --format aws-credential-process
   valetkey mint --connector train --format kubeconfig > kube.yaml
+  skopeo copy FROM TO \\
+      --src-registry-token \"$(valetkey mint --connector images --format bearer-token)\"
 In ~/.aws/config:
   credential_process = /usr/local/bin/valetkey mint --component artifacts --format aws-credential-process")]
 pub(super) struct MintArgs {
@@ -103,7 +105,7 @@ pub(super) async fn run(session: &Session, args: MintArgs) -> Result<(), Failure
         return watch(session, &args).await;
     }
     let ask = proto::MintCredentialRequest { ask: Some(args.ask(&session.project)) };
-    let answer = session.call(ask, async |ask| session.credentials().mint_credential(ask).await).await?;
+    let answer = session.call_spending(ask, async |ask| session.credentials().mint_credential(ask).await).await?;
     let credential = CredentialView::from(answer.credential.unwrap_or_default());
     if let Some(format) = args.format {
         return session.output.write(&formats::write(&credential, format, args.exec_info.as_deref())?);
@@ -126,12 +128,18 @@ async fn watch(session: &Session, args: &MintArgs) -> Result<(), Failure> {
             (failed, pause) = (0, WATCH_PAUSE);
         }
         failed += 1;
-        if failure.kind != Kind::Unavailable || failed >= WATCH_TRIES_MAX {
+        if failure.kind != Kind::Unavailable || senseless(&failure) || failed >= WATCH_TRIES_MAX {
             return Err(failure);
         }
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(WATCH_PAUSE_MAX);
     }
+}
+
+/// What the cloud answered makes no sense: asking again may use up a source
+/// credential that each use replaces, and comes to nothing.
+fn senseless(failure: &Failure) -> bool {
+    failure.reason.as_deref() == Some("UPSTREAM_BAD_ANSWER")
 }
 
 async fn watch_once(session: &Session, args: &MintArgs, printed: &mut bool) -> Result<(), Failure> {

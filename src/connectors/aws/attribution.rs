@@ -60,31 +60,18 @@ pub fn secret(text: &str) -> SecretText {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{IssuanceId, Name, Principal, PrincipalId, PrincipalKind, ProjectId, RunId};
+    use crate::connectors::workbench::attribution_of;
+    use crate::domain::RunId;
 
     use super::*;
 
     fn names(principal: &str, id: u8, issuance: u8) -> Names {
-        Names::of(&attribution(principal, id, issuance))
-    }
-
-    fn attribution(principal: &str, id: u8, issuance: u8) -> Attribution {
-        let project = ProjectId::from_bytes([1; 16]);
-        let principal = Principal {
-            id: PrincipalId::from_bytes([id; 16]),
-            project,
-            name: principal.parse::<Name>().unwrap(),
-            kind: PrincipalKind::User,
-            description: String::new(),
-            created_by: None,
-            created_at: crate::domain::Timestamp::from_seconds(0),
-        };
-        Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([issuance; 16]) }
+        Names::of(&attribution_of(principal, id, issuance))
     }
 
     #[test]
     fn a_mint_in_a_run_is_tagged_and_named_with_it_and_one_outside_is_not() {
-        let outside = attribution("anna", 1, 1);
+        let outside = attribution_of("anna", 1, 1);
         let run = RunId::from_bytes([0xab; 16]);
         let within = Names::of(&Attribution { run: Some(run), ..outside.clone() });
         let tag = ("valetkey:run".to_owned(), run.to_string());

@@ -3,18 +3,13 @@
 //! It records what it was asked. ECR and EKS answer beside it.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use sha2::{Digest, Sha256};
-use tokio::net::TcpListener;
+
+use crate::connectors::loopback::{Answer, Gate, Loopback, answer};
 
 /// The source key of the tests.
 pub const KEY: (&str, &str) = ("AKIATESTTESTTESTTEST", "source/secret+source/secret+source/secre");
@@ -40,26 +35,19 @@ pub struct Manner {
 pub struct Fake {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
-    asked: Arc<Mutex<Vec<BTreeMap<String, String>>>>,
+    /// Where it can be had lie.
+    pub gate: Gate,
+    asked: Log,
 }
 
 impl Fake {
     /// Starts; ends with the test's runtime.
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let place = Loopback::plain().await;
+        let (url, asked) = (place.url(), Log::default());
         let log = Arc::clone(&asked);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (manner, log) = (manner.clone(), Arc::clone(&log));
-                let service = service_fn(move |request| answer(request, manner.clone(), Arc::clone(&log)));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { url, asked }
+        let gate = place.serve(move |parts, body| std::future::ready(reply(&parts, &body, &manner, &log)));
+        Self { url, gate, asked }
     }
 
     /// The parameters of each STS call so far; `key` is who signed it.
@@ -70,19 +58,16 @@ impl Fake {
 
 type Log = Arc<Mutex<Vec<BTreeMap<String, String>>>>;
 
-async fn answer(request: Request<Incoming>, manner: Manner, log: Log) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let (status, text) = match signer(&parts, &body) {
+fn reply(parts: &http::request::Parts, body: &[u8], manner: &Manner, log: &Log) -> Answer {
+    let (status, text) = match signer(parts, body) {
         // The one call that nobody signs.
-        None if vouched(&parts, &body) => sts("", &body, &manner, &log),
+        None if vouched(parts, body) => sts("", body, manner, log),
         None => error(403, "SignatureDoesNotMatch"),
-        Some((key, service)) if service == "sts" => sts(&key, &body, &manner, &log),
-        Some((key, service)) if key == SESSION.0 || service == "s3" => other(&service, &parts),
+        Some((key, service)) if service == "sts" => sts(&key, body, manner, log),
+        Some((key, service)) if key == SESSION.0 || service == "s3" => other(&service, parts),
         Some(_) => error(403, "AccessDenied"),
     };
-    let response = Response::builder().status(status).body(Full::new(Bytes::from(text)));
-    Ok(response.unwrap())
+    answer(status, text)
 }
 
 fn vouched(parts: &http::request::Parts, body: &[u8]) -> bool {

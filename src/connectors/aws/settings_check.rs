@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
 use crate::domain::{Entropy, FieldError, FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -23,22 +25,6 @@ const URL_LENGTH_MAX: usize = 512;
 const AUDIENCE_LENGTH_MAX: usize = 255;
 /// Bytes of randomness in an external id.
 const EXTERNAL_ID_BYTES: usize = 16;
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
@@ -223,7 +209,11 @@ pub fn check_secret(
         };
         refusals.unless(known, &format!("secrets.{name}"), problem);
     }
-    refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in session ends");
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(
+        !handed_in || expires_at.is_some(),
+        SECRET_EXPIRES_AT,
+        "must say when the handed-in session ends: --secret-expires-in LENGTH",
+    );
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }

@@ -1,4 +1,4 @@
-//! The fake STS as a stage for every mint of the catalog; see `every_mint`.
+//! The fake STS as a stage for every mint of the catalog; see `connectors::stage`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use serde_json::json;
 use super::fake::{Fake, KEY, Manner, SESSION, TOKEN};
 use super::ids::KUBERNETES_CLUSTER;
 use crate::connectors::Upstream;
-use crate::connectors::every_mint::{ASKED, HANDED_IN, Stage, about, now, upstream};
-use crate::domain::{IdentityError, IdentityTokens, PrincipalKind, SecretText, Subject, SubjectForm, Ttl};
+use crate::connectors::stage::{ASKED, HANDED_IN, Stage, about};
+use crate::connectors::workbench::{now, subject, upstream};
+use crate::domain::{IdentityError, IdentityTokens, SecretText, Subject, Ttl};
 use crate::outbound::{ImplicitIdentities, ImplicitIdentity, Outbound};
 
 /// An issuer whose tokens can be read.
@@ -39,7 +40,7 @@ pub async fn stage(method: &str, resource: &str) -> Option<Stage> {
     let fake = Fake::start(Manner::default()).await;
     let way = upstream(&fake.url, None, &["ml"], now());
     let settings = json!({ "endpoint_url": fake.url });
-    let stage = Stage::new(settings, way, lives(method, resource));
+    let stage = Stage::new(settings, way, lives(method, resource)).lied_to_by(&fake.gate);
     let key = [("aws_access_key_id", KEY.0), ("aws_secret_access_key", KEY.1)];
     let handed_in =
         [("aws_access_key_id", SESSION.0), ("aws_secret_access_key", SESSION.1), ("aws_session_token", TOKEN)];
@@ -63,15 +64,7 @@ fn lives(method: &str, resource: &str) -> RangeInclusive<u64> {
 }
 
 fn vouched(way: &Upstream) -> Upstream {
-    let subject = Subject {
-        project: "default".parse().unwrap(),
-        connector: "data".parse().unwrap(),
-        principal: (PrincipalKind::User, "anna".parse().unwrap()),
-        run: None,
-        issuance: None,
-        form: SubjectForm::default(),
-    };
-    Upstream { identities: Arc::new(Plain), subject: Some(Arc::new(subject)), ..way.clone() }
+    Upstream { identities: Arc::new(Plain), subject: Some(subject("data")), ..way.clone() }
 }
 
 fn borrowed(way: &Upstream) -> Upstream {

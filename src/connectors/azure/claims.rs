@@ -2,17 +2,11 @@
 //! keys: nothing is decided in favour of anybody on such a claim, it only
 //! shortens, names or refuses.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, claims_text};
 
 use super::settings_check::guid;
-
-/// The longest payload that is looked at, encoded.
-const PAYLOAD_LENGTH_MAX: usize = 32 * 1024;
 
 /// Claims that we look at.
 #[derive(Deserialize)]
@@ -51,13 +45,7 @@ pub struct Grant {
 impl Claims {
     /// The claims of a compact token; nothing when it is none.
     pub fn read(token: &str) -> Option<Self> {
-        let mut parts = token.split('.');
-        let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || payload.len() > PAYLOAD_LENGTH_MAX {
-            return None;
-        }
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
-        serde_json::from_slice(&bytes).ok()
+        serde_json::from_slice(&claims_text(token)?).ok()
     }
 
     /// When it ends.
@@ -86,6 +74,9 @@ const MOMENT_MAX: i64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn token(payload: &str) -> String {

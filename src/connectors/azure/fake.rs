@@ -6,17 +6,13 @@
 //! issuer and end of each token. It records what it was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http::request::Parts;
+use hyper::body::Bytes;
 use rcgen::{CertificateParams, KeyPair};
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -28,11 +24,11 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::fake_cloud;
 use super::fake_keys;
+use crate::connectors::loopback::{self, Answer, Gate, Loopback};
 use crate::domain::jws::SigningKey;
 use crate::domain::{IdentityError, IdentityTokens, SecretText, Subject, Ttl};
 
@@ -59,6 +55,8 @@ pub struct Manner {
     pub stalls: Option<&'static str>,
     /// The life of Entra's tokens.
     pub expires_in: Option<Value>,
+    /// In how many seconds tokens end by their own word.
+    pub ends_in: Option<i64>,
     /// What a registry's token says that it is good for.
     pub access: Option<Value>,
     /// The principal may delete in the registry too.
@@ -83,6 +81,8 @@ pub struct Fake {
     pub root: String,
     /// Its issuer.
     pub issuer: Arc<Issuer>,
+    /// Where it can be had lie.
+    pub gate: Gate,
     state: Arc<State>,
 }
 
@@ -100,8 +100,6 @@ pub struct State {
 impl Fake {
     /// Starts; ends with the test's runtime.
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}", listener.local_addr().unwrap());
         let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -110,24 +108,13 @@ impl Fake {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let issuer = Arc::new(Issuer::new());
+        let place = Loopback::tls(TlsAcceptor::from(Arc::new(config))).await;
+        let (url, issuer) = (place.url(), Arc::new(Issuer::new()));
         let (asked, seen) = (Mutex::default(), Mutex::default());
         let state = Arc::new(State { url: url.clone(), manner, issuer: Arc::clone(&issuer), asked, seen });
         let shared = Arc::clone(&state);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, state) = (acceptor.clone(), Arc::clone(&shared));
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        Self { url, root: made.cert.pem(), issuer, state }
+        let gate = place.serve(move |parts, body| answer(parts, body, Arc::clone(&shared)));
+        Self { url, root: made.cert.pem(), issuer, gate, state }
     }
 
     /// Each call so far: its method and path, and its form or query.
@@ -148,17 +135,7 @@ pub struct Asked {
     pub body: String,
 }
 
-impl Asked {
-    /// It may have a body, and does not say how long that is.
-    fn unmeasured(&self) -> bool {
-        let may = ["POST ", "PUT ", "PATCH "].iter().any(|method| self.line.starts_with(method));
-        may && !["content-length", "transfer-encoding"].iter().any(|name| self.headers.contains_key(*name))
-    }
-}
-
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+async fn answer(parts: Parts, body: Bytes, state: Arc<State>) -> Answer {
     let body = String::from_utf8_lossy(&body).into_owned();
     let text = if body.is_empty() || body.starts_with('<') { parts.uri.query().unwrap_or_default() } else { &body };
     let fields: BTreeMap<String, String> = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
@@ -172,13 +149,13 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     let instead = state.manner.instead.iter().find(|(part, ..)| line.contains(part));
     let (status, text) = match instead {
         Some((_, status, text)) => (*status, text.clone()),
-        // As its front door does with what may have a body.
-        None if asked.unmeasured() => (411, "<h2>Length Required</h2>".to_owned()),
+        // As Azure's front door answers, over HTTP/1.1.
+        None if parts.method == "POST" && !asked.headers.contains_key("content-length") => (411, String::new()),
         None if line == format!("POST /{TENANT}/oauth2/v2.0/token") => entra(&asked, &state),
-        None if line == "GET /metadata/identity/oauth2/token" => machine(&asked),
+        None if line == "GET /metadata/identity/oauth2/token" => machine(&asked, &state),
         None => fake_cloud::answer(&asked, &state),
     };
-    Ok(Response::builder().status(status).body(Full::new(Bytes::from(text))).unwrap())
+    loopback::answer(status, text)
 }
 
 fn refused(error: &str, code: u32) -> (u16, String) {
@@ -209,7 +186,7 @@ fn entra(asked: &Asked, state: &State) -> (u16, String) {
         return refused("invalid_resource", 500_011);
     }
     let expires_in = state.manner.expires_in.clone().unwrap_or(json!(3599));
-    let token = token(audience, 3599);
+    let token = token(audience, state.manner.ends_in.unwrap_or(3599));
     (200, json!({"token_type": "Bearer", "expires_in": expires_in, "access_token": token}).to_string())
 }
 
@@ -253,14 +230,15 @@ fn asserted(text: &str, state: &State) -> Option<u32> {
 }
 
 /// Managed identities are told apart by their client id; lives are in quotes.
-fn machine(asked: &Asked) -> (u16, String) {
+fn machine(asked: &Asked, state: &State) -> (u16, String) {
     let field = |name: &str| asked.fields.get(name).map(String::as_str);
     let asked_right = asked.headers.get("metadata").is_some_and(|value| value == "true")
         && field("api-version") == Some("2018-02-01")
         && field("client_id").is_none_or(|id| id == CLIENT);
     match field("resource").filter(|_| asked_right) {
         Some(audience) => {
-            let body = json!({"access_token": token(audience, 3599), "expires_in": "3599", "token_type": "Bearer"});
+            let token = token(audience, state.manner.ends_in.unwrap_or(3599));
+            let body = json!({"access_token": token, "expires_in": "3599", "token_type": "Bearer"});
             (200, body.to_string())
         }
         None => (400, json!({"error": "invalid_request"}).to_string()),

@@ -3,7 +3,9 @@
 
 use uuid::Uuid;
 
-use crate::domain::{FieldError, FieldErrors, Timestamp};
+use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
+use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
 use super::ids;
@@ -26,22 +28,6 @@ pub const CLIENT_SECRET: &str = "client_secret";
 pub const CLIENT_CERTIFICATE: &str = "client_certificate";
 /// A handed-in token.
 pub const TOKEN: &str = "token";
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
@@ -141,11 +127,15 @@ pub fn check_secret(
         Way::Application { federated: false, .. } => application(secret, now, &mut refusals),
         Way::HandedIn => {
             word(secret, TOKEN, 16..=32_768, &mut refusals);
-            refusals.unless(expires_at.is_some(), "expires_at", "must say when the handed-in token ends");
+            refusals.unless(
+                expires_at.is_some(),
+                SECRET_EXPIRES_AT,
+                "must say when the handed-in token ends: --secret-expires-in LENGTH",
+            );
         }
         Way::Application { federated: true, .. } | Way::Machine { .. } => {}
     }
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }
 

@@ -1,4 +1,4 @@
-//! The fake Azure as a stage for every mint of the catalog; see `every_mint`.
+//! The fake Azure as a stage for every mint of the catalog; see `connectors::stage`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use super::fake_cloud::SUBSCRIPTION;
 use super::ids::{BLOB_CONTAINER, DOCKER_REGISTRY};
 use super::place::{REGISTRY, STORAGE};
 use crate::connectors::Upstream;
-use crate::connectors::every_mint::{ASKED, HANDED_IN, Stage, about, now, upstream};
+use crate::connectors::stage::{ASKED, HANDED_IN, Stage, about};
+use crate::connectors::workbench::{now, upstream};
 
 /// Entra's tokens, and the machine's.
 const ENTRA: u64 = 3599;
@@ -26,7 +27,7 @@ pub async fn stage(method: &str, resource: &str) -> Option<Stage> {
         "authority_url": fake.url, "management_url": fake.url, "blob_url": fake.url, "registry_url": fake.url,
         "subscription_id": SUBSCRIPTION,
     });
-    let stage = |settings| Stage::new(settings, way, lives(resource));
+    let stage = |settings| Stage::new(settings, way, lives(resource)).lied_to_by(&fake.gate);
     Some(match method {
         "service-principal" => {
             settings["tenant_id"] = json!(TENANT);

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use crate::connectors::answer::{json, unanswered};
+use crate::connectors::answer::{SecretWire, json, unanswered};
 use crate::connectors::{Doing, Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp};
 use crate::outbound::{Call, Response};
@@ -63,15 +63,6 @@ struct Refresh {
 #[derive(Deserialize)]
 struct Access {
     access_token: SecretWire,
-}
-
-/// Wiped when it is dropped.
-struct SecretWire(SecretText);
-
-impl<'de> Deserialize<'de> for SecretWire {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretText::new(text)))
-    }
 }
 
 impl Registry<'_> {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::connectors::answer::json;
+use crate::connectors::answer::{SecretWire, json};
 use crate::connectors::{Doing, UpstreamError};
 
 use super::upstream_arm::Manager;
@@ -78,16 +78,8 @@ struct Credentials {
 
 #[derive(Deserialize)]
 struct Kubeconfig {
+    /// May hold a key.
     value: SecretWire,
-}
-
-/// May hold a key: wiped when it is dropped.
-struct SecretWire(Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for SecretWire {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
-    }
 }
 
 /// All that is taken out of a kubeconfig.
@@ -116,7 +108,7 @@ pub async fn address(manager: &Manager<'_>, path: &str) -> Result<Address, Upstr
     let [only] = all.kubeconfigs.as_slice() else {
         return Err(NO_ADDRESS);
     };
-    read(&only.value.0, &hosts).ok_or(NO_ADDRESS)
+    read(only.value.0.reveal(), &hosts).ok_or(NO_ADDRESS)
 }
 
 const NO_ADDRESS: UpstreamError = UpstreamError::BadAnswer { what: "not a cluster's address" };

@@ -5,18 +5,14 @@
 //! The stories of `tests/suite` run against Debian's own registry; this one is
 //! for answers that no decent registry gives.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http::request::Parts;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::connectors::loopback::{Answer, Gate, Loopback, answer};
 
 /// The login that it takes.
 pub const LOGIN: (&str, &str) = ("robot$ml", "p4ss:word/+ with blanks");
@@ -55,26 +51,21 @@ pub struct Asked {
 pub struct Fake {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    /// Where it can be had lie.
+    pub gate: Gate,
+    asked: Log,
 }
+
+type Log = Arc<Mutex<Vec<Asked>>>;
 
 impl Fake {
     /// Starts; ends with the test's runtime.
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let place = Loopback::plain().await;
+        let (url, asked) = (place.url(), Log::default());
         let (log, own) = (Arc::clone(&asked), url.clone());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (manner, log, own) = (manner.clone(), Arc::clone(&log), own.clone());
-                let service = service_fn(move |request| answer(request, manner.clone(), own.clone(), Arc::clone(&log)));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { url, asked }
+        let gate = place.serve(move |parts, body| std::future::ready(reply(&parts, &body, &manner, &own, &log)));
+        Self { url, gate, asked }
     }
 
     /// The requests so far.
@@ -83,55 +74,43 @@ impl Fake {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    manner: Manner,
-    own: String,
-    log: Arc<Mutex<Vec<Asked>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+fn reply(parts: &Parts, body: &[u8], manner: &Manner, own: &str, log: &Log) -> Answer {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let asked = Asked {
         path: parts.uri.to_string(),
         authorization: header("authorization").to_owned(),
-        body: String::from_utf8_lossy(&body).into_owned(),
+        body: String::from_utf8_lossy(body).into_owned(),
     };
     log.lock().unwrap().push(asked.clone());
-    let reply = match parts.uri.path() {
-        "/token" => token(&asked, &manner),
-        path => registry(path, &asked, &manner, &own),
-    };
-    Ok(reply)
+    match parts.uri.path() {
+        "/token" => token(&asked, manner),
+        path => registry(path, &asked, manner, own),
+    }
 }
 
-fn reply(status: u16, text: impl Into<String>) -> Response<Full<Bytes>> {
-    Response::builder().status(status).body(Full::new(Bytes::from(text.into()))).unwrap()
-}
-
-fn registry(path: &str, asked: &Asked, manner: &Manner, own: &str) -> Response<Full<Bytes>> {
+fn registry(path: &str, asked: &Asked, manner: &Manner, own: &str) -> Answer {
     if asked.authorization.is_empty() {
         let usual = format!(r#"Bearer realm="{own}/token",service="fake",scope="ignored""#);
         let challenge = manner.challenge.clone().unwrap_or(usual);
-        let mut refused = reply(manner.probe.unwrap_or(401), LEAK);
+        let mut refused = answer(manner.probe.unwrap_or(401), LEAK);
         refused.headers_mut().insert("www-authenticate", challenge.parse().unwrap());
         return refused;
     }
     let basic = asked.authorization == basic();
     match path {
-        "/v2/" if basic => reply(200, "{}"),
-        "/v2/" => reply(401, LEAK),
+        "/v2/" if basic => answer(200, "{}"),
+        "/v2/" => answer(401, LEAK),
         "/v2/_catalog" if asked.authorization.starts_with("Bearer ") || basic => {
             let second = asked.path.contains("last=team%2Fmodel");
             let names = if second { json!(["team/other"]) } else { json!(["team/model", "../evil", "team/model"]) };
-            let mut page = reply(200, json!({ "repositories": names }).to_string());
+            let mut page = answer(200, json!({ "repositories": names }).to_string());
             if !second {
                 let link = r#"</v2/_catalog?last=team%2Fmodel&n=2>; rel="next""#;
                 page.headers_mut().insert("link", link.parse().unwrap());
             }
             page
         }
-        _ => reply(404, LEAK),
+        _ => answer(404, LEAK),
     }
 }
 
@@ -140,9 +119,9 @@ pub fn basic() -> String {
     format!("Basic {}", STANDARD.encode(format!("{}:{}", LOGIN.0, LOGIN.1)))
 }
 
-fn token(asked: &Asked, manner: &Manner) -> Response<Full<Bytes>> {
+fn token(asked: &Asked, manner: &Manner) -> Answer {
     if let Some((status, text)) = &manner.always {
-        return reply(*status, text.clone());
+        return answer(*status, text.clone());
     }
     let query = asked.path.split_once('?').map_or("", |(_, query)| query);
     let form = if asked.body.is_empty() { query } else { &asked.body };
@@ -154,21 +133,21 @@ fn token(asked: &Asked, manner: &Manner) -> Response<Full<Bytes>> {
         of("refresh_token") == Some(IDENTITY) && of("grant_type") == Some("refresh_token") && of("client_id").is_some()
     };
     if !known {
-        return reply(401, json!({"error": "invalid_grant", "details": LEAK}).to_string());
+        return answer(401, json!({"error": "invalid_grant", "details": LEAK}).to_string());
     }
     if of("service") != Some("fake") {
-        return reply(400, LEAK);
+        return answer(400, LEAK);
     }
     let access = manner.access.clone().unwrap_or_else(|| of("scope").map_or(json!([]), as_asked));
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let text =
         format!("{}.{}.c2ln", part(&json!({"alg": "RS256"})), part(&json!({"exp": 1_000_250, "access": access})));
     let key = if asked.body.is_empty() { "token" } else { "access_token" };
-    let mut answer = json!({ key: text, "expires_in": 300 });
+    let mut granted = json!({ key: text, "expires_in": 300 });
     for (name, value) in manner.more.as_ref().and_then(Value::as_object).into_iter().flatten() {
-        answer[name] = value.clone();
+        granted[name] = value.clone();
     }
-    reply(200, answer.to_string())
+    answer(200, granted.to_string())
 }
 
 fn as_asked(scope: &str) -> Value {

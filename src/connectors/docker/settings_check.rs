@@ -1,6 +1,7 @@
 //! What the types of the settings cannot say, and the source credential that
 //! goes with them. Errors name fields, never contents.
 
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
 use crate::domain::{FieldError, FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
@@ -65,7 +66,11 @@ pub fn check_secret(
     let tokens = settings.login() == Login::Token;
     unless(tokens || token.is_none(), "secrets.identity_token", "goes with login token only");
     // What is handed out as it is must say when it ends.
-    unless(tokens || expires_at.is_some(), "expires_at", "must say when the password ends: it is handed out as it is");
-    unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    unless(
+        tokens || expires_at.is_some(),
+        SECRET_EXPIRES_AT,
+        "must say when the password ends, which is handed out as it is: --secret-expires-in LENGTH",
+    );
+    unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     if refused.is_empty() { Ok(()) } else { Err(FieldErrors(refused)) }
 }

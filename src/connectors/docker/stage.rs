@@ -1,10 +1,11 @@
 //! The fake registry as a stage for every mint of the catalog; see
-//! `every_mint`.
+//! `connectors::stage`.
 
 use serde_json::json;
 
 use super::fake::{Fake, LOGIN, Manner};
-use crate::connectors::every_mint::{Stage, upstream};
+use crate::connectors::stage::Stage;
+use crate::connectors::workbench::upstream;
 use crate::domain::Timestamp;
 
 /// The fake's tokens end, by their own words, so long after its time.
@@ -16,7 +17,7 @@ pub async fn stage(method: &str) -> Option<Stage> {
     let fake = Fake::start(Manner::default()).await;
     let host = fake.url.trim_start_matches("http://").to_owned();
     let settings = json!({ "registry": fake.url });
-    let stage = Stage::new(settings, upstream(&fake.url, None, &[], NOW), LIFE..=LIFE);
+    let stage = Stage::new(settings, upstream(&fake.url, None, &[], NOW), LIFE..=LIFE).lied_to_by(&fake.gate);
     let stage = stage.with(&[("username", LOGIN.0), ("password", LOGIN.1)]);
     (method == "password").then_some(Stage { renamed: Some(("registry.example.com", host)), ..stage })
 }

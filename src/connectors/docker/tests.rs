@@ -9,21 +9,9 @@ use serde_json::{Value, json};
 
 use super::fake::{Fake, IDENTITY, LEAK, LOGIN, Manner, basic};
 use super::*;
-use crate::domain::{
-    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, Minted, MintedShape, NoIssuer, Principal,
-    PrincipalId, PrincipalKind, ProjectId, SecretFieldName,
-};
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope, Minted, MintedShape};
 use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
-
-struct Zeros;
-
-impl Entropy for Zeros {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(0);
-        Ok(())
-    }
-}
 
 fn upstream(allowed: &[&str]) -> Upstream {
     let rules = OutboundRules {
@@ -35,31 +23,8 @@ fn upstream(allowed: &[&str]) -> Upstream {
     };
     Upstream {
         outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000))),
-        entropy: Arc::new(Zeros),
-        identities: Arc::new(NoIssuer),
-        subject: None,
+        ..workbench::upstream("https://nobody.example", None, &[], Timestamp::from_seconds(1_000_000))
     }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field =
-        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
-    SourceCredential::new(fields.iter().map(field).collect())
 }
 
 fn login() -> SourceCredential {
@@ -171,7 +136,7 @@ fn settings_and_secrets_that_do_not_fit_are_refused_by_field() {
     let both = [("username", "u"), ("password", "p"), ("identity_token", "t")];
     assert_eq!(check("", &both).as_deref(), Some("secrets.password"));
     let basic = r#","login":"basic""#;
-    assert_eq!(check(basic, &[("username", "u"), ("password", "p")]).as_deref(), Some("expires_at"));
+    assert_eq!(check(basic, &[("username", "u"), ("password", "p")]).as_deref(), Some("secret_expires_at"));
 }
 
 #[test]
@@ -390,6 +355,33 @@ async fn a_registry_that_takes_passwords_alone_is_passthrough() {
     // The other neighbour: one with tokens is not served by handing on its password.
     let fake = Fake::start(Manner::default()).await;
     let (own, allowed) = (settings(&fake.url, more), upstream(&[&fake.url]));
-    assert!(Docker.verify(&allowed, &own, &login(), &focus).await.is_err());
-    assert!(fake.asked().iter().all(|asked| asked.authorization.is_empty()));
+    let refused = Docker.verify(&allowed, &own, &login(), &focus).await;
+    assert!(matches!(refused, Err(UpstreamError::Rejected { code, .. }) if code == "has_tokens"));
+}
+
+/// Its tokens are refused with "use login=basic": there it must be served.
+#[tokio::test]
+async fn a_registry_that_hands_the_password_back_is_verified_by_its_token_service() {
+    let echo = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, LOGIN.1);
+    let fake = Fake::start(Manner { more: Some(json!({ "token": echo })), ..Manner::default() }).await;
+    assert_eq!(code(mint(&fake, "", AccessLevel::Read).await), "echo");
+    let (own, allowed) = (settings(&fake.url, r#","login":"basic""#), upstream(&[&fake.url]));
+    let focus = |resource| ListAsk { resource_type: None, resource, limit: 2, page: None };
+    let one = ResourceId::canonical(format!("{}/team/model", own.place().unwrap().host)).unwrap();
+    for resource in [None, Some(one)] {
+        let verified = Docker.verify(&allowed, &own, &login(), &focus(resource)).await;
+        assert!(verified.is_ok(), "{:?}", verified.err());
+    }
+    assert!(fake.asked().iter().any(|asked| asked.path.contains("scope=repository%3Ateam%2Fmodel%3Apull")));
+    // The neighbours: another password, and a token service elsewhere, which hears nothing.
+    let wrong = secret(&[("username", LOGIN.0), ("password", "wrong")]);
+    let refused = Docker.verify(&allowed, &own, &wrong, &focus(None)).await;
+    assert!(matches!(refused, Err(UpstreamError::CredentialRefused { .. })));
+    let thief = Fake::start(Manner::default()).await;
+    let away = Some(format!(r#"Bearer realm="{}/token",service="fake""#, thief.url));
+    let fake = Fake::start(Manner { challenge: away, ..Manner::default() }).await;
+    let own = settings(&fake.url, r#","login":"basic""#);
+    let refused = Docker.verify(&upstream(&[&fake.url, &thief.url]), &own, &login(), &focus(None)).await;
+    assert!(matches!(refused, Err(UpstreamError::Rejected { code, .. }) if code == "foreign_realm"));
+    assert!(thief.asked().is_empty());
 }

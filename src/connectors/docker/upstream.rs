@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::connectors::answer::{json, send, unanswered};
 use crate::connectors::token_endpoint::{self, TokenAsk};
 use crate::connectors::{Doing, Upstream, UpstreamError};
-use crate::domain::{Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl};
+use crate::domain::{Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl, claimed_end};
 use crate::outbound::Call;
 use crate::sealing::{Plaintext, SourceCredential};
 
@@ -28,9 +28,9 @@ use super::token::{Reading, echoes, read};
 /// What is said when the registry or its token service refuses.
 pub const DOING: Doing =
     Doing { permissions: &[], remedy: "check the registry's settings, and what the login may do there" };
-/// How long a token lives when nobody says (the token specification).
 /// The most `WWW-Authenticate` headers that are looked at.
 const CHALLENGES_MAX: usize = 4;
+/// How long a token lives when nobody says (the token specification).
 const LIFE_UNSAID: Ttl = Ttl::seconds(60);
 /// The longest life that is believed, in seconds: 36 hours.
 const LIFE_MAX: u64 = 129_600;
@@ -90,15 +90,13 @@ impl<'a> Registry<'a> {
         let refused = |code: &str, remedy: &str| {
             Err(UpstreamError::Rejected { code: code.to_owned(), remedy: remedy.to_owned() })
         };
-        if let Some(password) = self.secret.field(PASSWORD).or(self.secret.field(IDENTITY_TOKEN))
-            && echoes(&token.text, password.expose())
-        {
+        if self.hands_back(&token) {
             let remedy = "its token is the password itself; use login=basic with allow_passthrough, or another login";
             return refused("echo", remedy);
         }
         let (enforced, end) = match read(&token.text, scope) {
             Reading::AsAsked(end) => (enforced(self.settings, scope), end),
-            Reading::Opaque => (unread(scope), None),
+            Reading::Opaque => (unread(scope), claimed_end(token.text.reveal())),
             Reading::Wider => return Err(UpstreamError::BadAnswer { what: "a token for more than was asked for" }),
             Reading::Lacks(actions) => {
                 let name = |action: &&str| format!("{action} on {}", scope.resource);
@@ -119,6 +117,12 @@ impl<'a> Registry<'a> {
             attribution: "the login: a registry's log names nobody else".to_owned(),
             passthrough: false,
         })
+    }
+
+    /// Whether a token is the login's own secret in another dress.
+    pub fn hands_back(&self, token: &Token) -> bool {
+        let held = self.secret.field(PASSWORD).or(self.secret.field(IDENTITY_TOKEN));
+        held.is_some_and(|held| echoes(&token.text, held.expose()))
     }
 
     /// The password as it is: only where the connector allows passthrough.
@@ -189,11 +193,16 @@ impl<'a> Registry<'a> {
                 });
             }
         };
-        let url = self.place.token_service(&realm, set.token_url.as_deref()).ok_or(UpstreamError::Rejected {
-            code: "foreign_realm".to_owned(),
-            remedy: "the registry wants the password sent to another host; if that is right, set token_url to it"
-                .to_owned(),
-        })?;
+        let remedy = match self.settings.login() {
+            Login::Token => {
+                "the registry wants the password sent to another host; if that is right, set token_url to it"
+            }
+            Login::Basic => "the registry has a token service on another host; set login=token, and token_url to it",
+        };
+        let url = self
+            .place
+            .token_service(&realm, set.token_url.as_deref())
+            .ok_or_else(|| UpstreamError::Rejected { code: "foreign_realm".to_owned(), remedy: remedy.to_owned() })?;
         let service = set.service.clone().or(service);
         let fits =
             service.as_ref().is_none_or(|text| text.len() <= 256 && text.bytes().all(|b| (b' '..=b'~').contains(&b)));

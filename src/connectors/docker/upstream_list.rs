@@ -42,18 +42,35 @@ pub async fn verify(
         Login::Token => {
             registry.token(None).await?;
         }
-        Login::Basic => {
-            if matches!(registry.challenge().await?, Challenge::Bearer { .. }) {
-                let remedy = "this registry has a token service; set login=token".to_owned();
-                return Err(UpstreamError::Rejected { code: "has_tokens".to_owned(), remedy });
+        Login::Basic => match registry.challenge().await? {
+            Challenge::Bearer { .. } => tokens_are_the_password(&registry, focus).await?,
+            Challenge::Basic => {
+                let headers = vec![("authorization".to_owned(), registry.basic()?)];
+                let url = format!("{}/v2/", registry.place.base());
+                send(upstream, Call { method: "GET", url, headers, body: Vec::new() }, DOING).await?;
             }
-            let headers = vec![("authorization".to_owned(), registry.basic()?)];
-            let url = format!("{}/v2/", registry.place.base());
-            send(upstream, Call { method: "GET", url, headers, body: Vec::new() }, DOING).await?;
-        }
+        },
     }
     let identity = format!("a login of {}", registry.place.host);
     Ok(Verified { identity, reach: reach(&registry, focus).await.into_iter().collect(), reason: CLOUD_ACCEPTED })
+}
+
+/// A registry with a token service is served by its tokens, unless those are
+/// the password itself: then to hand that on gives nothing more away.
+async fn tokens_are_the_password(registry: &Registry<'_>, focus: &ListAsk) -> Result<(), UpstreamError> {
+    let scope = focus.resource.as_ref().and_then(pull).and_then(|scope| scope.words());
+    let token = registry.token(scope.as_deref()).await?;
+    if registry.hands_back(&token) {
+        return Ok(());
+    }
+    let remedy = "this registry has a token service; set login=token".to_owned();
+    Err(UpstreamError::Rejected { code: "has_tokens".to_owned(), remedy })
+}
+
+/// To pull from this repository; nothing for a whole registry.
+fn pull(id: &ResourceId) -> Option<Scope> {
+    let (_, name) = id.as_str().split_once('/')?;
+    Some(Scope { resource: id.to_string(), repository: Some(name.to_owned()), access: AccessLevel::Read })
 }
 
 /// Lists; see `ConnectorType::list_resources`.
@@ -98,9 +115,7 @@ async fn reach(registry: &Registry<'_>, ask: &ListAsk) -> Option<Reach> {
 
 /// Whether the login may pull from this repository.
 async fn one(registry: &Registry<'_>, id: &ResourceId) -> Result<(), UpstreamError> {
-    let (_, name) = id.as_str().split_once('/').ok_or(UpstreamError::StoredSettings)?;
-    let access = AccessLevel::Read;
-    let scope = Scope { resource: id.to_string(), repository: Some(name.to_owned()), access };
+    let scope = pull(id).ok_or(UpstreamError::StoredSettings)?;
     if registry.settings.login() == Login::Basic {
         return Ok(());
     }

@@ -130,7 +130,7 @@ const RESOURCES: &[ResourceDescription] = &[
         id_form: "LOCATION-docker.pkg.dev/PROJECT/REPOSITORY",
         many: true,
         access: AccessMeaning {
-            read: "pull, by scope cloud-platform.read-only where the auth method takes scopes",
+            read: "pull, by scope devstorage.read_only where the auth method takes scopes",
             write: "what IAM gives the identity",
             admin: "what IAM gives the identity",
         },

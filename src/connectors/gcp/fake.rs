@@ -2,20 +2,15 @@
 //! assertions, answers as documented, and records what it was asked. What is
 //! strict about scopes, chains and boundaries is the suite's own fake.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http::request::Parts;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
+use crate::connectors::loopback::{Answer, Gate, Loopback, answer};
 use crate::domain::jws::SigningKey;
 
 /// The key of the tests' service account, made for nothing else.
@@ -58,26 +53,21 @@ pub type Manner = fn(&Asked) -> Option<(u16, String)>;
 pub struct Fake {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    /// Where it can be had lie.
+    pub gate: Gate,
+    asked: Log,
 }
+
+type Log = Arc<Mutex<Vec<Asked>>>;
 
 impl Fake {
     /// Starts; ends with the test's runtime.
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let place = Loopback::plain().await;
+        let (url, asked) = (place.url(), Log::default());
         let log = Arc::clone(&asked);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let log = Arc::clone(&log);
-                let service = service_fn(move |request| answer(request, manner, Arc::clone(&log)));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { url, asked }
+        let gate = place.serve(move |parts, body| std::future::ready(reply(&parts, &body, manner, &log)));
+        Self { url, gate, asked }
     }
 
     /// All requests so far.
@@ -86,26 +76,21 @@ impl Fake {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    manner: Manner,
-    log: Arc<Mutex<Vec<Asked>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+fn reply(parts: &Parts, body: &[u8], manner: Manner, log: &Log) -> Answer {
     let header =
         |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let asked = Asked {
         line: format!("{} {}", parts.method, parts.uri),
         authorization: header("authorization"),
-        body: String::from_utf8_lossy(&body).into_owned(),
+        body: String::from_utf8_lossy(body).into_owned(),
     };
     let (status, text) = manner(&asked).unwrap_or_else(|| documented(&asked, &header("metadata-flavor")));
     // A test that lets the flavor away says so in the body.
     let flavor = if text.contains("no flavor") { "none" } else { "Google" };
     log.lock().unwrap().push(asked);
-    let response = Response::builder().status(status).header("Metadata-Flavor", flavor);
-    Ok(response.body(Full::new(Bytes::from(text))).unwrap())
+    let mut reply = answer(status, text);
+    reply.headers_mut().insert("metadata-flavor", http::HeaderValue::from_static(flavor));
+    reply
 }
 
 fn documented(asked: &Asked, flavor: &str) -> (u16, String) {

@@ -14,6 +14,12 @@ use super::settings::{Settings, Way};
 pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Everything that it may look at.
 const READ_ONLY: &str = "https://www.googleapis.com/auth/cloud-platform.read-only";
+/// What it may read of Cloud Storage and of registries: with this a virtual
+/// machine pulls, unless it was given more.
+/// <https://cloud.google.com/artifact-registry/docs/integrate-compute>
+const STORAGE_READ: &str = "https://www.googleapis.com/auth/devstorage.read_only";
+/// And what it may write there: with this one it pushes.
+const STORAGE_WRITE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 /// Clusters know a service account by its e-mail only with this.
 const EMAIL: &str = "https://www.googleapis.com/auth/userinfo.email";
 
@@ -57,7 +63,7 @@ pub fn narrow(settings: &Settings, ask: &Ask) -> Result<Scope, FieldError> {
     }
     let boundary = match &target {
         Target::Bucket { bucket, prefix } => {
-            let too_long = || FieldError::new("resource_id", "is too long for the condition of an access boundary");
+            let too_long = || FieldError::new("resource_id", "is too long for an access boundary");
             Some(boundary::of_bucket(bucket, prefix.as_deref(), ask.access).ok_or_else(too_long)?)
         }
         Target::Generic { .. } | Target::Cluster { .. } | Target::Repository { .. } | Target::Legacy { .. } => None,
@@ -85,14 +91,16 @@ fn oauth_scopes(way: Way<'_>, target: &Target, access: AccessLevel) -> Vec<&'sta
     match target {
         // A boundary is only taken for a token of this scope.
         Target::Bucket { .. } => vec![CLOUD_PLATFORM],
+        // No narrower one is taken for clusters: neither by the API that
+        // says where they are nor by the clusters.
         Target::Cluster { .. } => vec![CLOUD_PLATFORM, EMAIL],
-        Target::Generic { .. } | Target::Repository { .. } | Target::Legacy { .. } => {
-            if access == AccessLevel::Read {
-                vec![READ_ONLY]
-            } else {
-                vec![CLOUD_PLATFORM]
-            }
-        }
+        Target::Generic { .. } => vec![if access == AccessLevel::Read { READ_ONLY } else { CLOUD_PLATFORM }],
+        // Nothing is documented to delete by a narrower one.
+        Target::Repository { .. } | Target::Legacy { .. } => vec![match access {
+            AccessLevel::Read => STORAGE_READ,
+            AccessLevel::Write => STORAGE_WRITE,
+            AccessLevel::Admin => CLOUD_PLATFORM,
+        }],
     }
 }
 
@@ -131,10 +139,16 @@ fn rights(settings: &Settings, scope: &Scope) -> String {
         Way::HandedIn => "the handed-in token".to_owned(),
         Way::Implicit => "the machine's service account".to_owned(),
     };
-    let reading = scope.oauth_scopes.iter().any(|scope| scope == READ_ONLY);
-    if reading {
-        format!("everything {whose} may look at (scope cloud-platform.read-only)")
-    } else {
-        format!("everything {whose} may do")
+    match scope.oauth_scopes.first().map(String::as_str) {
+        Some(READ_ONLY) => format!("everything {whose} may look at (scope cloud-platform.read-only)"),
+        Some(STORAGE_READ) => {
+            format!("everything {whose} may read in registries and Cloud Storage (scope devstorage.read_only)")
+        }
+        Some(STORAGE_WRITE) => {
+            format!(
+                "everything {whose} may read and write in registries and Cloud Storage (scope devstorage.read_write)"
+            )
+        }
+        Some(_) | None => format!("everything {whose} may do"),
     }
 }

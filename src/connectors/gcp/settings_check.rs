@@ -1,7 +1,9 @@
 //! What the types of the settings cannot say, and the source credential that
 //! goes with each method. Errors name fields and keys, never contents.
 
-use crate::domain::{FieldError, FieldErrors, Timestamp};
+use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
+use crate::domain::{FieldErrors, Timestamp};
 use crate::sealing::SourceCredential;
 
 use super::place;
@@ -27,22 +29,6 @@ const URL_LENGTH_MAX: usize = 400;
 const JSON_LENGTH_MAX: usize = 16 * 1024;
 /// The longest access token; real ones have up to 2,048 bytes.
 const TOKEN_LENGTH_MAX: usize = 16 * 1024;
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
@@ -155,8 +141,12 @@ pub fn check_secret(
         refusals.unless(known, &format!("secrets.{name}"), "is not a field of this auth method with these settings");
     }
     let handed_in = matches!(settings, Settings::HandedIn(_));
-    refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in token ends");
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(
+        !handed_in || expires_at.is_some(),
+        SECRET_EXPIRES_AT,
+        "must say when the handed-in token ends: --secret-expires-in LENGTH",
+    );
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
 }
 

@@ -1,4 +1,4 @@
-//! The fake Google as a stage for every mint of the catalog; see `every_mint`.
+//! The fake Google as a stage for every mint of the catalog; see `connectors::stage`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::fake::{EMAIL, Fake, key_file};
 use crate::connectors::Upstream;
-use crate::connectors::every_mint::{ASKED, Stage, about, now, upstream};
-use crate::domain::{IdentityError, IdentityTokens, PrincipalKind, SecretText, Subject, SubjectForm, Ttl};
+use crate::connectors::stage::{ASKED, Stage, about};
+use crate::connectors::workbench::{now, subject, upstream};
+use crate::domain::{IdentityError, IdentityTokens, SecretText, Subject, Ttl};
 
 /// Google's tokens, the federated and the machine's among them.
 const GOOGLE: u64 = 3599;
@@ -34,7 +35,7 @@ pub async fn stage(method: &str) -> Option<Stage> {
     let fake = Fake::start(|_| None).await;
     let way = upstream(&fake.url, None, &["gcp:default"], now());
     let mut settings = json!({ "endpoint_url": fake.url });
-    let stage = |settings, lives| Stage::new(settings, way.clone(), lives);
+    let stage = |settings, lives| Stage::new(settings, way.clone(), lives).lied_to_by(&fake.gate);
     let key = key_file(EMAIL, 0);
     let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "1//r"});
     Some(match method {
@@ -60,13 +61,5 @@ const fn of(seconds: u64) -> RangeInclusive<u64> {
 }
 
 fn vouched(way: &Upstream) -> Upstream {
-    let subject = Subject {
-        project: "default".parse().unwrap(),
-        connector: "data".parse().unwrap(),
-        principal: (PrincipalKind::User, "anna".parse().unwrap()),
-        run: None,
-        issuance: None,
-        form: SubjectForm::default(),
-    };
-    Upstream { identities: Arc::new(Issuer), subject: Some(Arc::new(subject)), ..way.clone() }
+    Upstream { identities: Arc::new(Issuer), subject: Some(subject("data")), ..way.clone() }
 }

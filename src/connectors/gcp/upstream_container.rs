@@ -14,6 +14,11 @@ use super::place::{Place, Service};
 
 /// The longest host and CA bundle that are handed on.
 const TEXT_LENGTH_MAX: usize = 64 * 1024;
+/// What is read of a cluster, and of each in a list: whole clusters with all
+/// their node pools are beyond what is taken of an answer.
+const ADDRESS: &str =
+    "endpoint,masterAuth(clusterCaCertificate),controlPlaneEndpointsConfig(dnsEndpointConfig(endpoint))";
+const LISTED: &str = "clusters(name,location)";
 
 const DESCRIBING: Doing = Doing {
     permissions: &["container.clusters.get"],
@@ -68,7 +73,7 @@ pub async fn address(
     token: &str,
     (location, cluster): (&str, &str),
 ) -> Result<Address, UpstreamError> {
-    let path = format!("/v1/projects/{}/locations/{location}/clusters/{cluster}", place.project);
+    let path = format!("/v1/projects/{}/locations/{location}/clusters/{cluster}?fields={ADDRESS}", place.project);
     let call = errors::get(place.url(Service::Container, &path), token);
     located(&errors::send(upstream, call, DESCRIBING).await?)
 }
@@ -113,7 +118,7 @@ struct Listed {
 
 /// Every cluster, as `LOCATION/CLUSTER`; GKE has no pages.
 pub async fn clusters(upstream: &Upstream, place: &Place<'_>, token: &str) -> Result<Vec<String>, UpstreamError> {
-    let path = format!("/v1/projects/{}/locations/-/clusters", place.project);
+    let path = format!("/v1/projects/{}/locations/-/clusters?fields={LISTED}", place.project);
     let call = errors::get(place.url(Service::Container, &path), token);
     let found: Clusters = errors::ask(upstream, call, LISTING).await?;
     Ok(found.clusters.into_iter().map(|one| format!("{}/{}", one.location, one.name)).collect())

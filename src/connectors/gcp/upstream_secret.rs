@@ -281,7 +281,9 @@ pub fn handed_in(secret: &SourceCredential) -> Result<SecretText, &'static str> 
 pub fn key_id(settings: &Settings, secret: &SourceCredential) -> Option<String> {
     match settings {
         Settings::ServiceAccount(_) | Settings::Impersonation(_) => {
-            Some(service_account(&settings.place(), secret).ok()?.key_id)
+            // The key itself is not opened: that takes long.
+            let file: KeyFile = parse(secret, SERVICE_ACCOUNT_JSON).ok()?;
+            file.private_key_id.filter(|id| key_id_fits(id))
         }
         Settings::UserAccount(_) | Settings::ExternalAccount(_) | Settings::HandedIn(_) | Settings::Implicit(_) => None,
     }

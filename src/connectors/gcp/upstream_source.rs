@@ -4,11 +4,8 @@
 //! Says with it whom Google's audit log will show: GCP has no session tags, so
 //! that is a service account, who it was delegated by, or a federated subject.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::connectors::{Upstream, UpstreamError};
-use crate::domain::{SecretText, Timestamp, Ttl};
+use crate::domain::{SecretText, Timestamp, Ttl, claims_text};
 use crate::sealing::SourceCredential;
 
 use super::scope::CLOUD_PLATFORM;
@@ -183,8 +180,7 @@ fn principal(audience: &str, token: &SecretText) -> String {
 
 /// The `sub` of a token that this server has just signed.
 fn subject_of(token: &SecretText) -> Option<String> {
-    let claims = URL_SAFE_NO_PAD.decode(token.reveal().split('.').nth(1)?).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims_text(token.reveal())?).ok()?;
     let subject = claims.get("sub")?.as_str()?;
     let fits = subject.len() <= SUBJECT_LENGTH_MAX && !subject.chars().any(char::is_control);
     fits.then(|| subject.to_owned())

@@ -11,6 +11,8 @@ use super::place::{Place, Service};
 
 /// What Cloud Storage takes for one page.
 const PAGE_MAX: usize = 1000;
+/// What is read of a list of buckets.
+const LISTED: &str = "items(name),nextPageToken";
 
 const LISTING: Doing = Doing {
     permissions: &["storage.buckets.list"],
@@ -43,7 +45,7 @@ pub async fn buckets(
     page: Option<&str>,
 ) -> Result<(Vec<String>, Option<String>), UpstreamError> {
     let limit = limit.clamp(1, PAGE_MAX);
-    let query = format!("project={}&maxResults={limit}{}", place.project, page_query(page));
+    let query = format!("project={}&maxResults={limit}&fields={LISTED}{}", place.project, page_query(page));
     let url = place.url(Service::Storage, &format!("/storage/v1/b?{query}"));
     let found: Buckets = errors::ask(upstream, errors::get(url, token), LISTING).await?;
     Ok((found.items.into_iter().map(|bucket| bucket.name).collect(), found.next_page_token))

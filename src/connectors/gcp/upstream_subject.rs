@@ -18,11 +18,11 @@ const FETCHING: Doing =
 
 /// Gets a subject token.
 pub async fn fetch(upstream: &Upstream, source: &SubjectSource) -> Result<SecretText, UpstreamError> {
-    let named = origin(&source.url).ok_or(UpstreamError::AddressRefused)?;
+    let named = origin(&source.url).ok_or(UpstreamError::StoredSettings)?;
     let rules = upstream.outbound.rules();
     let allowed = rules.allowed_endpoints.iter().any(|allowed| origin(allowed).as_ref() == Some(&named));
     if !allowed {
-        return Err(UpstreamError::AddressRefused);
+        return Err(UpstreamError::AddressRefused { origin: named });
     }
     let headers = source.headers.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect();
     let call = Call { method: "GET", url: source.url.clone(), headers, body: Vec::new() };

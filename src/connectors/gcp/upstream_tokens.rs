@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Map;
 
-use crate::connectors::answer::{json, unanswered};
+use crate::connectors::answer::{SecretWire, json, unanswered};
 use crate::connectors::token_endpoint::{self, TokenAnswer, TokenAsk};
 use crate::connectors::{Doing, Upstream, UpstreamError};
 use crate::domain::{SecretText, Timestamp, Ttl};
@@ -170,7 +170,7 @@ pub async fn bounded_by(
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Generated {
-    access_token: String,
+    access_token: SecretWire,
     expire_time: String,
 }
 
@@ -195,7 +195,7 @@ pub async fn impersonated(
 /// The token of an answer of generateAccessToken.
 pub fn generated(answer: &Response, now: Timestamp, ttl: Ttl) -> Result<Access, UpstreamError> {
     let generated: Generated = json(answer)?;
-    let token = SecretText::new(generated.access_token);
+    let token = generated.access_token.0;
     let fits = (1..=TOKEN_LENGTH_MAX).contains(&token.len()) && token.reveal().bytes().all(|b| b.is_ascii_graphic());
     if !fits {
         return Err(UpstreamError::BadAnswer { what: "a token that is none" });

@@ -2,22 +2,18 @@
 //! what a test says, and records what it was asked. The strict one, which
 //! checks tokens and RBAC, is `tests/clients/kube_apiserver.py`.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http::request::Parts;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use crate::connectors::loopback::{Answer, Gate, Loopback};
 
 /// The time of the tests.
 pub const NOW: i64 = 1_900_000_000;
@@ -41,8 +37,12 @@ pub struct Fake {
     pub url: String,
     /// PEM of its CA.
     pub ca: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    /// Where it can be had lie.
+    pub gate: Gate,
+    asked: Log,
 }
+
+type Log = Arc<Mutex<Vec<Asked>>>;
 
 impl Fake {
     /// Starts; ends with the test's runtime.
@@ -59,24 +59,11 @@ impl Fake {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let acceptor = acceptor(&authority);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let place = Loopback::tls(acceptor(&authority)).await;
+        let (url, asked) = (place.url(), Log::default());
         let (log, answer) = (Arc::clone(&asked), Arc::new(answer));
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let (log, answer, acceptor) = (Arc::clone(&log), Arc::clone(&answer), acceptor.clone());
-                let service = service_fn(move |request| serve(request, Arc::clone(&log), Arc::clone(&answer)));
-                tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(socket).await {
-                        let server = hyper::server::conn::http1::Builder::new();
-                        let _ = server.serve_connection(TokioIo::new(stream), service).await;
-                    }
-                });
-            }
-        });
-        Self { url, ca: authority.pem(), asked }
+        let gate = place.serve(move |parts, body| std::future::ready(reply(&parts, &body, answer.as_ref(), &log)));
+        Self { url, ca: authority.pem(), gate, asked }
     }
 
     /// What it was asked so far.
@@ -95,19 +82,13 @@ fn acceptor(authority: &CertifiedIssuer<'_, KeyPair>) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()))
 }
 
-async fn serve(
-    request: Request<Incoming>,
-    log: Arc<Mutex<Vec<Asked>>>,
-    answer: Arc<impl Fn(&Asked) -> (u16, String)>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
+fn reply(parts: &Parts, body: &[u8], answer: &impl Fn(&Asked) -> (u16, String), log: &Log) -> Answer {
     let header = parts.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let body = serde_json::from_slice(body).unwrap_or(Value::Null);
     let asked = Asked { line: format!("{} {}", parts.method, parts.uri), authorization: header, body };
     let (status, text) = answer(&asked);
     log.lock().unwrap().push(asked);
-    Ok(Response::builder().status(status).body(Full::new(Bytes::from(text))).unwrap())
+    crate::connectors::loopback::answer(status, text)
 }
 
 /// An API server as it should be, which knows one user and grants everything.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::connectors::SecretEnd;
-use crate::connectors::secret_end::not_after;
+use crate::connectors::secret_end::{SECRET_EXPIRES_AT, not_after};
 use crate::domain::{FieldError, FieldErrors, Timestamp};
 use crate::outbound::ClientIdentity;
 use crate::sealing::SourceCredential;
@@ -40,7 +40,7 @@ pub fn check(
         Settings::Password(_) => login(secret),
     };
     if expires_at.is_some_and(|end| end <= now) {
-        refused.push(FieldError::new("expires_at", "has passed"));
+        refused.push(FieldError::new(SECRET_EXPIRES_AT, "has passed"));
     }
     if refused.is_empty() { Ok(()) } else { Err(FieldErrors(refused)) }
 }

@@ -8,14 +8,14 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::connectors::UpstreamError;
-use crate::connectors::answer;
-use crate::domain::{Attribution, Issuance, IssuanceId, Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl};
+use crate::connectors::answer::{self, SecretWire};
+use crate::domain::{
+    Attribution, Issuance, IssuanceId, Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl, claims_text,
+};
 use crate::outbound::Response;
 
 use super::ids::Account;
@@ -188,14 +188,8 @@ struct Spec {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TokenStatus {
-    #[serde(deserialize_with = "secret")]
-    token: SecretText,
+    token: SecretWire,
     expiration_timestamp: String,
-}
-
-/// Wiped when it is dropped, also when the rest does not parse.
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
-    String::deserialize(deserializer).map(SecretText::new)
 }
 
 /// What a service account token says of itself.
@@ -310,12 +304,12 @@ impl Wanted<'_> {
     /// The token of an answer, when it is what was asked for and no more.
     pub fn read(&self, answer: &Response) -> Result<Given, UpstreamError> {
         let answer: Answer = answer::json(answer)?;
-        let claims = claims(&answer.status.token).ok_or(bad("a token that is no service account token"))?;
+        let claims = claims(&answer.status.token.0).ok_or(bad("a token that is no service account token"))?;
         self.check(&answer, &claims)?;
         let expires_at = self.end(&answer, &claims)?;
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         let id = claims.jti.filter(|id| id.len() <= TOKEN_ID_LENGTH_MAX && id.bytes().all(word));
-        Ok(Given { token: answer.status.token, expires_at, id })
+        Ok(Given { token: answer.status.token.0, expires_at, id })
     }
 
     /// Nothing more than was asked for.
@@ -360,11 +354,8 @@ impl Wanted<'_> {
 /// The claims of a token, unverified: it came from its issuer, over TLS.
 fn claims(token: &SecretText) -> Option<Claims> {
     let text = token.reveal();
-    let fits = text.len() <= TOKEN_LENGTH_MAX && text.bytes().all(|b| b.is_ascii_graphic());
-    let [_, payload, _] = text.split('.').collect::<Vec<_>>()[..] else {
-        return None;
-    };
-    let json = URL_SAFE_NO_PAD.decode(payload).ok().filter(|_| fits)?;
+    let fits = text.len() <= TOKEN_LENGTH_MAX && text.bytes().all(|b| b.is_ascii_graphic() && b != b'=');
+    let json = claims_text(text).filter(|_| fits)?;
     // Of what is skipped, too: others who read it must read the same.
     serde_json::from_str(std::str::from_utf8(&json).ok()?).ok()
 }

@@ -215,7 +215,7 @@ fn reach(ids: Vec<ResourceId>, errors: &[UpstreamError], next_page: Option<Strin
             | UpstreamError::Unavailable { .. }
             | UpstreamError::DeadlineExceeded
             | UpstreamError::BadAnswer { .. }
-            | UpstreamError::AddressRefused
+            | UpstreamError::AddressRefused { .. }
             | UpstreamError::NotEnabled { .. }
             | UpstreamError::StoredSettings => {}
         }

@@ -10,12 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use http::HeaderValue;
+use http::request::Parts;
+use hyper::body::Bytes;
+
+use crate::connectors::loopback::{Answer, Gate, Loopback};
 
 /// The client's id and secret: both have letters that need the encoding.
 pub const CLIENT: (&str, &str) = ("ml platform:1", "s3cr+t/ %&=:~less");
@@ -39,14 +38,14 @@ pub enum Manner {
     Silent,
     /// As a decent provider, after so long.
     Late(Duration),
-    /// It does what it is asked, and hangs up.
-    Lost,
 }
 
 /// A running fake.
 pub struct Fake {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
+    /// Where it can be had lie.
+    pub gate: Gate,
     state: Arc<State>,
 }
 
@@ -59,20 +58,12 @@ struct State {
 impl Fake {
     /// Starts; ends with the test's runtime.
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let place = Loopback::plain().await;
+        let url = place.url();
         let state = Arc::new(State { manner, asked: Mutex::default(), refresh: Mutex::new((REFRESH.to_owned(), 1)) });
         let shared = Arc::clone(&state);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { url, state }
+        let gate = place.serve(move |parts, body| answer(parts, body, Arc::clone(&shared)));
+        Self { url, gate, state }
     }
 
     /// The forms so far, each with its headers as `header:NAME`.
@@ -81,20 +72,18 @@ impl Fake {
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> std::io::Result<Response<Full<Bytes>>> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+async fn answer(parts: Parts, body: Bytes, state: Arc<State>) -> Answer {
     let mut ask: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     for (name, value) in &parts.headers {
         ask.insert(format!("header:{name}"), String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     ask.insert("path".to_owned(), parts.uri.path().to_owned());
     state.asked.lock().unwrap().push(ask.clone());
-    let mut response = Response::builder();
+    let mut location = None;
     let (status, text) = match &state.manner {
         Manner::Silent => std::future::pending().await,
         Manner::Redirect(to) => {
-            response = response.header("location", to);
+            location = Some(HeaderValue::from_str(to).unwrap());
             (302, String::new())
         }
         Manner::Always(status, text) => (*status, text.clone()),
@@ -103,13 +92,11 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> std::io::Resul
             tokio::time::sleep(*wait).await;
             granted(&ask, &state, &serde_json::json!({}))
         }
-        Manner::Lost => {
-            granted(&ask, &state, &serde_json::json!({}));
-            return Err(std::io::ErrorKind::ConnectionAborted.into());
-        }
         Manner::With(more) => granted(&ask, &state, more),
     };
-    Ok(response.status(status).body(Full::new(Bytes::from(text))).unwrap())
+    let mut reply = crate::connectors::loopback::answer(status, text);
+    location.map(|location| reply.headers_mut().insert("location", location));
+    reply
 }
 
 fn granted(ask: &BTreeMap<String, String>, state: &State, more: &serde_json::Value) -> (u16, String) {

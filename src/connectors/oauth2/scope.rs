@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::connectors::Ask;
+use crate::connectors::{Ask, UpstreamError};
 use crate::domain::{AccessLevel, Downscope, EnforcedScope, FieldError, ResourceId, ResourceTypeName};
 
 use super::settings::Settings;
@@ -136,15 +136,38 @@ pub fn enforced(settings: &Settings, scope: &Scope) -> EnforcedScope {
 /// more. Nothing said means what was asked for (RFC 6749 section 5.1).
 ///
 /// # Errors
-/// In our own words, when it granted more or says nothing sensible.
-pub fn granted(settings: &Settings, asked: &Scope, said: Option<&str>) -> Result<EnforcedScope, &'static str> {
+/// `Rejected` when it granted more, with what to do; `BadAnswer` when it says
+/// nothing sensible.
+pub fn granted(settings: &Settings, asked: &Scope, said: Option<&str>) -> Result<EnforcedScope, UpstreamError> {
     let Some(said) = said.filter(|said| !said.trim().is_empty()) else { return Ok(enforced(settings, asked)) };
-    let given = words(said).ok_or("a scope that cannot be")?;
-    let known = asked.scope.as_deref().and_then(words);
-    if known.as_ref().is_some_and(|asked| !given.is_subset(asked)) {
-        return Err("more scope than was asked for");
+    let given = words(said).ok_or(UpstreamError::BadAnswer { what: "a scope that cannot be" })?;
+    if let Some(asked) = asked.scope.as_deref().and_then(words)
+        && !given.is_subset(&asked)
+    {
+        return Err(more_than_asked(&given.difference(&asked).copied().collect::<Vec<_>>()));
     }
     let real = Scope { scope: Some(joined(&given)), ..asked.clone() };
     let downscope = enforced(settings, asked).downscope;
     Ok(EnforcedScope { downscope, ..enforced(settings, &real) })
 }
+
+/// Many providers add scopes of their own to every token of a client.
+fn more_than_asked(surplus: &[&str]) -> UpstreamError {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'/');
+    let fits = |word: &&&str| word.len() <= NAMED_LENGTH_MAX && word.bytes().all(letter);
+    let named: Vec<&str> = surplus.iter().filter(fits).take(NAMED_MAX).copied().collect();
+    let unnamed = surplus.len() - named.len();
+    let mut all = named.join(" ");
+    if unnamed > 0 {
+        all.push_str(&format!("{}{unnamed} more", if all.is_empty() { "" } else { " and " }));
+    }
+    let remedy = format!(
+        "the provider gave scope that was not asked for: {all}; add it to the connector's scope, or take it off what \
+         the provider gives this client by default"
+    );
+    UpstreamError::Rejected { code: "more_scope".to_owned(), remedy }
+}
+
+/// The most surplus scopes that are named, and the longest: hostile answers.
+const NAMED_MAX: usize = 4;
+const NAMED_LENGTH_MAX: usize = 64;

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use crate::domain::{FieldError, FieldErrors, Timestamp};
-use crate::sealing::SourceCredential;
+use crate::connectors::refusals::Refusals;
+use crate::connectors::secret_end::SECRET_EXPIRES_AT;
+use crate::domain::jws::JwsError;
+use crate::domain::{FieldErrors, Timestamp};
+use crate::sealing::{Plaintext, SourceCredential};
 
 use super::scope;
 use super::settings::{Client, ClientAuth, Settings};
@@ -77,21 +80,6 @@ pub const PRIVATE_KEY: &str = "private_key";
 pub const REFRESH_TOKEN: &str = "refresh_token";
 /// The handed-in token.
 pub const ACCESS_TOKEN: &str = "access_token";
-
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-
-    fn into_result(self) -> Result<(), FieldErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(FieldErrors(self.0)) }
-    }
-}
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
@@ -226,24 +214,52 @@ pub fn check_secret(
         wanted.push(REFRESH_TOKEN);
     }
     for name in &wanted {
-        let problem = match *name {
-            CLIENT_SECRET => "must be 1 to 1,024 printable ASCII characters",
-            PRIVATE_KEY => "must be a private key in PEM: RSA of 2,048 to 4,096 bits, EC on P-256 or P-384, or Ed25519",
-            _ => "must be 1 to 16,384 characters with no blanks or line ends among them",
-        };
-        let fits = secret.field(name).is_some_and(|field| match *name {
-            CLIENT_SECRET => upstream_secret::printable(field),
-            PRIVATE_KEY => upstream_secret::signs(field),
-            _ => (1..=16_384).contains(&field.len()) && field.is_one_word(),
-        });
-        refusals.unless(fits, &format!("secrets.{name}"), problem);
+        let problem = secret_problem(name, secret.field(name));
+        refusals.unless(problem.is_none(), &format!("secrets.{name}"), &problem.unwrap_or_default());
     }
     for name in secret.names() {
         let known = wanted.contains(&name.as_str());
         refusals.unless(known, &format!("secrets.{name}"), "does not go with this client_auth_method");
     }
     let handed_in = matches!(settings, Settings::Token(_));
-    refusals.unless(!handed_in || expires_at.is_some(), "expires_at", "must say when the handed-in token ends");
-    refusals.unless(expires_at.is_none_or(|end| end > now), "expires_at", "has passed");
+    refusals.unless(
+        !handed_in || expires_at.is_some(),
+        SECRET_EXPIRES_AT,
+        "must say when the handed-in token ends: --secret-expires-in LENGTH",
+    );
+    refusals.unless(expires_at.is_none_or(|end| end > now), SECRET_EXPIRES_AT, "has passed");
     refusals.into_result()
+}
+
+/// What is wrong with a field, or that it is not there.
+fn secret_problem(name: &str, field: Option<&Plaintext>) -> Option<String> {
+    let (fits, problem) = match name {
+        PRIVATE_KEY => {
+            let problem = field.map_or(Some(JwsError::NoKey), upstream_secret::key_problem);
+            return problem.map(|problem| problem.to_string());
+        }
+        CLIENT_SECRET => {
+            (field.is_some_and(upstream_secret::printable), "must be 1 to 1,024 printable ASCII characters")
+        }
+        _ => {
+            let fits = field.is_some_and(|field| (1..=16_384).contains(&field.len()) && field.is_one_word());
+            (fits, "must be 1 to 16,384 characters with no blanks or line ends among them")
+        }
+    };
+    (!fits).then(|| problem.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ec_key_in_the_form_of_openssls_ecparam_is_refused_with_how_to_write_it() {
+        let said = |label: &str| {
+            let pem = format!("-----BEGIN {label}-----\naHVudGVyMg==\n-----END {label}-----\n");
+            secret_problem(PRIVATE_KEY, Some(&Plaintext::new(pem.into_bytes()))).unwrap()
+        };
+        assert!(said("EC PRIVATE KEY").contains("openssl pkcs8 -topk8 -nocrypt"), "{}", said("EC PRIVATE KEY"));
+        assert!(!said("PRIVATE KEY").contains("openssl") && secret_problem(PRIVATE_KEY, None).is_some());
+    }
 }

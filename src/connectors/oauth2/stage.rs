@@ -1,10 +1,11 @@
 //! The fake token endpoint as a stage for every mint of the catalog; see
-//! `every_mint`.
+//! `connectors::stage`.
 
 use serde_json::json;
 
 use super::fake::{CLIENT, Fake, Manner, REFRESH};
-use crate::connectors::every_mint::{HANDED_IN, Stage, upstream};
+use crate::connectors::stage::{HANDED_IN, Stage};
+use crate::connectors::workbench::upstream;
 use crate::domain::Timestamp;
 
 /// As the fake says.
@@ -16,7 +17,9 @@ pub async fn stage(method: &str) -> Option<Stage> {
     let fake = Fake::start(Manner::Sound).await;
     let way = upstream(&fake.url, None, &[], NOW);
     let settings = json!({ "token_url": format!("{}/token", fake.url), "client_id": CLIENT.0 });
-    let asked = |secrets: &[(&'static str, &str)]| Stage::new(settings, way.clone(), LIFE..=LIFE).with(secrets);
+    let asked = |secrets: &[(&'static str, &str)]| {
+        Stage::new(settings, way.clone(), LIFE..=LIFE).with(secrets).lied_to_by(&fake.gate)
+    };
     Some(match method {
         "client-credentials" => asked(&[("client_secret", CLIENT.1)]),
         "refresh-token" => asked(&[("client_secret", CLIENT.1), ("refresh_token", REFRESH)]),

@@ -1,30 +1,16 @@
 //! The OAuth 2.0 type as a whole: settings, secrets, narrowing, and minting
 //! against a token endpoint on loopback that also answers nonsense.
 
-use std::sync::Arc;
-
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 
 use super::fake::{CLIENT, Fake, LEAK, Manner, REFRESH};
 use super::*;
-use crate::domain::{
-    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, MintedShape, NoIssuer, Principal, PrincipalId,
-    PrincipalKind, ProjectId, SecretFieldName,
-};
-use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope, MintedShape};
 
 const API: &str = "https://api.example.com/v1";
 
-struct Sevens;
-
-impl Entropy for Sevens {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(7);
-        Ok(())
-    }
-}
-
+/// How long a call is waited for that can be made again.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(400);
 
 pub(super) fn upstream(allowed: &str) -> Upstream {
@@ -32,40 +18,8 @@ pub(super) fn upstream(allowed: &str) -> Upstream {
 }
 
 pub(super) fn upstream_within(allowed: &str, call_timeout: Duration) -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: vec![allowed.to_owned()],
-        extra_roots_pem: None,
-        connect_timeout: Duration::from_secs(5),
-        call_timeout,
-        implicit_identities: Vec::new(),
-    };
-    Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_000_000))),
-        entropy: Arc::new(Sevens),
-        identities: Arc::new(NoIssuer),
-        subject: None,
-    }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field =
-        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
-    SourceCredential::new(fields.iter().map(field).collect())
+    let upstream = workbench::upstream(allowed, None, &[], Timestamp::from_seconds(1_000_000));
+    workbench::within(&upstream, call_timeout)
 }
 
 pub(super) fn client_secret() -> SourceCredential {
@@ -183,7 +137,7 @@ fn each_way_of_authenticating_has_its_own_secret() {
     );
     assert_eq!(check(&confidential, &[("client_secret", "s")]).as_deref(), Some("secrets.refresh_token"));
     let token: Settings = serde_json::from_str(&format!(r#"{{"auth_method":"token","api_url":"{API}"}}"#)).unwrap();
-    assert_eq!(check(&token, &[("access_token", "t")]).as_deref(), Some("expires_at"));
+    assert_eq!(check(&token, &[("access_token", "t")]).as_deref(), Some("secret_expires_at"));
 }
 
 #[test]
@@ -312,13 +266,22 @@ async fn a_client_asks_as_rfc_6749_says_and_the_reply_is_what_was_granted() {
 }
 
 #[tokio::test]
-async fn more_scope_than_was_asked_for_is_refused() {
-    for said in ["a b", "a admin", "\u{1f511}", "a\tb"] {
+async fn more_scope_than_was_asked_for_is_refused_and_named_where_it_can_be() {
+    for (said, named) in [
+        ("a b", Some("not asked for: b;")),
+        ("a b x:y c d e", Some("not asked for: b c d e and 1 more;")),
+        ("a <script>", Some("not asked for: 1 more;")),
+        ("a\tb", None),
+    ] {
         let fake = Fake::start(Manner::With(serde_json::json!({ "scope": said }))).await;
         let settings = settings("client-credentials", &fake.url, r#","scope":"a""#);
         let ask = ask_with(AccessLevel::Read, None);
         let outcome = mint_with(&upstream(&fake.url), &settings, &client_secret(), &ask).await.ok().unwrap();
-        assert!(matches!(outcome.minted, Err(UpstreamError::BadAnswer { .. })), "{said:?}");
+        match (outcome.minted, named) {
+            (Err(UpstreamError::Rejected { remedy, .. }), Some(named)) => assert!(remedy.contains(named), "{remedy}"),
+            (Err(UpstreamError::BadAnswer { .. }), None) => {}
+            _ => panic!("{said:?}"),
+        }
     }
 }
 
@@ -416,7 +379,7 @@ async fn a_wrong_secret_and_a_hostile_endpoint_give_mapped_errors_that_repeat_no
     let error = mint_with(&upstream(&fake.url), &bare, &wrong, &ask).await.err().unwrap();
     assert!(matches!(&error, UpstreamError::CredentialRefused { code } if code == "invalid_client"), "{error}");
     let error = mint_with(&upstream("http://127.0.0.1:1"), &bare, &client_secret(), &ask).await.err();
-    assert_eq!(error, Some(UpstreamError::AddressRefused), "an endpoint that the config does not name");
+    assert_eq!(error, Some(UpstreamError::AddressRefused { origin: fake.url.clone() }), "the config does not name it");
     let html = format!("<html><body>{LEAK}</body></html>");
     let leak = format!(r#"{{"error":"{LEAK} said no","error_description":"{LEAK}"}}"#);
     for (manner, code) in [

@@ -1,6 +1,7 @@
 //! Refresh tokens whose answer is late, or is never heard: each use replaces
 //! them, so that an answer that nobody waits for costs the connector.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 use super::fake::{Fake, Manner, REFRESH};
 use super::tests::{CALL_TIMEOUT, ask_with, client_secret, mint_with, refresh_secret, settings, upstream};
 use crate::connectors::UpstreamError;
+use crate::connectors::loopback::Instead;
 use crate::domain::AccessLevel;
 
 #[tokio::test]
@@ -26,8 +28,10 @@ async fn a_provider_that_rotates_and_answers_late_is_waited_for() {
 
 #[tokio::test]
 async fn an_answer_that_is_never_heard_is_no_reason_to_ask_again() {
-    for manner in [Manner::Silent, Manner::Lost] {
-        let fake = Fake::start(manner).await;
+    // It does not answer; or it does what it is asked, and hangs up.
+    for instead in [|| Instead::Silence, || Instead::Bytes(Vec::new())] {
+        let fake = Fake::start(Manner::Sound).await;
+        fake.gate.turn(1, Arc::new(move |_| Some(instead())));
         let (upstream, ask) = (upstream(&fake.url), ask_with(AccessLevel::Read, None));
         let refreshing = settings("refresh-token", &fake.url, "");
         let error = mint_with(&upstream, &refreshing, &refresh_secret(REFRESH), &ask).await.err().unwrap();

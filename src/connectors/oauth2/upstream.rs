@@ -68,8 +68,7 @@ fn served(
     asked_at: Timestamp,
 ) -> Result<Minted, UpstreamError> {
     let expires_at = lives_until(client, &answer, asked_at)?;
-    let bad = |what| UpstreamError::BadAnswer { what };
-    let enforced = granted(settings, scope, answer.scope.as_deref()).map_err(bad)?;
+    let enforced = granted(settings, scope, answer.scope.as_deref())?;
     Ok(Minted {
         shape: MintedShape::Bearer {
             token: answer.access_token,

@@ -2,7 +2,7 @@
 //! Source credentials are plaintext here, for one look.
 
 use crate::connectors::SecretEnd;
-use crate::domain::jws::SigningKey;
+use crate::domain::jws::{JwsError, SigningKey};
 use crate::sealing::{Plaintext, SourceCredential};
 
 use super::settings_check::{ACCESS_TOKEN, REFRESH_TOKEN};
@@ -23,7 +23,7 @@ pub fn end(secret: &SourceCredential) -> Option<SecretEnd> {
     of(ACCESS_TOKEN).or_else(|| of(REFRESH_TOKEN))
 }
 
-/// Whether it is a key that signs.
-pub fn signs(field: &Plaintext) -> bool {
-    SigningKey::from_pem(field.expose()).is_ok()
+/// Why it is no key that signs; nothing when it is one.
+pub fn key_problem(field: &Plaintext) -> Option<JwsError> {
+    SigningKey::from_pem(field.expose()).err()
 }

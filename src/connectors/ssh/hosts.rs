@@ -133,6 +133,18 @@ pub fn served(hosts: &[String], host: &Host) -> bool {
     hosts.iter().filter_map(|text| HostGlob::parse(text)).any(|glob| glob.covers(host))
 }
 
+/// Whether the settings serve this name on another port too.
+pub fn on_other_ports(hosts: &[String], host: &Host) -> bool {
+    let other = |glob: HostGlob| match &glob {
+        HostGlob::One(one) => one.name == host.name && one.port != host.port,
+        HostGlob::Many { port: Some(port), .. } => {
+            *port != host.port && glob.covers(&Host { port: *port, ..host.clone() })
+        }
+        HostGlob::Many { port: None, .. } => glob.covers(host),
+    };
+    hosts.iter().filter_map(|text| HostGlob::parse(text)).any(other)
+}
+
 /// The hosts that the settings name one by one.
 pub fn named(hosts: &[String]) -> Vec<Host> {
     let one = |text: &String| match HostGlob::parse(text) {

@@ -144,7 +144,7 @@ impl ConnectorType for Ssh {
         secret: &SourceCredential,
         focus: &ListAsk,
     ) -> Result<Verified, UpstreamError> {
-        upstream::verify(settings, secret, focus)
+        upstream::verify(settings, secret, focus).await
     }
 
     async fn list_resources(
@@ -167,7 +167,7 @@ impl ConnectorType for Ssh {
         ttl: Ttl,
         attribution: &Attribution,
     ) -> Result<MintOutcome, UpstreamError> {
-        upstream::mint(upstream, settings, secret, scope, ttl, attribution).map(MintOutcome::from)
+        upstream::mint(upstream, settings, secret, scope, ttl, attribution).await.map(MintOutcome::from)
     }
 
     async fn sign(
@@ -178,7 +178,7 @@ impl ConnectorType for Ssh {
         scope: &Scope,
         challenge: &Challenge,
     ) -> Result<Vec<u8>, UpstreamError> {
-        upstream::sign(settings, secret, scope, challenge)
+        upstream::sign(settings, secret, scope, challenge).await
     }
 
     async fn make_key(&self, _: &Upstream, _: &Settings, _: &SourceCredential) -> Result<MadeKey, UpstreamError> {

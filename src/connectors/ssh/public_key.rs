@@ -180,12 +180,24 @@ pub struct Pin {
     pub key: Key,
 }
 
+/// The lines of the setting `host_keys`: what ssh-keyscan prints may come in
+/// one value, with its remarks.
+pub fn pin_lines(values: &[String]) -> impl Iterator<Item = &str> {
+    let lines = values.iter().flat_map(|value| value.split(['\n', '\r'])).map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
 /// The pins of a line of known_hosts.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with it; more lines than one are no line, lest keys after the
+/// first be passed over in silence.
 pub fn pins(line: &str) -> Result<Vec<Pin>, &'static str> {
     const FORM: &str = "must be lines of known_hosts: HOST[,HOST...] TYPE KEY, with names in the clear and no globs";
+    let line = line.trim();
+    if line.contains(['\n', '\r']) {
+        return Err(FORM);
+    }
     let mut words = line.split_whitespace();
     let (Some(hosts), Some(kind), Some(text)) = (words.next(), words.next(), words.next()) else {
         return Err(FORM);

@@ -9,7 +9,7 @@ use crate::domain::{AccessLevel, Downscope, EnforcedScope, FieldError};
 use super::hosts::{self, Host, SSH_HOST};
 use super::public_key;
 use super::settings::{CaKey, Extension, PrivateKey, Settings};
-use super::settings_check::HOST_PLACE;
+use super::settings_check::{HOST_PLACE, PORT_PLACE};
 
 /// The caller's key, to be certified.
 pub const PUBLIC_KEY: &str = "public_key";
@@ -38,6 +38,10 @@ pub struct CertificateScope {
     pub principals: Vec<String>,
     /// Every principal names the host.
     pub names_host: bool,
+    /// The name is served on other ports too, and not every principal names
+    /// the port: it opens what listens there as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_port: bool,
     /// From where it works; anywhere when empty.
     pub source_address: Vec<String>,
     /// What is run, whatever is asked.
@@ -92,12 +96,16 @@ fn certificate(own: &CaKey, host: &Host, ask: &Ask) -> Result<CertificateScope, 
     }
     let mut extensions = own.extensions.clone();
     extensions.sort_unstable();
+    let port = host.port.to_string();
+    let names = |place: &str| written.iter().all(|text| text.contains(place));
+    let principal = |text: &String| text.replace(HOST_PLACE, &host.name).replace(PORT_PLACE, &port);
     Ok(CertificateScope {
         host: host.id(),
         access: ask.access,
         public_key: key.line(),
-        principals: written.iter().map(|text| text.replace(HOST_PLACE, &host.name)).collect(),
-        names_host: written.iter().all(|text| text.contains(HOST_PLACE)),
+        principals: written.iter().map(principal).collect(),
+        names_host: names(HOST_PLACE),
+        any_port: !names(PORT_PLACE) && hosts::on_other_ports(&own.hosts, host),
         source_address: own.source_address.clone(),
         force_command: own.force_command.clone(),
         extensions,
@@ -109,7 +117,8 @@ fn session(own: &PrivateKey, host: &Host, ask: &Ask) -> Result<SessionScope, Fie
         let problem = "is for ca-key connectors: this one signs with its own key";
         return Err(FieldError::new(format!("parameters.{PUBLIC_KEY}"), problem));
     }
-    let pins: Vec<_> = own.host_keys.iter().filter_map(|line| public_key::pins(line).ok()).flatten().collect();
+    let pins: Vec<_> =
+        public_key::pin_lines(&own.host_keys).filter_map(|line| public_key::pins(line).ok()).flatten().collect();
     let mine: Vec<_> = pins.iter().filter(|pin| pin.host == *host).collect();
     if mine.is_empty() {
         return Err(FieldError::new("resource_id", "no key of this host is pinned in the connector's host_keys"));
@@ -145,12 +154,12 @@ impl CertificateScope {
         if let Some(command) = &self.force_command {
             words.push_str(&format!("; runs {command} only"));
         }
-        if self.names_host {
-            EnforcedScope { words, downscope: Downscope::Resource }
-        } else {
-            words.push_str("; any host that trusts this CA takes these principals");
-            EnforcedScope { words, downscope: Downscope::None }
+        match (self.names_host, self.any_port) {
+            (true, false) => return EnforcedScope { words, downscope: Downscope::Resource },
+            (true, true) => words.push_str("; good on its other ports too: the principals do not name the {port}"),
+            (false, _) => words.push_str("; any host that trusts this CA takes these principals"),
         }
+        EnforcedScope { words, downscope: Downscope::None }
     }
 }
 

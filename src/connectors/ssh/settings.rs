@@ -28,7 +28,8 @@ pub struct CaKey {
     /// The principals of a certificate by access level; a level without any is
     /// not given. `{host}` stands for the name of the host that was asked for:
     /// list it in the host's AuthorizedPrincipalsFile, and the certificate
-    /// opens that host alone.
+    /// opens that host alone. `{port}` stands for its port: where one name
+    /// serves several, they are told apart by that alone.
     #[schemars(title = "Principals", example = example_principals())]
     pub principals: Principals,
     /// Certificates work from these addresses only: the option source-address.
@@ -123,7 +124,8 @@ pub struct PrivateKey {
     /// The user to sign in as; signatures for another are refused.
     #[schemars(title = "User", length(min = 1, max = 64), example = &"trainer")]
     pub username: String,
-    /// The keys of the hosts, as ssh-keyscan prints them: `HOST TYPE KEY`. A
+    /// The keys of the hosts, as ssh-keyscan prints them: `HOST TYPE KEY`, a
+    /// line each; lines that begin with `#` count for nothing. A
     /// host without one is not served: signatures are made for sessions with a
     /// host that proved one of its keys, and for no other.
     #[schemars(title = "Host keys", length(min = 1, max = 512), example = example_pins())]

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::domain::{FieldError, FieldErrors};
+use crate::connectors::refusals::Refusals;
+use crate::domain::FieldErrors;
 
 use super::hosts::{self, HostGlob};
 use super::public_key::{self, Pin};
@@ -24,18 +25,8 @@ const COMMAND_LENGTH_MAX: usize = 1024;
 const NAME_LENGTH_MAX: usize = 64;
 /// Where the host's name goes in a principal.
 pub const HOST_PLACE: &str = "{host}";
-
-/// Collects refusals.
-#[derive(Default)]
-struct Refusals(Vec<FieldError>);
-
-impl Refusals {
-    fn unless(&mut self, fits: bool, field: &str, problem: &str) {
-        if !fits {
-            self.0.push(FieldError::new(field, problem));
-        }
-    }
-}
+/// Where its port goes.
+pub const PORT_PLACE: &str = "{port}";
 
 /// Checks settings; see `ConnectorType::check`.
 pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
@@ -49,7 +40,7 @@ pub fn check(settings: &Settings) -> Result<(), FieldErrors> {
         Settings::CaKey(own) => check_ca(own, &mut refusals),
         Settings::PrivateKey(own) => check_private(own, &mut refusals),
     }
-    if refusals.0.is_empty() { Ok(()) } else { Err(FieldErrors(refusals.0)) }
+    refusals.into_result()
 }
 
 fn check_ca(own: &CaKey, refusals: &mut Refusals) {
@@ -58,8 +49,11 @@ fn check_ca(own: &CaKey, refusals: &mut Refusals) {
     refusals.unless(levels.iter().any(|level| !level.is_empty()), field, "name some for one access level at least");
     refusals.unless(levels.iter().all(|level| level.len() <= PRINCIPALS_MAX), field, "at most 64 for each level");
     let fits = own.principals.all().all(|principal| principal_fits(principal));
-    let problem = "must be 1 to 64 letters, digits or any of ._@:+/-, with {host} for the host's name";
+    let problem =
+        "must be 1 to 64 letters, digits or any of ._@:+/-, with {host} for the host's name and {port} for its port";
     refusals.unless(fits, field, problem);
+    let apart = own.principals.all().all(|principal| port_apart(principal));
+    refusals.unless(apart, field, "{port} must stand apart from {host} by something that is no digit: {host}:{port}");
     let field = "settings.source_address";
     refusals.unless(own.source_address.len() <= ADDRESSES_MAX, field, "at most 32 addresses");
     let fits = own.source_address.iter().all(|text| network(text));
@@ -74,8 +68,20 @@ fn check_ca(own: &CaKey, refusals: &mut Refusals) {
 }
 
 fn principal_fits(text: &str) -> bool {
-    let bare = text.replace(HOST_PLACE, "");
+    let bare = text.replace(HOST_PLACE, "").replace(PORT_PLACE, "");
     (1..=NAME_LENGTH_MAX).contains(&text.len()) && bare.bytes().all(name_letter)
+}
+
+/// Whether no two hosts can come to the same principal: `{host}{port}` is one
+/// for `gpu:12` and for `gpu1:2`.
+fn port_apart(text: &str) -> bool {
+    let apart = |beside: Option<char>| beside.is_none_or(|one| !one.is_ascii_digit() && !matches!(one, '{' | '}'));
+    let at = |(at, _): (usize, &str)| {
+        let (before, rest) = text.split_at(at);
+        let after = rest.strip_prefix(PORT_PLACE).unwrap_or_default();
+        apart(before.chars().next_back()) && apart(after.chars().next())
+    };
+    text.match_indices(PORT_PLACE).all(at)
 }
 
 const fn name_letter(byte: u8) -> bool {
@@ -106,9 +112,10 @@ fn check_private(own: &PrivateKey, refusals: &mut Refusals) {
         && own.username.bytes().all(|byte| name_letter(byte) || byte == b'\\');
     refusals.unless(fits, "settings.username", "must be 1 to 64 letters, digits or any of ._@:+/\\-");
     let field = "settings.host_keys";
-    refusals.unless((1..=PINS_MAX).contains(&own.host_keys.len()), field, "1 to 512 lines");
+    let lines = public_key::pin_lines(&own.host_keys).count();
+    refusals.unless((1..=PINS_MAX).contains(&lines), field, "1 to 512 lines");
     let mut all: Vec<Pin> = Vec::new();
-    for line in &own.host_keys {
+    for line in public_key::pin_lines(&own.host_keys).take(PINS_MAX) {
         match public_key::pins(line) {
             Ok(pins) => all.extend(pins),
             Err(problem) => refusals.unless(false, field, problem),

@@ -1,9 +1,10 @@
-//! Source keys as a stage for every mint of the catalog; see `every_mint`. No
+//! Source keys as a stage for every mint of the catalog; see `connectors::stage`. No
 //! fake: nobody is asked.
 
 use serde_json::json;
 
-use crate::connectors::every_mint::{ASKED, Stage, upstream};
+use crate::connectors::stage::{ASKED, Stage};
+use crate::connectors::workbench::upstream;
 use crate::domain::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);

@@ -18,7 +18,7 @@ use super::public_key::{self, Key};
 use super::scope::{CertificateScope, Scope, SessionScope};
 use super::settings::Settings;
 use super::upstream_key::SourceKey;
-use super::upstream_secret::source_key;
+use super::upstream_secret::source_key_aside;
 
 /// A certificate is valid from a little before it was made: clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 const UNSIGNED: UpstreamError = UpstreamError::Unavailable { what: "signing failed" };
 
 /// Mints; see `ConnectorType::mint`.
-pub fn mint(
+pub async fn mint(
     upstream: &Upstream,
     settings: &Settings,
     secret: &SourceCredential,
@@ -34,7 +34,7 @@ pub fn mint(
     ttl: Ttl,
     attribution: &Attribution,
 ) -> Result<Minted, UpstreamError> {
-    let key = opened(settings, secret)?;
+    let key = opened(settings, secret).await?;
     // Whole seconds: a certificate knows no others.
     let now = Timestamp::from_seconds(upstream.clock.now().seconds());
     let expires_at = now.plus(ttl.as_duration());
@@ -89,7 +89,7 @@ fn session(key: &SourceKey, scope: &SessionScope, public: &[u8]) -> MintedShape 
 }
 
 /// Signs; see `ConnectorType::sign`.
-pub fn sign(
+pub async fn sign(
     settings: &Settings,
     secret: &SourceCredential,
     scope: &Scope,
@@ -98,7 +98,7 @@ pub fn sign(
     let Scope::Session(scope) = scope else {
         return Err(unsupported("a CA signs certificates: mint one for your own key"));
     };
-    let key = opened(settings, secret)?;
+    let key = opened(settings, secret).await?;
     let host_keys: Vec<Key> = scope.host_keys.iter().filter_map(|line| public_key::of_caller(line).ok()).collect();
     let public_key = &key.public().map_err(|_| UNSIGNED)?;
     let agreed = Agreed { username: &scope.username, public_key, host_keys: &host_keys };
@@ -111,8 +111,12 @@ pub fn sign(
 
 /// Says whose key it is. Which hosts take it shows at the first sign-in only:
 /// none is asked.
-pub fn verify(settings: &Settings, secret: &SourceCredential, focus: &ListAsk) -> Result<Verified, UpstreamError> {
-    let key = opened(settings, secret)?;
+pub async fn verify(
+    settings: &Settings,
+    secret: &SourceCredential,
+    focus: &ListAsk,
+) -> Result<Verified, UpstreamError> {
+    let key = opened(settings, secret).await?;
     let public = key.public().map_err(|_| UNSIGNED)?;
     // A key that cannot sign is found now and not at the first mint.
     key.sign(key.best(), b"valetkey").ok_or(UNSIGNED)?;
@@ -140,9 +144,10 @@ pub fn reach(settings: &Settings, ask: &ListAsk) -> Result<Vec<Reach>, UpstreamE
     }])
 }
 
-fn opened(settings: &Settings, secret: &SourceCredential) -> Result<SourceKey, UpstreamError> {
+async fn opened(settings: &Settings, secret: &SourceCredential) -> Result<SourceKey, UpstreamError> {
     let unread = |_| UpstreamError::CredentialRefused { code: "the key does not open".to_owned() };
-    source_key(settings, secret).map_err(unread)
+    let busy = |_| UpstreamError::Unavailable { what: "too many keys are being opened" };
+    source_key_aside(settings, secret).await.map_err(busy)?.map_err(unread)
 }
 
 /// As ssh-keygen -l prints it.

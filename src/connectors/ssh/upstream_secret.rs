@@ -1,6 +1,9 @@
 //! The source credential of an SSH connector: which fields each method has,
 //! and the key that is in them. The only file of the type that exposes one.
 
+use zeroize::Zeroizing;
+
+use crate::connectors::{Busy, aside};
 use crate::domain::{FieldError, FieldErrors};
 use crate::sealing::SourceCredential;
 
@@ -33,6 +36,24 @@ pub fn source_key(settings: &Settings, secret: &SourceCredential) -> Result<Sour
     let text = secret.field(key).ok_or("is needed")?;
     let passphrase = secret.field(passphrase).map(|field| field.expose());
     SourceKey::read(text.expose(), passphrase)
+}
+
+/// The same beside the thread that serves, when the key has a passphrase: what
+/// its bcrypt costs is for whoever encrypted it to say.
+///
+/// # Errors
+/// `Busy`; what is wrong with the key.
+pub async fn source_key_aside(
+    settings: &Settings,
+    secret: &SourceCredential,
+) -> Result<Result<SourceKey, Problem>, Busy> {
+    let (key, passphrase) = fields(settings);
+    let (Some(text), Some(passphrase)) = (secret.field(key), secret.field(passphrase)) else {
+        return Ok(source_key(settings, secret));
+    };
+    let text = Zeroizing::new(text.expose().to_vec());
+    let passphrase = Zeroizing::new(passphrase.expose().to_vec());
+    aside(move || SourceKey::read(&text, Some(&passphrase))).await
 }
 
 /// Checks a source credential; see `ConnectorType::check_secret`. The key is

@@ -59,7 +59,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let made = certificates::make(&[], clock.now()).unwrap();
         let (certificate, key) = (folder.path().join("server.pem"), folder.path().join("server.key"));
         write_new_private_file(&certificate, made.server.as_bytes()).unwrap();

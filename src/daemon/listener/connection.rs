@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 use crate::api::layers::{Connection, Door, Fate};
 
+use super::gathered::Gathered;
+
 /// A stranger that keeps asking for nothing but health ends after this.
 const STRANGER_AGE_MAX: Duration = Duration::from_secs(60);
 /// Streams of one connection at a time.
@@ -73,7 +75,7 @@ pub(super) async fn drive<S>(
         let answer = Box::pin(Arc::clone(&door).call(request, Arc::clone(&ours)));
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let mut http = pin!(builder().serve_connection(TokioIo::new(stream), service));
+    let mut http = pin!(builder().serve_connection(TokioIo::new(Gathered(stream)), service));
     // Set once it finishes: when it must be over.
     let mut over_at: Option<Instant> = None;
     loop {

@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+mod gathered;
 mod places;
 mod strangers;
 #[cfg(test)]
@@ -35,17 +36,17 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener of at most `connections_max` connections. It ends when
+    /// A listener with places for so many connections. It ends when
     /// `stopping` says true.
     #[must_use]
     pub fn new(
         door: Arc<Door>,
         tls: TlsAcceptor,
         limits: ConnectionLimits,
-        connections_max: usize,
+        places: Places,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { door, tls, limits, places: Places::new(connections_max), stopping }
+        Self { door, tls, limits, places, stopping }
     }
 
     /// Accepts until the daemon stops.

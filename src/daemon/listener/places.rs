@@ -1,5 +1,6 @@
 //! How many connections a listener has, and that at the cap one that never
-//! authenticated gives way to whoever comes.
+//! authenticated gives way to whoever comes, or one of a principal that has
+//! more than its share of them.
 //!
 //! The daemon's listener and the issuer's door share this; each says for
 //! itself how long a connection may take.
@@ -10,10 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::strangers::{Entry, Strangers};
 use crate::api::layers::Connection;
+use crate::domain::Share;
 
 /// The places for connections.
 pub struct Places {
     places_max: usize,
+    own_max: usize,
     free: Arc<Semaphore>,
     strangers: Arc<Strangers>,
 }
@@ -28,17 +31,19 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many places.
+    /// So many places, and the share of them that a principal keeps when all
+    /// are taken.
     #[must_use]
-    pub fn new(places_max: usize) -> Self {
-        Self { places_max, free: Arc::new(Semaphore::new(places_max)), strangers: Arc::default() }
+    pub fn new(places_max: usize, share: Share) -> Self {
+        let own_max = share.of(places_max);
+        Self { places_max, own_max, free: Arc::new(Semaphore::new(places_max)), strangers: Arc::default() }
     }
 
-    /// A place for whoever comes; at the cap a stranger gives way. Nothing when
-    /// there are no places any more.
+    /// A place for whoever comes; at the cap a stranger gives way, or whoever
+    /// has more than its share. Nothing when there are no places any more.
     pub async fn free(&self) -> Option<Free> {
         if self.free.available_permits() == 0 {
-            self.strangers.cut_one();
+            self.strangers.cut_one(self.own_max);
         }
         Arc::clone(&self.free).acquire_owned().await.ok().map(Free)
     }

@@ -100,7 +100,7 @@ fn permit(project: ProjectId, role: Role, permission: Permission, connector: Opt
     let subject = Subject { principal: Arc::new(principal), bindings: Arc::new([binding]), run: None };
     let resource = ResourceId::canonical("s3://a").unwrap();
     let wish = Some(MintWish { resource: &resource, access: AccessLevel::Read });
-    let target = Target { project, connector, component: None };
+    let target = Target::about(permission, project, connector, None);
     match decide(&subject, &Question { permission, target, wish }, NOW) {
         Decision::Allow(permit) => permit,
         Decision::Deny(reason) => panic!("{reason:?}"),

@@ -21,7 +21,7 @@ use crate::domain::ManualClock;
 
 use super::nouns::Store;
 
-pub(crate) use fixtures::{CANARY, World, binding, connector, line, sealed, stack};
+pub(crate) use fixtures::{CANARY, Furniture, World, binding, connector, line, sealed, stack};
 
 /// A store under test, and what keeps its files and moves its time.
 pub(crate) struct Subject {
@@ -91,6 +91,8 @@ suite! {
     people:
         the_last_owner_stays
         an_expired_owner_counts_for_nothing
+        nobody_holds_two_roles_that_go_apart
+        a_role_that_has_ended_goes_with_any_other
         a_deleted_principal_takes_tokens_and_bindings_along
         a_principal_has_so_many_live_tokens_and_no_more
         a_principal_has_so_many_bindings_and_no_more

@@ -9,6 +9,7 @@ use crate::domain::{
 use crate::store::{StoreError, Tx, Write};
 
 use super::fixtures::{NOW, World, binding, bytes, component, connector, first, labels, line, name, principal, sealed};
+use super::lines::as_handed_in;
 
 const COUNT: u64 = 23;
 
@@ -156,7 +157,7 @@ pub(super) async fn lines_are_paged_newest_first_under_every_filter(world: World
         for size in [7, 1000] {
             let found: Vec<StoredLine> = walk!(size, page => world.store.lines(&filter, &page));
             assert!(found.is_sorted_by(|newer, older| newer.seq > older.seq));
-            let found: Vec<_> = found.into_iter().map(|stored| stored.line).collect();
+            let found: Vec<_> = found.into_iter().map(|stored| as_handed_in(&stored.line)).collect();
             assert!(found == wanted, "{filter:?}: {} of {}", found.len(), wanted.len());
         }
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::{BindingTarget, Role, Timestamp};
+use crate::domain::{Binding, BindingTarget, Role, Timestamp};
 use crate::store::limits::{BINDINGS_MAX, TOKENS_MAX};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RoleRule, StoreError, Tx, Write};
 
 use super::fixtures::{NOW, World, binding, connector, line, principal, token};
 
@@ -13,14 +13,14 @@ pub(super) async fn the_last_owner_stays(world: World) {
     let crown = binding(here, 0, world.owner, Role::Owner);
     let abdicate = Write::DeleteBinding { project: here, id: crown.id };
     let vanish = Write::DeletePrincipal { project: here, id: world.owner };
-    assert_eq!(world.write(abdicate.clone()).await, Err(StoreError::LastOwner));
-    assert_eq!(world.write(vanish.clone()).await, Err(StoreError::LastOwner));
+    assert_eq!(world.write(abdicate.clone()).await, Err(StoreError::Roles(RoleRule::LastOwner)));
+    assert_eq!(world.write(vanish.clone()).await, Err(StoreError::Roles(RoleRule::LastOwner)));
     // An owner of one connector owns no project, and neither does one elsewhere.
     world.add_connector(&connector(here, 1, "source")).await;
     let mut small = binding(here, 1, world.owner, Role::Owner);
     small.target = BindingTarget::Connector(connector(here, 1, "source").id);
     world.write(Write::InsertBinding(small.clone())).await.unwrap();
-    assert_eq!(world.write(abdicate.clone()).await, Err(StoreError::LastOwner));
+    assert_eq!(world.write(abdicate.clone()).await, Err(StoreError::Roles(RoleRule::LastOwner)));
     assert_eq!(world.store.principal(here, world.owner).await.unwrap().id, world.owner);
     world.write(Write::DeleteBinding { project: here, id: small.id }).await.unwrap();
     // Handed over in one transaction, in either order.
@@ -33,6 +33,56 @@ pub(super) async fn the_last_owner_stays(world: World) {
     assert_eq!(world.store.binding(here, crown.id).await, Err(StoreError::NotFound));
 }
 
+/// Whichever comes first, wherever either holds, and also when both come at once.
+pub(super) async fn nobody_holds_two_roles_that_go_apart(world: World) {
+    let (here, somebody) = (world.here, principal(world.here, 1, "somebody"));
+    world.write(Write::InsertPrincipal(somebody.clone())).await.unwrap();
+    world.add_connector(&connector(here, 1, "source")).await;
+    let on_connector = BindingTarget::Connector(connector(here, 1, "source").id);
+    let (owner, engineer) = (Role::Owner, Role::PlatformEngineer);
+    for (first, second) in [(owner, engineer), (engineer, owner)] {
+        for (one, other) in [
+            (BindingTarget::Project, BindingTarget::Project),
+            (BindingTarget::Project, on_connector),
+            (on_connector, BindingTarget::Project),
+            (on_connector, on_connector),
+        ] {
+            let held = Binding { target: one, ..binding(here, 1, somebody.id, first) };
+            let wished = Binding { target: other, ..binding(here, 2, somebody.id, second) };
+            let apart = Err(StoreError::Roles(RoleRule::Apart(first)));
+            world.write(Write::InsertBinding(held.clone())).await.unwrap();
+            assert_eq!(world.write(Write::InsertBinding(wished.clone())).await, apart);
+            // Any other role goes with it, and so does this one with nobody else's.
+            let third = binding(here, 3, somebody.id, Role::Auditor);
+            world.write(Write::InsertBinding(third.clone())).await.unwrap();
+            world.write(Write::DeleteBinding { project: here, id: third.id }).await.unwrap();
+            // And it may come when the first has gone.
+            world.write(Write::DeleteBinding { project: here, id: held.id }).await.unwrap();
+            world.write(Write::InsertBinding(wished.clone())).await.unwrap();
+            world.write(Write::DeleteBinding { project: here, id: wished.id }).await.unwrap();
+        }
+    }
+    let both = [(1, owner), (2, engineer)].map(|(id, role)| binding(here, id, somebody.id, role));
+    let (one, other) = both.map(|binding| world.write(Write::InsertBinding(binding))).into();
+    let (one, other) = tokio::join!(one, other);
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+}
+
+pub(super) async fn a_role_that_has_ended_goes_with_any_other(world: World) {
+    let here = world.here;
+    let mut ended = binding(here, 1, world.owner, Role::Owner);
+    let somebody = principal(here, 1, "somebody");
+    world.write(Write::InsertPrincipal(somebody.clone())).await.unwrap();
+    ended.principal = somebody.id;
+    ended.conditions.expires_at = Some(Timestamp::from_seconds(NOW.seconds() + 60));
+    let engineer = binding(here, 2, somebody.id, Role::PlatformEngineer);
+    world.write(Write::InsertBinding(ended)).await.unwrap();
+    let apart = Err(StoreError::Roles(RoleRule::Apart(Role::Owner)));
+    assert_eq!(world.write(Write::InsertBinding(engineer.clone())).await, apart);
+    world.clock.advance(Duration::from_secs(60));
+    world.write(Write::InsertBinding(engineer)).await.unwrap();
+}
+
 pub(super) async fn an_expired_owner_counts_for_nothing(world: World) {
     let here = world.here;
     let mut second = binding(here, 1, world.owner, Role::Owner);
@@ -41,7 +91,7 @@ pub(super) async fn an_expired_owner_counts_for_nothing(world: World) {
     world.clock.advance(Duration::from_secs(60));
     let crown = binding(here, 0, world.owner, Role::Owner);
     let abdicate = Write::DeleteBinding { project: here, id: crown.id };
-    assert_eq!(world.write(abdicate).await, Err(StoreError::LastOwner));
+    assert_eq!(world.write(abdicate).await, Err(StoreError::Roles(RoleRule::LastOwner)));
     // The expired one was nobody's power: it may go.
     world.write(Write::DeleteBinding { project: here, id: second.id }).await.unwrap();
 }

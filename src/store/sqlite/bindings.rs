@@ -8,22 +8,24 @@ use crate::domain::{
     PrincipalId, ProjectId, Role, Timestamp,
 };
 use crate::store::limits::BINDINGS_MAX;
-use crate::store::{Bindings, StoreError};
+use crate::store::{Bindings, RoleRule, StoreError};
 
 use super::SqliteStore;
 use super::columns::{from_body, id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
 use super::failure::Failure;
 use super::named::{self, read_bodies};
+use super::seals::Asked;
 use super::work::Work;
 
-const NOUN: &str = "binding";
+pub(super) const NOUN: &str = "binding";
 
 #[async_trait]
 impl Bindings for SqliteStore {
     async fn bindings_of(&self, project: ProjectId, principal: PrincipalId) -> Result<Vec<Binding>, StoreError> {
         const OF: &str = "SELECT body FROM bindings WHERE principal = ?2 AND project = ?1 \
                           ORDER BY created_at, id LIMIT ?3";
-        self.read(move |database| {
+        let asked = Asked { project: Some(project), text: None, principal: Some(principal) };
+        self.read_guarded(asked, move |database| {
             let bound = params![project.as_bytes(), principal.as_bytes(), BINDINGS_MAX];
             read_bodies(&mut database.prepare_cached(OF)?, bound)
         })
@@ -33,7 +35,7 @@ impl Bindings for SqliteStore {
     async fn resolve_binding(&self, project: ProjectId, text: &str) -> Result<Binding, StoreError> {
         const RESOLVE: &str = "SELECT body FROM bindings WHERE project = ?1 AND id BETWEEN ?2 AND ?3 LIMIT 2";
         let (low, high) = id_range(text).ok_or(StoreError::NotFound)?;
-        self.read(move |database| {
+        self.read_one(Asked::text(project, text), move |database| {
             only(read_bodies(&mut database.prepare_cached(RESOLVE)?, params![project.as_bytes(), low, high])?)
         })
         .await
@@ -41,12 +43,12 @@ impl Bindings for SqliteStore {
 
     async fn bindings(&self, project: ProjectId, page: &PageAsk) -> Result<Page<Binding>, StoreError> {
         let page = page.clone();
-        self.read(move |database| list(database, project, &page)).await
+        self.browse(move |database| list(database, project, &page)).await
     }
 
     async fn binding(&self, project: ProjectId, id: BindingId) -> Result<Binding, StoreError> {
         const FIND: &str = "SELECT body FROM bindings WHERE project = ?1 AND id = ?2";
-        self.read(move |database| {
+        self.read_one(Asked::id(project, id), move |database| {
             let bound = params![project.as_bytes(), id.as_bytes()];
             let body: String = database.prepare_cached(FIND)?.query_row(bound, |row| row.get(0))?;
             from_body(&body)
@@ -71,6 +73,7 @@ pub(super) fn insert(work: &mut Work<'_>, binding: &Binding) -> Result<(), Failu
     named::find::<Principal>(work.database, binding.project, binding.principal.as_bytes())?;
     check_target(work, binding)?;
     check_count(work, binding)?;
+    check_roles(work, binding)?;
     work.count_one(binding.project, NOUN)?;
     let (connector, component) = match binding.target {
         BindingTarget::Project => (None, None),
@@ -110,6 +113,22 @@ fn check_count(work: &Work<'_>, binding: &Binding) -> Result<(), Failure> {
     const COUNT: &str = "SELECT count(*) FROM bindings WHERE principal = ?1";
     let held: u32 = work.database.prepare_cached(COUNT)?.query_row([binding.principal.as_bytes()], |row| row.get(0))?;
     if held < BINDINGS_MAX { Ok(()) } else { Err(StoreError::TooMany { limit: BINDINGS_MAX }.into()) }
+}
+
+/// Here and not before the transaction: of two owners who give the two roles at
+/// once, one comes second.
+fn check_roles(work: &Work<'_>, binding: &Binding) -> Result<(), Failure> {
+    const LIVE: &str = "SELECT body FROM bindings WHERE project = ?1 AND principal = ?2 \
+                        AND (expires_at IS NULL OR expires_at > ?3)";
+    if Role::ALL.into_iter().all(|role| !role.goes_apart_from(binding.role)) {
+        return Ok(());
+    }
+    let bound = params![binding.project.as_bytes(), binding.principal.as_bytes(), work.now.millis()];
+    let held: Vec<Binding> = read_bodies(&mut work.database.prepare_cached(LIVE)?, bound)?;
+    match held.into_iter().find(|other| other.role.goes_apart_from(binding.role)) {
+        Some(other) => Err(StoreError::Roles(RoleRule::Apart(other.role)).into()),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn delete(work: &mut Work<'_>, project: ProjectId, id: BindingId) -> Result<(), Failure> {
@@ -173,5 +192,5 @@ pub(super) fn check_owner(work: &Work<'_>, project: ProjectId) -> Result<(), Fai
         "SELECT EXISTS (SELECT 1 FROM bindings WHERE project = ?1 AND owner = 1 AND expires_at IS NULL)";
     let bound = params![project.as_bytes()];
     let owned: bool = work.database.prepare_cached(OWNED)?.query_row(bound, |row| row.get(0))?;
-    if owned { Ok(()) } else { Err(StoreError::LastOwner.into()) }
+    if owned { Ok(()) } else { Err(StoreError::Roles(RoleRule::LastOwner).into()) }
 }

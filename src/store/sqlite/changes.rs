@@ -23,7 +23,7 @@ impl Changes for SqliteStore {
     }
 
     async fn changes_after(&self, revision: Revision, limit: u32) -> Result<Vec<Change>, StoreError> {
-        self.read(move |database| list(database, revision, limit.clamp(1, PAGE_SIZE_MAX))).await
+        self.browse(move |database| list(database, revision, limit.clamp(1, PAGE_SIZE_MAX))).await
     }
 }
 

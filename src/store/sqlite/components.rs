@@ -10,6 +10,7 @@ use crate::store::{Components, StoreError};
 use super::columns::{rows_for, signed, to_body};
 use super::failure::Failure;
 use super::named::{self, Named, NamedSql, Versioned, WantedLabels, named_sql};
+use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, bindings, stacks};
 
@@ -45,12 +46,12 @@ struct Wish {
 #[async_trait]
 impl Components for SqliteStore {
     async fn component(&self, project: ProjectId, id: ComponentId) -> Result<Component, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(Asked::id(project, id), move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_component(&self, project: ProjectId, text: &str) -> Result<Component, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(Asked::text(project, &text), move |database| named::resolve(database, project, &text)).await
     }
 
     async fn components(
@@ -63,7 +64,7 @@ impl Components for SqliteStore {
     ) -> Result<Page<Component>, StoreError> {
         let component_type = component_type.cloned();
         let wish = Wish { project, component_type, connector, labels: labels.clone(), page: page.clone() };
-        self.read(move |database| list(database, &wish)).await
+        self.browse(move |database| list(database, &wish)).await
     }
 }
 

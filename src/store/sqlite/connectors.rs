@@ -12,6 +12,7 @@ use crate::store::{Connectors, StoreError};
 use super::columns::{rows_for, signed, to_body, unsigned};
 use super::failure::Failure;
 use super::named::{self, Named, NamedSql, Versioned, WantedLabels, named_sql};
+use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, bindings, components};
 
@@ -38,12 +39,12 @@ impl Versioned for Connector {
 #[async_trait]
 impl Connectors for SqliteStore {
     async fn connector(&self, project: ProjectId, id: ConnectorId) -> Result<Connector, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(Asked::id(project, id), move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_connector(&self, project: ProjectId, text: &str) -> Result<Connector, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(Asked::text(project, &text), move |database| named::resolve(database, project, &text)).await
     }
 
     async fn connectors(
@@ -54,7 +55,7 @@ impl Connectors for SqliteStore {
         page: &PageAsk,
     ) -> Result<Page<Connector>, StoreError> {
         let (connector_type, labels, page) = (connector_type.cloned(), labels.clone(), page.clone());
-        self.read(move |database| list(database, project, connector_type.as_ref(), &labels, &page)).await
+        self.browse(move |database| list(database, project, connector_type.as_ref(), &labels, &page)).await
     }
 
     async fn sealed_credential(&self, project: ProjectId, id: ConnectorId) -> Result<SealedCredential, StoreError> {

@@ -34,7 +34,7 @@ impl Issuances for SqliteStore {
         page: &PageAsk,
     ) -> Result<Page<Issuance>, StoreError> {
         let (filter, page) = (filter.clone(), page.clone());
-        self.read(move |database| list(database, project, &filter, &page)).await
+        self.browse(move |database| list(database, project, &filter, &page)).await
     }
 }
 

@@ -16,7 +16,8 @@ use super::columns::{page_of, parse_seq_key, rows_for, signed, unsigned};
 
 #[async_trait]
 impl Journal for SqliteStore {
-    async fn append(&self, line: Line) -> Result<Seq, JournalError> {
+    async fn append(&self, mut line: Line) -> Result<Seq, JournalError> {
+        self.at_revision(&mut line);
         let encoded = EncodedLine::of(&line).map_err(journal_error)?;
         self.append_line(encoded).await.map_err(journal_error)
     }
@@ -32,7 +33,7 @@ fn journal_error(error: StoreError) -> JournalError {
         | StoreError::Stale
         | StoreError::NameTaken
         | StoreError::Linked { .. }
-        | StoreError::LastOwner
+        | StoreError::Roles(_)
         | StoreError::TooMany { .. }
         | StoreError::RequestIdUsed
         | StoreError::Ambiguous
@@ -44,7 +45,7 @@ fn journal_error(error: StoreError) -> JournalError {
 impl AuditLines for SqliteStore {
     async fn lines(&self, filter: &LineFilter, page: &PageAsk) -> Result<Page<StoredLine>, StoreError> {
         let (filter, page) = (filter.clone(), page.clone());
-        self.read(move |connection| list(connection, &filter, &page)).await
+        self.browse(move |connection| list(connection, &filter, &page)).await
     }
 
     async fn lines_after(
@@ -53,7 +54,7 @@ impl AuditLines for SqliteStore {
         seq: Seq,
         limit: u32,
     ) -> Result<Vec<StoredLine>, StoreError> {
-        self.read(move |connection| match project {
+        self.browse(move |connection| match project {
             Some(project) => follow_project(connection, project, seq, limit),
             None => follow(connection, seq, limit),
         })

@@ -32,6 +32,7 @@ mod requests;
 mod reserve;
 mod runs;
 mod schema;
+mod seals;
 mod stacks;
 mod tokens;
 mod tx;
@@ -44,14 +45,14 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use crate::audit::Seq;
+use crate::audit::{Line, Seq};
 use crate::domain::Timestamp;
 use crate::store::{Committed, Revision, StoreError, StoreFacts, Transactions, Tx};
 
@@ -62,6 +63,7 @@ use queue::Queue;
 use readers::Read;
 use relay::Relay;
 use reserve::Reserve;
+use seals::{Asked, Guarded, Seals};
 use tx::EncodedTx;
 use wal::Wal;
 use writer::{Job, Writer};
@@ -69,6 +71,7 @@ use writer::{Job, Writer};
 pub use offline::{OfflineError, verify_ledger};
 pub use open_error::OpenError;
 pub use options::{OnFatal, SqliteOptions};
+pub use seals::RecordMac;
 
 /// What the writer tells everybody.
 struct Shared {
@@ -76,6 +79,8 @@ struct Shared {
     lines: watch::Sender<Seq>,
     writable: AtomicBool,
     relay: Relay,
+    /// Once records have seals.
+    seals: OnceLock<Arc<Seals>>,
     #[cfg(test)]
     pages_max: tests::PagesMax,
 }
@@ -87,6 +92,8 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Read>>,
+    /// Reads of many records, for people: they hold up no decision.
+    browses: Arc<Queue<Read>>,
     wishes: Arc<Wishes>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -139,11 +146,13 @@ impl SqliteStore {
             lines: watch::Sender::new(chain.head().seq),
             writable: AtomicBool::new(true),
             relay: Relay::default(),
+            seals: OnceLock::new(),
             #[cfg(test)]
             pages_max: tests::PagesMax::default(),
         });
         let writes = Arc::new(Queue::new(options.write_queue_max));
         let reads = Arc::new(Queue::new(options.read_queue_max));
+        let browses = Arc::new(Queue::new(options.browse_queue_max));
         let wishes = Arc::new(Wishes::new(1));
         let alarm = Arc::new(Alarm {
             shared: Arc::clone(&shared),
@@ -155,6 +164,7 @@ impl SqliteStore {
             database,
             queue: Arc::clone(&writes),
             chain,
+            sealing: None,
             revision,
             reserve: Reserve::take(open::beside(path, ".reserve"), options.reserve_bytes),
             options: options.clone(),
@@ -166,14 +176,32 @@ impl SqliteStore {
         };
         let failed = |source| OpenError::File { what: PathBuf::from("a thread of the store"), source };
         // From here on a store that does not start stops what it started.
-        let store = Self { options, shared, writes, reads, wishes, threads: Mutex::default() };
+        let store = Self { options, shared, writes, reads, browses, wishes, threads: Mutex::default() };
         let writing = Builder::new().name("store-writer".to_owned()).spawn(move || writer.run()).map_err(failed)?;
         store.keep(writing);
         store.keep(checkpointer::start(open::open_writer(path)?, Arc::clone(&store.wishes), alarm).map_err(failed)?);
-        for connection in connections {
-            store.keep(readers::start(connection, &store.reads).map_err(failed)?);
+        let browsers = connections.len() / 2;
+        for (at, connection) in connections.into_iter().enumerate() {
+            let lane = if at < browsers {
+                readers::browse(connection, &store.browses)
+            } else {
+                readers::start(connection, &store.reads)
+            };
+            store.keep(lane.map_err(failed)?);
         }
         Ok(store)
+    }
+
+    /// Holds the records against their seals, from now on also whenever one
+    /// is read, and seals what changes. A store that never had seals gets them.
+    ///
+    /// # Errors
+    /// `AlteredRecords` when the records are not those that were sealed.
+    pub async fn seal_records(&self, mac: RecordMac) -> Result<(), OpenError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || OpenError::AlteredRecords { what: "the store has stopped" };
+        self.writes.put(Job::Seal { mac, answer }).map_err(|_| stopped())?;
+        answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     fn keep(&self, thread: JoinHandle<()>) {
@@ -186,6 +214,7 @@ impl SqliteStore {
     pub fn close(&self) {
         self.writes.close();
         self.reads.close();
+        self.browses.close();
         self.wishes.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -214,6 +243,23 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.read_by(&self.reads, read).await
+    }
+
+    /// The same for what may take long, a few at a time.
+    async fn browse<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.read_by(&self.browses, read).await
+    }
+
+    async fn read_by<T, F>(&self, lane: &Queue<Read>, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let job: Read = Box::new(move |database| {
             // Whoever went away is not told, and costs nothing.
@@ -221,8 +267,48 @@ impl SqliteStore {
                 let _ = answer.send(read(database));
             }
         });
-        self.reads.put(job)?;
+        lane.put(job)?;
         answered.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// The same for records that decide: each is held against its seal.
+    async fn read_guarded<T, F>(&self, asked: Asked, read: F) -> Result<Vec<T>, StoreError>
+    where
+        T: Guarded + Send + 'static,
+        F: FnOnce(&Connection) -> Result<Vec<T>, StoreError> + Send + 'static,
+    {
+        let Some(seals) = self.shared.seals.get().cloned() else { return self.read(read).await };
+        self.read(move |database| {
+            let tags = seals.hold();
+            // Record and seal are looked at in one state of the file.
+            let snapshot = database.unchecked_transaction()?;
+            let found = read(&snapshot)?;
+            for record in &found {
+                seals.check(&tags, &snapshot, T::SEALED_AS, &record.seal_key())?;
+                if !record.answers(&asked) {
+                    tracing::error!(noun = T::SEALED_AS, "a row in the store leads to a record that was not asked for");
+                    return Err(seals::ALTERED);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn read_one<T, F>(&self, asked: Asked, read: F) -> Result<T, StoreError>
+    where
+        T: Guarded + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let found = self.read_guarded(asked, move |database| Ok(vec![read(database)?])).await?;
+        found.into_iter().next().ok_or(StoreError::NotFound)
+    }
+
+    /// The line with the revision of now, when records have seals.
+    fn at_revision(&self, line: &mut Line) {
+        if self.shared.seals.get().is_some() {
+            line.store_revision = Some(self.shared.revision.borrow().0);
+        }
     }
 
     async fn append_line(&self, line: EncodedLine) -> Result<Seq, StoreError> {
@@ -244,7 +330,8 @@ fn lock_path(path: &Path, options: &SqliteOptions) -> PathBuf {
 
 #[async_trait]
 impl Transactions for SqliteStore {
-    async fn commit(&self, tx: Tx) -> Result<Committed, StoreError> {
+    async fn commit(&self, mut tx: Tx) -> Result<Committed, StoreError> {
+        tx.lines.iter_mut().for_each(|line| self.at_revision(line));
         let tx = Box::new(EncodedTx::of(tx)?);
         let (answer, answered) = oneshot::channel();
         self.writes.put(Job::Commit { tx, answer })?;

@@ -60,6 +60,12 @@ pub enum OpenError {
     /// The last line of the ledger does not hash to what is stored.
     #[error("the last line of the ledger was altered: run `valetkey audit verify`")]
     AlteredLedger,
+    /// The records are not those that were sealed.
+    #[error("the records of the store were altered, or put back as they were before ({what}): restore a backup")]
+    AlteredRecords {
+        /// In our own words.
+        what: &'static str,
+    },
     /// A file does not open.
     #[error("{what} does not open")]
     File {

@@ -25,7 +25,9 @@ pub struct SqliteOptions {
     pub write_queue_max: usize,
     /// Reads that may wait.
     pub read_queue_max: usize,
-    /// Threads that read, each with a connection.
+    /// Lists and audit queries that may wait; more are told to come again.
+    pub browse_queue_max: usize,
+    /// Threads that read, each with a connection: half of them what is listed.
     pub readers: usize,
     /// Transactions that share one fsync.
     pub batch_max: usize,
@@ -46,6 +48,7 @@ impl SqliteOptions {
             lock_file: None,
             write_queue_max: 16_384,
             read_queue_max: 4096,
+            browse_queue_max: 512,
             readers: 4,
             batch_max: 256,
             reserve_bytes: 8 * 1024 * 1024,

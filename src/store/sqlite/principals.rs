@@ -9,6 +9,7 @@ use crate::store::{Principals, StoreError};
 use super::columns::{rows_for, to_body};
 use super::failure::Failure;
 use super::named::{self, Named, NamedSql, named_sql};
+use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, bindings, tokens};
 
@@ -29,12 +30,12 @@ impl Named for Principal {
 #[async_trait]
 impl Principals for SqliteStore {
     async fn principal(&self, project: ProjectId, id: PrincipalId) -> Result<Principal, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(Asked::id(project, id), move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_principal(&self, project: ProjectId, text: &str) -> Result<Principal, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(Asked::text(project, &text), move |database| named::resolve(database, project, &text)).await
     }
 
     async fn principals(
@@ -44,7 +45,7 @@ impl Principals for SqliteStore {
         page: &PageAsk,
     ) -> Result<Page<Principal>, StoreError> {
         let page = page.clone();
-        self.read(move |database| list(database, project, kind, &page)).await
+        self.browse(move |database| list(database, project, kind, &page)).await
     }
 }
 

@@ -18,10 +18,23 @@ pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 /// How long a reader sleeps at most; only so that the wait has an end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How much lists give way to what decides.
+const NICENESS: i32 = 10;
+
 /// Starts a thread that reads on `connection`.
 pub(super) fn start(connection: Connection, queue: &Arc<Queue<Read>>) -> Result<JoinHandle<()>, std::io::Error> {
     let queue = Arc::clone(queue);
     Builder::new().name("store-reader".to_owned()).spawn(move || run(&connection, &queue))
+}
+
+/// Starts a thread that reads lists on `connection`, and gives way to others.
+pub(super) fn browse(connection: Connection, queue: &Arc<Queue<Read>>) -> Result<JoinHandle<()>, std::io::Error> {
+    let queue = Arc::clone(queue);
+    Builder::new().name("store-browser".to_owned()).spawn(move || {
+        // A sandbox may forbid it; it is a courtesy.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+        run(&connection, &queue);
+    })
 }
 
 fn run(connection: &Connection, queue: &Queue<Read>) {
@@ -36,5 +49,6 @@ fn run(connection: &Connection, queue: &Queue<Read>) {
 
 /// Opens the connections of the pool.
 pub(super) fn open(path: &std::path::Path, count: usize) -> Result<Vec<Connection>, OpenError> {
-    (0..count.max(1)).map(|_| super::open::open_reader(path)).collect()
+    // One for each lane at least.
+    (0..count.max(2)).map(|_| super::open::open_reader(path)).collect()
 }

@@ -12,6 +12,7 @@ use crate::store::{RunFilter, Runs, StoreError};
 use super::columns::{id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
 use super::failure::Failure;
 use super::named::{self, Named, NamedSql, named_sql, read_bodies};
+use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, tokens};
 
@@ -36,7 +37,7 @@ impl Named for Run {
 #[async_trait]
 impl Runs for SqliteStore {
     async fn run(&self, project: ProjectId, id: RunId) -> Result<Run, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(Asked::id(project, id), move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_run(
@@ -46,12 +47,13 @@ impl Runs for SqliteStore {
         text: &str,
     ) -> Result<Run, StoreError> {
         let (text, now) = (text.to_owned(), self.now());
-        self.read(move |database| resolve(database, project, principal, &text, now)).await
+        let asked = Asked { principal, ..Asked::text(project, &text) };
+        self.read_one(asked, move |database| resolve(database, project, principal, &text, now)).await
     }
 
     async fn runs(&self, project: ProjectId, filter: &RunFilter, page: &PageAsk) -> Result<Page<Run>, StoreError> {
         let (filter, page) = (filter.clone(), page.clone());
-        self.read(move |database| list(database, project, &filter, &page)).await
+        self.browse(move |database| list(database, project, &filter, &page)).await
     }
 }
 
@@ -145,15 +147,16 @@ fn check_count(work: &Work<'_>, run: &Run) -> Result<(), Failure> {
 
 /// Forgets what was over long ago, whoever started it: also who is gone. Ledger
 /// and issuances still name it.
-fn purge(work: &Work<'_>, run: &Run) -> Result<(), Failure> {
+fn purge(work: &mut Work<'_>, run: &Run) -> Result<(), Failure> {
     const OLD: &str = "DELETE FROM runs WHERE id IN \
-                       (SELECT id FROM runs WHERE project = ?1 AND over_at < ?2 LIMIT ?3) RETURNING 1";
+                       (SELECT id FROM runs WHERE project = ?1 AND over_at < ?2 LIMIT ?3) RETURNING id";
     let oldest = work.now.millis().saturating_sub(RUNS_KEPT_MS);
     let bound = params![run.project.as_bytes(), oldest, PURGED_AT_A_TIME];
     let mut statement = work.database.prepare_cached(OLD)?;
-    let gone = statement.query_map(bound, |_| Ok(()))?.collect::<Result<Vec<()>, _>>()?.len();
-    for _ in 0..gone {
+    let gone: Result<Vec<RunId>, _> = statement.query_map(bound, |row| Ok(RunId::from_bytes(row.get(0)?)))?.collect();
+    for id in gone? {
         work.uncount_one(run.project, Run::NOUN)?;
+        work.forgotten(Run::NOUN, id);
     }
     Ok(())
 }
@@ -165,6 +168,7 @@ pub(super) fn renew(
     id: RunId,
     token_expires_at: Timestamp,
 ) -> Result<(), Failure> {
+    work.check_seal(Run::NOUN, id)?;
     let old: Run = named::find(work.database, project, id.as_bytes())?;
     if old.finished_at.is_some() {
         return Err(StoreError::Stale.into());

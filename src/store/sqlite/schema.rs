@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// `vkdb`, in the header of the file.
 pub(super) const APPLICATION_ID: i32 = 0x766b_6462;
 /// The newest version.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// From version n to n + 1, and the digest of the schema that results.
 struct Migration {
@@ -32,6 +32,10 @@ const MIGRATIONS: [Migration; VERSION as usize] = [
     Migration {
         sql: include_str!("migrations/0004_runs_over.sql"),
         digest: "4b4e67bb1f4549c0d3590b80132ea9fcd8c5a37b537c5232558bf69f9d54cfe6",
+    },
+    Migration {
+        sql: include_str!("migrations/0005_record_seals.sql"),
+        digest: "243fa65c90315e597692f2bf38ffc336abc6e70c1c1abdc9ac7ee693bd79174b",
     },
 ];
 

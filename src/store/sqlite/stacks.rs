@@ -12,6 +12,7 @@ use super::columns::{rows_for, signed, to_body};
 use super::components::read_names;
 use super::failure::Failure;
 use super::named::{self, Named, NamedSql, Versioned, WantedLabels, named_sql};
+use super::seals::Asked;
 use super::work::Work;
 
 impl Named for Stack {
@@ -37,17 +38,17 @@ impl Versioned for Stack {
 #[async_trait]
 impl Stacks for SqliteStore {
     async fn stack(&self, project: ProjectId, id: StackId) -> Result<Stack, StoreError> {
-        self.read(move |database| named::find(database, project, id.as_bytes())).await
+        self.read_one(Asked::id(project, id), move |database| named::find(database, project, id.as_bytes())).await
     }
 
     async fn resolve_stack(&self, project: ProjectId, text: &str) -> Result<Stack, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| named::resolve(database, project, &text)).await
+        self.read_one(Asked::text(project, &text), move |database| named::resolve(database, project, &text)).await
     }
 
     async fn stacks(&self, project: ProjectId, labels: &Labels, page: &PageAsk) -> Result<Page<Stack>, StoreError> {
         let (labels, page) = (labels.clone(), page.clone());
-        self.read(move |database| list(database, project, &labels, &page)).await
+        self.browse(move |database| list(database, project, &labels, &page)).await
     }
 }
 

@@ -12,9 +12,10 @@ use super::SqliteStore;
 use super::columns::only;
 use super::failure::Failure;
 use super::named;
+use super::seals::Asked;
 use super::work::Work;
 
-const NOUN: &str = "token";
+pub(super) const NOUN: &str = "token";
 /// Live and recently expired ones of a principal that are listed.
 const LISTED_MAX: i64 = 1000;
 
@@ -24,16 +25,17 @@ impl Tokens for SqliteStore {
         const FIND: &str = "SELECT id, project, principal, digest, description, created_at, expires_at, created_by, run \
                             FROM tokens WHERE id = ?1";
         let id = id.clone();
-        self.read(move |database| Ok(database.prepare_cached(FIND)?.query_row([&id.0], record)?)).await
+        let asked = Asked { project: None, text: Some(id.0.clone()), principal: None };
+        self.read_one(asked, move |database| Ok(database.prepare_cached(FIND)?.query_row([&id.0], record)?)).await
     }
 
     async fn resolve_token(&self, project: ProjectId, text: &str) -> Result<TokenRecord, StoreError> {
         let text = text.to_owned();
-        self.read(move |database| resolve(database, project, &text)).await
+        self.read_one(Asked::text(project, &text), move |database| resolve(database, project, &text)).await
     }
 
     async fn tokens_of(&self, project: ProjectId, principal: PrincipalId) -> Result<Vec<TokenRecord>, StoreError> {
-        self.read(move |database| list(database, project, principal)).await
+        self.browse(move |database| list(database, project, principal)).await
     }
 }
 
@@ -93,6 +95,7 @@ pub(super) fn insert_of_run(work: &mut Work<'_>, token: &TokenRecord) -> Result<
 /// The run was renewed: so is its token.
 pub(super) fn extend_of_run(work: &mut Work<'_>, run: &Run) -> Result<(), Failure> {
     const EXTEND: &str = "UPDATE tokens SET expires_at = ?3 WHERE project = ?1 AND run = ?2";
+    work.check_seal(NOUN, &run.token)?;
     let bound = params![run.project.as_bytes(), run.id.as_bytes(), run.token_expires_at.millis()];
     if work.database.prepare_cached(EXTEND)?.execute(bound)? != 1 {
         return Err(StoreError::NotFound.into());
@@ -139,10 +142,14 @@ fn check_count(work: &Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
     if live < TOKENS_MAX { Ok(()) } else { Err(StoreError::TooMany { limit: TOKENS_MAX }.into()) }
 }
 
-fn purge_expired(work: &Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
-    const PURGE: &str = "DELETE FROM tokens WHERE principal = ?1 AND expires_at < ?2";
+fn purge_expired(work: &mut Work<'_>, token: &TokenRecord) -> Result<(), Failure> {
+    const PURGE: &str = "DELETE FROM tokens WHERE principal = ?1 AND expires_at < ?2 RETURNING id";
     let bound = params![token.principal.as_bytes(), work.now.millis().saturating_sub(EXPIRED_TOKENS_KEPT_MS)];
-    work.database.prepare_cached(PURGE)?.execute(bound)?;
+    let mut statement = work.database.prepare_cached(PURGE)?;
+    let gone: Result<Vec<String>, _> = statement.query_map(bound, |row| row.get(0))?.collect();
+    for id in gone? {
+        work.forgotten(NOUN, id);
+    }
     Ok(())
 }
 

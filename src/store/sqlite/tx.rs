@@ -2,13 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::audit::Seq;
+use crate::audit::{Line, Seq};
 use crate::domain::{Component, Principal, Run, Timestamp};
 use crate::store::limits::{LINES_MAX, WRITES_MAX};
-use crate::store::{Guard, Remembered, Revision, StoreError, Tx, Write};
+use crate::store::{Change, Guard, Remembered, Revision, StoreError, Tx, Write};
 
 use super::chain::{Chain, EncodedLine};
 use super::failure::Failure;
+use super::seals::Sealing;
 use super::work::Work;
 use super::{
     bindings, changes, components, connectors, issuances, issuer_keys, keks, named, principals, projects, requests,
@@ -21,6 +22,8 @@ pub(super) struct EncodedTx {
     guards: Vec<Guard>,
     writes: Vec<Write>,
     lines: Vec<EncodedLine>,
+    /// Those of a transaction that may change records: they get its revision.
+    unencoded: Vec<Line>,
     remember: Option<Remembered>,
 }
 
@@ -45,7 +48,8 @@ impl EncodedTx {
             return Err(StoreError::Corrupt { what: "a transaction without a ledger line" });
         }
         let lines = tx.lines.iter().map(EncodedLine::of).collect::<Result<_, _>>()?;
-        Ok(Self { guards: tx.guards, writes: tx.writes, lines, remember: tx.remember })
+        let unencoded = if tx.writes.iter().all(of_issuances) { Vec::new() } else { tx.lines };
+        Ok(Self { guards: tx.guards, writes: tx.writes, lines, unencoded, remember: tx.remember })
     }
 
     /// It only takes power away: written even from the reserve.
@@ -81,15 +85,22 @@ impl EncodedTx {
         !self.writes.is_empty() && self.writes.iter().all(takes_away)
     }
 
+    /// The lines with the revision that the transaction has.
+    fn lines_at(&self, revision: Revision) -> Result<Vec<EncodedLine>, Failure> {
+        let at = |line: &Line| EncodedLine::of(&Line { store_revision: Some(revision.0), ..line.clone() });
+        Ok(self.unencoded.iter().map(at).collect::<Result<_, _>>()?)
+    }
+
     pub(super) fn apply(
         &self,
         database: &Connection,
         chain: &mut Chain,
+        sealing: Option<&mut Sealing>,
         now: Timestamp,
         records_max: u32,
         next: Revision,
     ) -> Result<Applied, Failure> {
-        let mut work = Work::new(database, now, records_max, next);
+        let mut work = Work::new(database, now, records_max, next, sealing.as_deref());
         if let Some(wanted) = &self.remember {
             requests::check_unused(&work, wanted)?;
         }
@@ -106,9 +117,41 @@ impl EncodedTx {
             requests::remember(&work, answer)?;
         }
         changes::insert(database, next, &work.changes)?;
-        let lines = self.lines.iter().map(|line| chain.append(database, line)).collect::<Result<_, _>>()?;
-        Ok(Applied { lines, changed: !work.changes.is_empty(), shred: work.shred })
+        let Work { changes, forgotten, shred, .. } = work;
+        let changed = !changes.is_empty();
+        let renewed = match sealing {
+            Some(sealing) if changed => {
+                seal(database, sealing, &changes, &forgotten, next)?;
+                Some(self.lines_at(next)?)
+            }
+            Some(_) | None => None,
+        };
+        let lines = renewed.as_ref().unwrap_or(&self.lines);
+        let lines = lines.iter().map(|line| chain.append(database, line)).collect::<Result<_, _>>()?;
+        Ok(Applied { lines, changed, shred })
     }
+}
+
+/// Minting changes no record.
+const fn of_issuances(write: &Write) -> bool {
+    matches!(write, Write::InsertIssuance(_) | Write::EndIssuance { .. })
+}
+
+/// The seals of what was changed, and their head.
+fn seal(
+    database: &Connection,
+    sealing: &mut Sealing,
+    changes: &[Change],
+    forgotten: &[(&'static str, String)],
+    next: Revision,
+) -> Result<(), Failure> {
+    for change in changes {
+        sealing.reseal(database, &change.noun, &change.id)?;
+    }
+    for (noun, id) in forgotten {
+        sealing.reseal(database, noun, id)?;
+    }
+    sealing.write_head(database, next)
 }
 
 fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::oneshot;
 
 use crate::audit::{Line, LineKind, Outcome, Reason, Seq};
@@ -19,10 +19,12 @@ use crate::store::{Committed, Revision, StoreError};
 use super::alarm::Alarm;
 use super::chain::{Chain, EncodedLine, Head};
 use super::failure::Failure;
+use super::open_error::OpenError;
 use super::options::SqliteOptions;
 use super::queue::{Queue, Taken};
 use super::relay::Reply;
 use super::reserve::Reserve;
+use super::seals::{LastLine, LoadError, RecordMac, Sealing};
 use super::tx::{Applied, EncodedTx};
 use super::wal::Wal;
 use super::{Shared, requests};
@@ -33,6 +35,8 @@ const TICK: Duration = Duration::from_secs(1);
 const GROUPS_BETWEEN_PURGES: u64 = 1024;
 /// The method and reason of the line that says that the disk is full.
 const DISK_FULL_METHOD: &str = "daemon/store";
+/// The method of the line that says that records have seals from here on.
+const SEALED_METHOD: &str = "daemon/seal-records";
 const DISK_FULL: &str = "DISK_FULL";
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -40,8 +44,19 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What waits to be written. Whoever waits for the answer may go away: the
 /// job is done all the same.
 pub(super) enum Job {
-    Append { line: EncodedLine, answer: Answer<Seq> },
-    Commit { tx: Box<EncodedTx>, answer: Answer<Committed> },
+    Append {
+        line: EncodedLine,
+        answer: Answer<Seq>,
+    },
+    Commit {
+        tx: Box<EncodedTx>,
+        answer: Answer<Committed>,
+    },
+    /// Done alone, before whatever was taken with it.
+    Seal {
+        mac: RecordMac,
+        answer: oneshot::Sender<Result<(), OpenError>>,
+    },
 }
 
 /// What became of a job before the group commits.
@@ -56,6 +71,7 @@ pub(super) struct Writer {
     pub(super) database: Connection,
     pub(super) queue: Arc<Queue<Job>>,
     pub(super) chain: Chain,
+    pub(super) sealing: Option<Sealing>,
     pub(super) revision: Revision,
     pub(super) reserve: Reserve,
     pub(super) options: SqliteOptions,
@@ -96,11 +112,13 @@ impl Writer {
     }
 
     fn write_group(&mut self, jobs: Vec<Job>) -> Result<(), &'static str> {
+        let jobs = self.seal_first(jobs);
         let jobs = if self.reserve.held() || self.reserve.restore() { jobs } else { only_what_takes_away(jobs) };
         if jobs.is_empty() {
             return Ok(());
         }
         let (head, revision) = (self.chain.head(), self.revision);
+        let sealed = self.sealing.as_ref().map(Sealing::mark);
         match self.commit_group(&jobs) {
             Ok(outcomes) => {
                 self.publish(head, revision);
@@ -113,12 +131,88 @@ impl Writer {
                     tracing::error!(cause, "the store refuses writes until this is over; reads go on");
                 }
                 self.roll_back(head, revision)?;
+                if let (Some(sealing), Some(mark)) = (&mut self.sealing, sealed) {
+                    sealing.rewind(mark);
+                }
                 self.shared.writable.store(false, Ordering::Release);
                 let freed = self.free_reserve();
                 refuse(jobs, &StoreError::Unwritable);
                 freed
             }
         }
+    }
+
+    /// Carries out the wish for seals, if one is among the jobs.
+    fn seal_first(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let mut rest = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Seal { mac, answer } => {
+                    let sealed = self.seal(&mac);
+                    // The store is of no use to who went away.
+                    let _ = answer.send(sealed);
+                }
+                Job::Append { .. } | Job::Commit { .. } => rest.push(job),
+            }
+        }
+        rest
+    }
+
+    fn seal(&mut self, mac: &RecordMac) -> Result<(), OpenError> {
+        let last = self.last_line()?;
+        let loaded = Sealing::load(&self.database, Arc::clone(mac), self.revision, last.as_ref());
+        let sealing = match loaded {
+            Ok(Some(sealing)) => sealing,
+            Ok(None) => self.adopt(mac)?,
+            Err(LoadError::Altered(what)) => return Err(OpenError::AlteredRecords { what }),
+            Err(LoadError::Database(error)) => return Err(error.into()),
+        };
+        // Asked for once; a second wish would find the same.
+        let _ = self.shared.seals.set(sealing.seals());
+        self.sealing = Some(sealing);
+        Ok(())
+    }
+
+    /// The first seals of a store. One whose ledger knows of seals had some,
+    /// and somebody took them away.
+    fn adopt(&mut self, mac: &RecordMac) -> Result<Sealing, OpenError> {
+        const TOLD: &str = "SELECT EXISTS (SELECT 1 FROM ledger WHERE instr(body, '\"store_revision\":') > 0)";
+        let told: bool = self.database.query_row(TOLD, [], |row| row.get(0))?;
+        if told {
+            return Err(OpenError::AlteredRecords { what: "they had seals, and have none" });
+        }
+        let failed = |_: Failure| OpenError::AlteredRecords { what: "the first seals could not be written" };
+        let head = self.chain.head();
+        let adopted = self.adopt_all(mac);
+        if adopted.is_err() {
+            self.roll_back(head, self.revision).map_err(|what| OpenError::AlteredRecords { what })?;
+        }
+        let mut sealing = adopted.map_err(failed)?;
+        let seals = sealing.seals();
+        sealing.publish(seals.hold_to_publish());
+        self.shared.lines.send_replace(self.chain.head().seq);
+        Ok(sealing)
+    }
+
+    fn adopt_all(&mut self, mac: &RecordMac) -> Result<Sealing, Failure> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let sealing = Sealing::adopt(&self.database, Arc::clone(mac), self.revision)?;
+        if self.chain.head().seq > Seq(0) {
+            let mut line = Line::about(SEALED_METHOD, LineKind::Single, Outcome::Ok);
+            line.at = self.options.clock.now();
+            line.store_revision = Some(self.revision.0);
+            self.chain.append(&self.database, &EncodedLine::of(&line)?)?;
+        }
+        self.execute("COMMIT")?;
+        Ok(sealing)
+    }
+
+    fn last_line(&self) -> Result<Option<LastLine>, OpenError> {
+        const LAST: &str = "SELECT body FROM ledger ORDER BY seq DESC LIMIT 1";
+        let body: Option<Vec<u8>> = self.database.query_row(LAST, [], |row| row.get(0)).optional()?;
+        let Some(body) = body else { return Ok(None) };
+        let line: Line = serde_json::from_slice(&body).map_err(|_| OpenError::AlteredLedger)?;
+        Ok(Some(LastLine { revision: line.store_revision }))
     }
 
     /// Everything of the group in one transaction; nothing is acknowledged
@@ -134,7 +228,12 @@ impl Writer {
         }
         // An error here is never tried again: after a failed fsync a second
         // COMMIT could succeed without anything on disk.
+        let seals = self.sealing.as_ref().filter(|sealing| sealing.changed()).map(Sealing::seals);
+        let publishing = seals.as_ref().map(|seals| seals.hold_to_publish());
         self.execute("COMMIT")?;
+        if let (Some(sealing), Some(publishing)) = (&mut self.sealing, publishing) {
+            sealing.publish(publishing);
+        }
         Ok(outcomes)
     }
 
@@ -144,6 +243,7 @@ impl Writer {
             // One line needs no savepoint: it is refused before it writes.
             Job::Append { line, .. } => self.chain.append(&self.database, line).map(Done::Line),
             Job::Commit { tx, .. } => self.attempt_tx(tx).map(Done::Tx),
+            Job::Seal { .. } => return Ok(Err(StoreError::Stopped)),
         };
         match outcome {
             Ok(done) => Ok(Ok(done)),
@@ -155,9 +255,11 @@ impl Writer {
     fn attempt_tx(&mut self, tx: &EncodedTx) -> Result<Committed, Failure> {
         let head = self.chain.head();
         let next = Revision(self.revision.0 + 1);
+        let sealed = self.sealing.as_ref().map(Sealing::mark);
         self.execute("SAVEPOINT one")?;
         let now = self.options.clock.now();
-        match tx.apply(&self.database, &mut self.chain, now, self.options.records_max, next) {
+        let sealing = self.sealing.as_mut();
+        match tx.apply(&self.database, &mut self.chain, sealing, now, self.options.records_max, next) {
             Ok(Applied { lines, changed, shred }) => {
                 self.execute("RELEASE one")?;
                 if changed {
@@ -172,6 +274,9 @@ impl Writer {
                 self.execute("ROLLBACK TO one")?;
                 self.execute("RELEASE one")?;
                 self.chain.rewind(&self.database, head)?;
+                if let (Some(sealing), Some(mark)) = (&mut self.sealing, sealed) {
+                    sealing.rewind(mark);
+                }
                 Err(error.into())
             }
             Err(failure) => Err(failure),
@@ -209,6 +314,7 @@ impl Writer {
         let mut line = Line::about(DISK_FULL_METHOD, LineKind::Single, Outcome::Failed);
         line.at = self.options.clock.now();
         line.reason = Reason::new(DISK_FULL);
+        line.store_revision = self.sealing.as_ref().map(|_| self.revision.0);
         let (head, revision) = (self.chain.head(), self.revision);
         match self.write_line(&line) {
             Ok(()) => {
@@ -245,7 +351,7 @@ impl Writer {
 /// Refuses the rest at once: the room that is left is for these.
 fn only_what_takes_away(jobs: Vec<Job>) -> Vec<Job> {
     let takes_away = |job: &Job| match job {
-        Job::Append { .. } => false,
+        Job::Append { .. } | Job::Seal { .. } => false,
         Job::Commit { tx, .. } => tx.takes_away(),
     };
     let (kept, refused): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(takes_away);
@@ -259,6 +365,8 @@ fn refuse(jobs: Vec<Job>, error: &StoreError) {
         match job {
             Job::Append { answer, .. } => drop(answer.send(Err(error.clone()))),
             Job::Commit { answer, .. } => drop(answer.send(Err(error.clone()))),
+            // Who asks is told that nobody answers.
+            Job::Seal { .. } => {}
         }
     }
 }
@@ -270,7 +378,7 @@ fn replies(jobs: Vec<Job>, outcomes: Outcomes) -> Vec<Reply> {
         (Job::Append { answer, .. }, Err(error)) => Some(Reply::Line(answer, Err(error))),
         (Job::Commit { answer, .. }, Err(error)) => Some(Reply::Tx(answer, Err(error))),
         // `attempt` gives each job its own kind.
-        (Job::Append { .. }, Ok(Done::Tx(_))) | (Job::Commit { .. }, Ok(Done::Line(_))) => None,
+        (Job::Append { .. }, Ok(Done::Tx(_))) | (Job::Commit { .. }, Ok(Done::Line(_))) | (Job::Seal { .. }, _) => None,
     });
     replies.collect()
 }

@@ -24,6 +24,17 @@ READING = [CLOUD_PLATFORM, READ_ONLY]
 NAME = "([^/]+)"
 
 
+def masked(body, mask):
+    """What `fields` leaves of an answer: `a,b(c,d)`, as Google's partial responses have it."""
+    if isinstance(body, list):
+        return [masked(one, mask) for one in body]
+    kept = {}
+    for name, inner in re.findall(r"(\w+)(?:\(((?:[^()]|\([^()]*\))*)\))?", mask):
+        if name in body:
+            kept[name] = masked(body[name], inner) if inner else body[name]
+    return kept
+
+
 def clusters(cloud, project, headers):
     cloud.require(cloud.bearer(headers, ALL), "container.clusters.list")
     own(project)
@@ -159,6 +170,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     if found and re.fullmatch(method, self.command):
                         parts = [urllib.parse.unquote(part) for part in found.groups()]
                         status, body = 200, answer(cloud, self, *parts)
+                        if "fields" in self.query and isinstance(body, dict):
+                            body = masked(body, self.query["fields"])
                         break
             except Refused as refused:
                 status, body = refused.status, refused.body

@@ -29,6 +29,8 @@ pub const OBJECT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 pub const SECRET: &str = "8Q~canary-of-the-applications-secret";
 /// The subscription.
 pub const SUBSCRIPTION: &str = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
+/// The identity of the machine.
+pub const MACHINE: &str = "22223333-bbbb-4444-cccc-5555dddd6666";
 /// The storage account.
 pub const ACCOUNT: &str = "mldata";
 /// The login server of the registry.
@@ -219,7 +221,10 @@ fn write_files(folder: &Path, registry: u16) {
     write("tokens.bundle.pem", &registry_certificate);
     assert!(registry_file.ends_with("tokens.key"));
     let all = ["pull", "push"];
-    let rights = json!({"base/model": all, "base/vendor": all, "base/login": all, "base/public": ["pull"]});
+    let rights = json!({
+        "base/model": all, "base/vendor": all, "base/login": all, "base/public": ["pull"],
+        "base/scratch": ["pull", "push", "delete"],
+    });
     let facts = json!({
         "tenant": TENANT, "client": CLIENT, "object": OBJECT, "secret": SECRET, "subscription": SUBSCRIPTION,
         "certificate": application_certificate,
@@ -246,7 +251,7 @@ fn rsa(folder: &Path, name: &str) -> (String, String, String) {
 fn registry_config(folder: &Path, port: u16, cloud: u16) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
     format!(
-        "version: 0.1\nlog: {{ level: warn }}\nstorage: {{ filesystem: {{ rootdirectory: {:?} }} }}\n\
+        "version: 0.1\nlog: {{ level: warn }}\nstorage: {{ filesystem: {{ rootdirectory: {:?} }}, delete: {{ enabled: true }} }}\n\
          http: {{ addr: '127.0.0.1:{port}', relativeurls: true, tls: {{ certificate: {:?}, key: {:?} }} }}\n\
          auth: {{ token: {{ realm: 'https://127.0.0.1:{cloud}/oauth2/token', service: '{REGISTRY}', \
          issuer: 'Azure Container Registry', rootcertbundle: {:?} }} }}\n",

@@ -85,7 +85,8 @@ impl World {
             "TailAuditLines" => proto::TailAuditLinesRequest::default().encode_to_vec(),
             "GetStatus" => proto::GetStatusRequest {}.encode_to_vec(),
             "GetKeyStatus" => proto::GetKeyStatusRequest {}.encode_to_vec(),
-            "RotateIssuerKey" => proto::RotateIssuerKeyRequest {}.encode_to_vec(),
+            "AcceptClock" => proto::AcceptClockRequest::default().encode_to_vec(),
+            "RotateIssuerKey" => proto::RotateIssuerKeyRequest::default().encode_to_vec(),
             _ => return None,
         };
         Some(bytes)

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::oidc::{Authority, call};
 use super::process::{Daemon, eventually, listening};
 use super::vault::{Outcome, outcome};
-use super::{cache, ports};
+use super::{cache, front, ports};
 
 /// The login of the registries.
 pub const ROBOT: (&str, &str) = ("robot", "r0bot-p4ss:word/+ with blanks");
@@ -139,12 +139,25 @@ impl Registry {
     /// What Docker's own command line makes of an image, with a configuration as it was handed out. It speaks to the
     /// registry itself, and looks at no certificate where the registry is on loopback.
     pub fn inspect_by(&self, repository: &str, config: &str) -> Outcome {
-        let folder = tempfile::tempdir_in(self.folder.path()).expect("a temporary folder can be made");
-        fs::write(folder.path().join("config.json"), config).expect("the folder is writable");
-        let mut command = Command::new(cache::docker());
-        command.env_clear().env("HOME", folder.path()).arg("--config").arg(folder.path());
-        command.args(["manifest", "inspect", "--insecure", &format!("{}/{repository}:v1", self.host)]);
-        outcome(&mut command, "")
+        let home = self.home_with(config);
+        manifest(home.path(), "inspect", &[&format!("{}/{repository}:v1", self.host)])
+    }
+
+    /// What comes of it when Docker's own command line pushes a list with the image that is there, under the tag
+    /// `list`: the one push for which it needs no engine. To loopback it pushes by http alone, so that the registry has
+    /// another door, and the configuration names that.
+    pub fn push_list_by(&self, repository: &str, config: &str) -> Outcome {
+        let door = front::plain(&self.host, &self.authority);
+        let home = self.home_with(&config.replace(&self.host, &door));
+        let named = |tag: &str| format!("{door}/{repository}:{tag}");
+        let made = manifest(home.path(), "create", &[&named("list"), &named("v1")]);
+        if made.code == 0 { manifest(home.path(), "push", &[&named("list")]) } else { made }
+    }
+
+    fn home_with(&self, config: &str) -> TempDir {
+        let home = tempfile::tempdir_in(self.folder.path()).expect("a temporary folder can be made");
+        fs::write(home.path().join("config.json"), config).expect("the folder is writable");
+        home
     }
 
     fn skopeo(&self, arguments: &[&str]) -> Outcome {
@@ -166,6 +179,13 @@ impl Registry {
         fs::copy(&self.authority.ca, folder.join("ca.crt")).expect("the folder is writable");
         folder.display().to_string()
     }
+}
+
+/// `docker manifest`, with the configuration in this folder and nothing else of the machine's.
+fn manifest(home: &Path, what: &str, arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(cache::docker());
+    command.env_clear().env("HOME", home).arg("--config").arg(home);
+    outcome(command.args(["manifest", what, "--insecure"]).args(arguments), "")
 }
 
 /// skopeo with nothing of the machine's: no home, no logins.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::audit::{Line, LineKind, Outcome};
 use crate::connectors::paper::Cloud;
 use crate::domain::run::{RUN_DURATION_DEFAULT, RUN_TOKEN_TTL_MAX};
-use crate::domain::{BindingTarget, IssuanceState, PageAsk, Role, RunState};
+use crate::domain::{BindingTarget, Issuance, IssuanceId, IssuanceState, PageAsk, Role, RunState};
 use crate::store::{AuditLines as _, IssuanceFilter, Issuances as _, RUNS_MAX, Transactions as _, Tx, Write};
 
 use super::super::super::fixture::once;
@@ -256,6 +256,39 @@ async fn a_mint_in_flight_when_its_run_is_finished_is_ended_at_the_cloud() {
         assert_eq!(cloud.ended.load(Ordering::SeqCst), u32::from(state == IssuanceState::Revoked));
         assert!(house.store.open_intents(10).await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn finish_says_when_the_run_minted_more_and_the_same_ask_ends_the_rest() {
+    let works = Works::new("ends-many").await;
+    let (house, broker) = (&works.house, &works.house.broker);
+    let (started, run) = works.start(&house.scientist, on("prod")).await;
+    let minted = works.mint(&run, &through("store")).await.ok().unwrap().issuance();
+    let one = house.store.issuance(house.home.id, minted).await.unwrap();
+    let other = |at: u32| {
+        let mut id = [7; 16];
+        id[..4].copy_from_slice(&at.to_be_bytes());
+        Write::InsertIssuance(Issuance { id: IssuanceId::from_bytes(id), ..one.clone() })
+    };
+    let add = async |all: std::ops::Range<u32>| {
+        let tx = all.map(other).fold(Tx::with_line(house.broker_line()), Tx::write);
+        house.store.commit(tx).await.unwrap();
+    };
+    for begin in (0..996).step_by(249) {
+        add(begin..begin + 249).await;
+    }
+    add(996..999).await;
+    let call = house.call(&house.scientist).await;
+    let id = started.id.to_string();
+    let done = broker.finish_run(&call, &finish(&id, false)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (1_000, false), "exactly as many as it says at once");
+    add(999..1_001).await;
+    let done = broker.finish_run(&call, &finish(&id, false)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (1_000, true));
+    let done = broker.finish_run(&call, &finish(&id, true)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (1_000, true));
+    let done = broker.finish_run(&call, &finish(&id, true)).await.unwrap();
+    assert_eq!((done.credentials.len(), done.more), (2, false));
 }
 
 #[tokio::test]

@@ -1,59 +1,17 @@
 //! Minting, verifying and listing against a strict STS on loopback.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::fake::{Fake, Manner, error};
 use super::*;
-use crate::domain::{
-    IssuanceId, ManualClock, MintedShape, Principal, PrincipalId, PrincipalKind, ProjectId, Revocable,
-};
-use crate::outbound::{Outbound, OutboundRules};
-
-struct Zeros;
-
-impl Entropy for Zeros {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(0);
-        Ok(())
-    }
-}
+use crate::domain::{MintedShape, Revocable};
 
 fn source_key() -> SourceCredential {
     secret(&[("aws_access_key_id", super::super::fake::KEY.0), ("aws_secret_access_key", super::super::fake::KEY.1)])
 }
 
 pub(super) fn upstream(allowed: &str) -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: vec![allowed.to_owned()],
-        extra_roots_pem: None,
-        connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_secs(10),
-        implicit_identities: Vec::new(),
-    };
-    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-    let outbound = Arc::new(Outbound::new(rules).unwrap());
-    Upstream {
-        outbound,
-        clock: Arc::new(ManualClock::at(now)),
-        entropy: Arc::new(Zeros),
-        identities: Arc::new(NoIssuer),
-        subject: None,
-    }
-}
-
-pub(super) fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
+    workbench::upstream(allowed, None, &[], workbench::now())
 }
 
 /// Mints with these settings (of this method, at the fake) for this resource.
@@ -234,7 +192,7 @@ async fn an_endpoint_that_is_not_allowed_is_told() {
     let elsewhere = upstream("http://127.0.0.1:1");
     let all = ListAsk { resource_type: None, resource: None, limit: 10, page: None };
     let error = Aws.verify(&elsewhere, &settings, &source_key(), &all).await.err();
-    assert_eq!(error, Some(UpstreamError::AddressRefused));
+    assert_eq!(error, Some(UpstreamError::AddressRefused { origin: fake.url.clone() }));
     assert!(fake.asked().is_empty());
 }
 

@@ -9,8 +9,8 @@ mod vouching;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::{AccessLevel, EntropyError, Minted, NoIssuer, SecretFieldName};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, Always, attribution, secret};
+use crate::domain::{AccessLevel, EntropyError, Minted, NoIssuer};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const ROLE: &str = "arn:aws:iam::123456789012:role/ml-data";
@@ -99,20 +99,13 @@ fn settings_that_do_not_fit_are_refused_by_field() {
 
 #[test]
 fn an_external_id_is_drawn_once_and_never_replaced() {
-    struct Fives;
-    impl Entropy for Fives {
-        fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-            buffer.fill(5);
-            Ok(())
-        }
-    }
     struct Broken;
     impl Entropy for Broken {
         fn fill(&self, _: &mut [u8]) -> Result<(), EntropyError> {
             Err(EntropyError)
         }
     }
-    let drawn = Aws.complete(role_settings(""), &Fives).unwrap();
+    let drawn = Aws.complete(role_settings(""), &Always(5)).unwrap();
     assert!(
         matches!(&drawn, Settings::IamRole(own) if own.external_id.as_deref() == Some(&*format!("vk-{}", "05".repeat(16))))
     );
@@ -290,10 +283,11 @@ fn secrets_are_checked_by_name_and_length_and_never_repeated() {
     let error = check(&key, &[good[0], ("aws_secret_access_key", "hunter2")], None).unwrap_err();
     assert!(error.contains("secrets.aws_secret_access_key") && !error.contains("hunter2"));
     assert!(check(&key, &[good[0], good[1], ("aws_session_token", "t")], None).is_err());
-    assert!(check(&key, &good, Some(now)).unwrap_err().contains("expires_at"));
+    assert!(check(&key, &good, Some(now)).unwrap_err().contains("secret_expires_at"));
     let handed = settings(r#"{"auth_method":"sts-token","region":"us-east-1"}"#);
     let token = [good[0], good[1], ("aws_session_token", super::fake::TOKEN)];
-    assert!(check(&handed, &token, None).unwrap_err().contains("expires_at"));
+    let unsaid = check(&handed, &token, None).unwrap_err();
+    assert!(unsaid.contains("secret_expires_at: ") && unsaid.contains("--secret-expires-in"), "{unsaid}");
     assert_eq!(check(&handed, &token, Some(Timestamp::from_seconds(2_000))), Ok(()));
     let mfa = settings(r#"{"auth_method":"session-token","region":"us-east-1","mfa_serial":"GAHT12345678"}"#);
     let seed = [good[0], good[1], ("mfa_totp_seed", SEED)];
@@ -304,13 +298,6 @@ fn secrets_are_checked_by_name_and_length_and_never_repeated() {
     let implicit = settings(r#"{"auth_method":"implicit","region":"us-east-1","profile_name":"ml"}"#);
     assert_eq!(check(&implicit, &[], None), Ok(()));
     assert!(check(&implicit, &good, None).is_err());
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect())
 }
 
 #[test]

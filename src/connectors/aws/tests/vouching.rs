@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::super::attribution::Names;
 use super::super::fake::{Fake, Manner, SESSION, error};
-use super::minting::{attribution, upstream};
+use super::minting::upstream;
 use super::*;
-use crate::domain::{
-    IdentityError, IdentityTokens, MintedShape, PrincipalKind, Revocable, SecretText, Subject, SubjectForm,
-};
+use crate::domain::{IdentityError, IdentityTokens, MintedShape, Revocable, SecretText, Subject};
 
 /// An issuer whose tokens can be read.
 struct Plain;
@@ -28,15 +26,7 @@ fn web(fake: &Fake, more: &str) -> Settings {
 }
 
 fn vouching(fake: &Fake) -> Upstream {
-    let subject = Subject {
-        project: "default".parse().unwrap(),
-        connector: "prod-s3".parse().unwrap(),
-        principal: (PrincipalKind::User, "anna".parse().unwrap()),
-        run: None,
-        issuance: None,
-        form: SubjectForm::default(),
-    };
-    Upstream { identities: Arc::new(Plain), subject: Some(Arc::new(subject)), ..upstream(&fake.url) }
+    Upstream { identities: Arc::new(Plain), subject: Some(workbench::subject("prod-s3")), ..upstream(&fake.url) }
 }
 
 async fn mint(fake: &Fake, upstream: &Upstream, more: &str) -> Result<Minted, UpstreamError> {

@@ -7,11 +7,7 @@ use serde_json::{Value, json};
 use super::super::fake::{self, Fake, Manner, OBJECT, delegation_value, mac, taken, token_of};
 use super::super::fake_cloud::{REGISTRY_HOST, REPOSITORY, for_clusters};
 use super::*;
-use crate::domain::{
-    EntropyError, IssuanceId, ManualClock, Minted, MintedShape, Name, NoIssuer, Principal, PrincipalId, PrincipalKind,
-    ProjectId, Revocable, Subject, SubjectForm,
-};
-use crate::outbound::{Outbound, OutboundRules};
+use crate::domain::{EntropyError, Minted, MintedShape, NoIssuer, Revocable, Subject};
 
 /// Each draw differs: assertions are for one use.
 struct Counting(std::sync::atomic::AtomicU8);
@@ -24,48 +20,12 @@ impl Entropy for Counting {
 }
 
 pub fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
-    upstream_within(fake, implicit, Duration::from_secs(10))
-}
-
-fn upstream_within(fake: &Fake, implicit: &[&str], call_timeout: Duration) -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: vec![fake.url.clone()],
-        extra_roots_pem: Some(fake.root.clone()),
-        connect_timeout: Duration::from_secs(5),
-        call_timeout,
-        implicit_identities: implicit.iter().map(|&name| name.to_owned()).collect(),
-    };
-    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-    let name = |text: &str| text.parse::<Name>().unwrap();
-    let subject = Subject {
-        project: name("default"),
-        connector: name("prod-azure"),
-        principal: (PrincipalKind::User, name("anna")),
-        run: None,
-        issuance: None,
-        form: SubjectForm::default(),
-    };
     Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(now)),
         entropy: Arc::new(Counting(std::sync::atomic::AtomicU8::new(0))),
         identities: Arc::clone(&fake.issuer) as Arc<dyn crate::domain::IdentityTokens>,
-        subject: Some(Arc::new(subject)),
+        subject: Some(workbench::subject("prod-azure")),
+        ..workbench::upstream(&fake.url, Some(&fake.root), implicit, workbench::now())
     }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
 }
 
 /// Endpoints of the fake, as settings.
@@ -389,7 +349,22 @@ async fn a_managed_identity_needs_its_name_and_its_endpoint_in_the_config() {
     // Azure's own endpoint is no host of the cloud: it must be named.
     let bare = settings(r#"{"auth_method":"implicit"}"#);
     let error = mint_at(&upstream(&fake, &["azure:system"]), &bare, (&secret(&[]), None), &vault).await.err().unwrap();
-    assert_eq!(error, UpstreamError::AddressRefused);
+    let origin = "http://169.254.169.254".to_owned();
+    assert_eq!(error, UpstreamError::AddressRefused { origin });
+}
+
+/// `expires_in` is beside the token; what Azure's services look at is in it.
+#[tokio::test]
+async fn a_token_of_entra_or_of_the_machine_ends_when_it_says_and_not_when_is_said_of_it() {
+    let fake = Fake::start(Manner { ends_in: Some(120), ..Manner::default() }).await;
+    let machine = format!(r#"{{"auth_method":"implicit","identity_url":"{}"{}}}"#, fake.url, at(&fake));
+    let upstream = upstream(&fake, &["azure:system"]);
+    let by_secret = secret(&[("client_secret", fake::SECRET)]);
+    for (own, source) in [(application(&at(&fake)), by_secret), (settings(&machine), secret(&[]))] {
+        let minted = mint_at(&upstream, &own, (&source, None), &generic("https://vault.azure.net")).await.ok().unwrap();
+        let life = minted.expires_at.since(upstream.clock.now());
+        assert!(life <= Duration::from_secs(120) && life > Duration::from_secs(90), "{life:?}");
+    }
 }
 
 /// SECURITY J9: whatever answers, the error is ours and holds nothing of it.
@@ -462,7 +437,8 @@ async fn a_cloud_that_stalls_or_floods_is_left() {
     for part in ["oauth2/v2.0/token", "/mldata/"] {
         let blobs = container("az://mldata/datasets", AccessLevel::Read);
         let fake = Fake::start(Manner { stalls: Some(part), ..Manner::default() }).await;
-        let (own, upstream) = (application(&at(&fake)), upstream_within(&fake, &[], Duration::from_secs(1)));
+        let (own, upstream) =
+            (application(&at(&fake)), workbench::within(&upstream(&fake, &[]), Duration::from_secs(1)));
         let source = secret(&[("client_secret", fake::SECRET)]);
         let error = mint_at(&upstream, &own, (&source, None), &blobs).await.err().unwrap();
         assert_eq!(error, UpstreamError::DeadlineExceeded, "{part}");

@@ -9,8 +9,8 @@ mod places;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::{AccessLevel, Downscope, SecretFieldName};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope};
 
 use super::fake::{CLIENT, TENANT};
 use super::fake_cloud::SUBSCRIPTION;
@@ -48,13 +48,6 @@ fn ask_with(resource_type: &str, id: &str, access: AccessLevel, parameters: &[(&
         access,
         parameters: pairs.collect(),
     }
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
 }
 
 #[test]
@@ -134,8 +127,8 @@ fn each_method_takes_its_own_secrets_and_no_others() {
     assert_eq!(refused(&federated, &[by_secret], None).as_deref(), Some("secrets.client_secret"));
     let token = ("token", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln");
     assert_eq!(refused(&handed_in(""), &[token], soon), None);
-    assert_eq!(refused(&handed_in(""), &[token], None).as_deref(), Some("expires_at"));
-    assert_eq!(refused(&handed_in(""), &[token], Some(now)).as_deref(), Some("expires_at"));
+    assert_eq!(refused(&handed_in(""), &[token], None).as_deref(), Some("secret_expires_at"));
+    assert_eq!(refused(&handed_in(""), &[token], Some(now)).as_deref(), Some("secret_expires_at"));
     assert_eq!(refused(&handed_in(""), &[], soon).as_deref(), Some("secrets.token"));
     let implicit = settings(r#"{"auth_method":"implicit"}"#);
     assert_eq!(refused(&implicit, &[], None), None);

@@ -8,8 +8,8 @@ mod tokens;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::domain::{AccessLevel, Downscope, SecretFieldName};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, attribution, secret};
+use crate::domain::{AccessLevel, Downscope};
 
 const PROJECT: &str = r#""project_id":"ml-prod-123456""#;
 const TARGET: &str = "ml-data@ml-prod-123456.iam.gserviceaccount.com";
@@ -28,13 +28,6 @@ fn refused_field(method: &str, json: &str) -> String {
 
 fn kind(name: &str) -> ResourceTypeName {
     ResourceTypeName::parse(name).unwrap()
-}
-
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect())
 }
 
 fn ask(resource_type: &str, id: &str, access: AccessLevel) -> Ask {
@@ -119,6 +112,14 @@ fn every_spelling_of_an_id_becomes_one() {
         ("kubernetes-cluster", "projects/ml-prod-123456/locations/us-central1/clusters/train", "us-central1/train"),
         ("kubernetes-cluster", "projects/ml-prod-123456/zones/us-central1-a/clusters/train", "us-central1-a/train"),
         ("docker-registry", "https://gcr.io/ml-prod-123456/", "gcr.io/ml-prod-123456"),
+        ("docker-registry", "us.gcr.io/ml-prod-123456", "us.gcr.io/ml-prod-123456"),
+        ("docker-registry", "eu.gcr.io/ml-prod-123456", "eu.gcr.io/ml-prod-123456"),
+        ("docker-registry", "asia.gcr.io/ml-prod-123456", "asia.gcr.io/ml-prod-123456"),
+        (
+            "docker-registry",
+            "https://europe-west4-docker.pkg.dev/ml-prod-123456/models",
+            "europe-west4-docker.pkg.dev/ml-prod-123456/models",
+        ),
         ("docker-registry", "us-docker.pkg.dev/ml-prod-123456/models", "us-docker.pkg.dev/ml-prod-123456/models"),
         (
             "docker-registry",
@@ -207,8 +208,9 @@ fn scopes_are_as_narrow_as_google_has_them_and_the_reply_says_the_rest() {
     for (resource_type, id, access, expected) in [
         ("gcp-generic", "ml-prod-123456", AccessLevel::Read, &["cloud-platform.read-only"][..]),
         ("gcp-generic", "ml-prod-123456", AccessLevel::Admin, &["cloud-platform"]),
-        ("docker-registry", registry, AccessLevel::Read, &["cloud-platform.read-only"]),
-        ("docker-registry", registry, AccessLevel::Write, &["cloud-platform"]),
+        ("docker-registry", registry, AccessLevel::Read, &["devstorage.read_only"]),
+        ("docker-registry", registry, AccessLevel::Write, &["devstorage.read_write"]),
+        ("docker-registry", registry, AccessLevel::Admin, &["cloud-platform"]),
         ("kubernetes-cluster", "us/train", AccessLevel::Read, &["cloud-platform", "userinfo.email"]),
         ("gcs-bucket", "gs://datasets", AccessLevel::Read, &["cloud-platform"]),
     ] {

@@ -183,7 +183,7 @@ fn a_handed_in_token_is_one_word_with_an_end() {
         Gcp.check_secret(&settings, &secret(&[("token", token)]), end, NOW).map_err(|errors| errors.0[0].field.clone())
     };
     assert_eq!(check("ya29.a", Some(1_000_001)), Ok(()));
-    assert_eq!(check("ya29.a", None), Err("expires_at".to_owned()));
-    assert_eq!(check("ya29.a", Some(999_999)), Err("expires_at".to_owned()));
+    assert_eq!(check("ya29.a", None), Err("secret_expires_at".to_owned()));
+    assert_eq!(check("ya29.a", Some(999_999)), Err("secret_expires_at".to_owned()));
     assert_eq!(check("ya29 a", Some(1_000_001)), Err("secrets.token".to_owned()));
 }

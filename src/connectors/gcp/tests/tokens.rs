@@ -7,20 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::fake::{Asked, EMAIL, Fake, KEY_IDS, Manner, assertion, key_file};
 use super::*;
-use crate::domain::{
-    EntropyError, IdentityError, IdentityTokens, IssuanceId, ManualClock, Minted, MintedShape, Principal, PrincipalId,
-    PrincipalKind, ProjectId, SecretText, Subject, SubjectForm,
-};
-use crate::outbound::{Outbound, OutboundRules};
-
-struct Zeros;
-
-impl Entropy for Zeros {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(0);
-        Ok(())
-    }
-}
+use crate::domain::{IdentityError, IdentityTokens, Minted, MintedShape, SecretText, Subject};
 
 /// An issuer whose tokens say their audience in clear.
 struct Issuer;
@@ -35,43 +22,8 @@ impl IdentityTokens for Issuer {
 }
 
 fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: vec![fake.url.clone()],
-        extra_roots_pem: None,
-        connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_secs(10),
-        implicit_identities: implicit.iter().map(|&name| name.to_owned()).collect(),
-    };
-    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-    let subject = Subject {
-        project: "default".parse().unwrap(),
-        connector: "data".parse().unwrap(),
-        principal: (PrincipalKind::User, "anna".parse().unwrap()),
-        run: None,
-        issuance: None,
-        form: SubjectForm::default(),
-    };
-    Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(now)),
-        entropy: Arc::new(Zeros),
-        identities: Arc::new(Issuer),
-        subject: Some(Arc::new(subject)),
-    }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
+    let upstream = workbench::upstream(&fake.url, None, implicit, workbench::now());
+    Upstream { identities: Arc::new(Issuer), subject: Some(workbench::subject("data")), ..upstream }
 }
 
 pub struct House {

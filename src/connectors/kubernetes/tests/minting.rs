@@ -3,30 +3,13 @@
 
 use super::super::fake::{Asked, UID, claims, honest, refusal, token_answer};
 use super::*;
-use crate::domain::{
-    ConnectorId, Downscope, Issuance, IssuanceId, IssuanceState, Minted, MintedShape, Principal, PrincipalId,
-    PrincipalKind, ProjectId, Revocable, RunId,
-};
+use crate::domain::{ConnectorId, Downscope, Issuance, IssuanceState, Minted, MintedShape, Revocable, RunId};
 
 const AUDIENCE: &str = "https://vault.example";
 const LONG: Duration = Duration::from_secs(20);
 
 fn attribution() -> Attribution {
-    let principal = Principal {
-        id: PrincipalId::from_bytes([1; 16]),
-        project: ProjectId::from_bytes([2; 16]),
-        name: "bob".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution {
-        principal,
-        project: ProjectId::from_bytes([2; 16]),
-        run: None,
-        issuance: IssuanceId::from_bytes([7; 16]),
-    }
+    workbench::attribution_of("bob", 1, 7)
 }
 
 async fn mint_within(

@@ -5,7 +5,6 @@ mod asking;
 mod ends;
 mod minting;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +12,8 @@ use serde_json::{Value, json};
 
 use super::fake::{Fake, NOW};
 use super::*;
-use crate::domain::{AccessLevel, EntropyError, ManualClock, NoIssuer, SecretFieldName};
-use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, secret};
+use crate::domain::{AccessLevel, EntropyError};
 
 const SOURCE: &str = "source-token-that-stays";
 
@@ -41,13 +39,6 @@ fn refused_fields(more: Value) -> Vec<String> {
     refused.0.into_iter().map(|error| error.field).collect()
 }
 
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field = |(name, value): &(&str, &str)| {
-        (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.as_bytes().to_vec()))
-    };
-    SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
-}
-
 fn kind() -> ResourceTypeName {
     ResourceTypeName::parse("kubernetes-cluster").unwrap()
 }
@@ -70,20 +61,8 @@ impl Entropy for NoDice {
 }
 
 fn upstream(fake: &Fake, call_timeout: Duration) -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: vec![fake.url.clone()],
-        extra_roots_pem: None,
-        connect_timeout: call_timeout,
-        call_timeout,
-        implicit_identities: Vec::new(),
-    };
-    Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(NOW))),
-        entropy: Arc::new(NoDice),
-        identities: Arc::new(NoIssuer),
-        subject: None,
-    }
+    let upstream = workbench::upstream(&fake.url, None, &[], Timestamp::from_seconds(NOW));
+    workbench::within(&Upstream { entropy: Arc::new(NoDice), ..upstream }, call_timeout)
 }
 
 /// Settings for this fake, with its CA.
@@ -249,5 +228,5 @@ fn a_source_credential_is_a_token_or_a_certificate_or_a_login() {
     assert_eq!(refused("token", &[("token", SOURCE), ("username", "u")], None), "secrets.username");
     assert_eq!(refused("password", &[("username", "a:b"), ("password", "p")], None), "secrets.username");
     assert_eq!(refused("password", &[("username", "a")], None), "secrets.password");
-    assert_eq!(refused("token", &[("token", SOURCE)], Some(now)), "expires_at");
+    assert_eq!(refused("token", &[("token", SOURCE)], Some(now)), "secret_expires_at");
 }

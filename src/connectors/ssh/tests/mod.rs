@@ -4,30 +4,15 @@
 mod keys;
 mod signing;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
-use crate::domain::{
-    AccessLevel, Downscope, EntropyError, IssuanceId, ManualClock, Minted, NoIssuer, Principal, PrincipalId,
-    PrincipalKind, ProjectId, SecretFieldName,
-};
-use crate::outbound::{Outbound, OutboundRules};
-use crate::sealing::Plaintext;
+use crate::connectors::workbench::{self, Always, attribution, secret};
+use crate::domain::{AccessLevel, Downscope, Minted};
 
 /// Of RFC 8032's second test vector.
 const CALLER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM";
 const NOW: i64 = 1_800_000_000;
-
-struct Eights;
-
-impl Entropy for Eights {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        buffer.fill(8);
-        Ok(())
-    }
-}
 
 fn ca(more: &str) -> Settings {
     let json = format!(
@@ -57,41 +42,9 @@ fn ask(host: &str, access: AccessLevel, public_key: Option<&str>) -> Ask {
     Ask { resource_type: kind(), resource, access, parameters: parameters.into_iter().collect() }
 }
 
-fn secret(fields: &[(&str, &str)]) -> SourceCredential {
-    let field =
-        |(name, text): &(&str, &str)| (SecretFieldName::parse(name).unwrap(), Plaintext::new(text.as_bytes().to_vec()));
-    SourceCredential::new(fields.iter().map(field).collect::<BTreeMap<_, _>>())
-}
-
 fn upstream() -> Upstream {
-    let rules = OutboundRules {
-        allowed_endpoints: Vec::new(),
-        extra_roots_pem: None,
-        connect_timeout: Duration::from_secs(5),
-        call_timeout: Duration::from_secs(10),
-        implicit_identities: Vec::new(),
-    };
-    Upstream {
-        outbound: Arc::new(Outbound::new(rules).unwrap()),
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(NOW))),
-        entropy: Arc::new(Eights),
-        identities: Arc::new(NoIssuer),
-        subject: None,
-    }
-}
-
-fn attribution() -> Attribution {
-    let project = ProjectId::from_bytes([1; 16]);
-    let principal = Principal {
-        id: PrincipalId::from_bytes([2; 16]),
-        project,
-        name: "anna".parse().unwrap(),
-        kind: PrincipalKind::User,
-        description: String::new(),
-        created_by: None,
-        created_at: Timestamp::from_seconds(0),
-    };
-    Attribution { principal, project, run: None, issuance: IssuanceId::from_bytes([3; 16]) }
+    let upstream = workbench::upstream("https://nobody.example", None, &[], Timestamp::from_seconds(NOW));
+    Upstream { entropy: Arc::new(Always(8)), ..upstream }
 }
 
 async fn mint(settings: &Settings, secret: &SourceCredential, ask: &Ask, ttl: u32) -> Result<Minted, UpstreamError> {
@@ -177,6 +130,9 @@ fn settings_that_do_not_fit_are_refused_by_field() {
         (r#"{"hosts":["a"],"principals":{}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":["a,root"]}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":[""]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["{host}{port}"]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["{host}-1{port}"]}}"#, "settings.principals"),
+        (r#"{"hosts":["a"],"principals":{"read":["{port}{host}"]}}"#, "settings.principals"),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.1/8"]}"#, "settings.source_address"),
         (r#"{"hosts":["a"],"principals":{"read":["a"]},"source_address":["10.0.0.0/33"]}"#, "settings.source_address"),
         (
@@ -252,6 +208,71 @@ fn what_is_enforced_is_said_truthfully() {
     let twin = enforced(&private(&pins), "a.gpu.example.com", AccessLevel::Read, None);
     assert_eq!(twin.downscope, Downscope::None);
     assert!(twin.words.contains("b.gpu.example.com"), "{}", twin.words);
+}
+
+/// `gpu2` and `gpu2:2222` come to the same principal when it names no port.
+#[test]
+fn a_name_served_on_several_ports_is_not_told_apart_unless_principals_name_the_port() {
+    let enforced = |hosts: &str, principal: &str, host: &str| {
+        let json = format!(r#"{{"auth_method":"ca-key","hosts":[{hosts}],"principals":{{"read":["{principal}"]}}}}"#);
+        let settings: Settings = serde_json::from_str(&json).unwrap();
+        Ssh.check(&settings).unwrap();
+        Ssh.enforced(&settings, &Ssh.narrow(&settings, &ask(host, AccessLevel::Read, Some(CALLER))).unwrap())
+    };
+    for (hosts, host) in [
+        (r#""gpu2","gpu2:2222""#, "gpu2"),
+        (r#""gpu2","gpu2:2222""#, "gpu2:2222"),
+        (r#""gpu*:*""#, "gpu2"),
+        (r#""gpu*","*:2222""#, "gpu2"),
+        (r#""gpu*","gpu2:2222""#, "gpu2:2222"),
+    ] {
+        let wide = enforced(hosts, "view@{host}", host);
+        assert_eq!(wide.downscope, Downscope::None, "{hosts} {host}: {}", wide.words);
+        assert!(wide.words.contains("on its other ports too"), "{}", wide.words);
+        let narrow = enforced(hosts, "view@{host}:{port}", host);
+        let port = if host.ends_with("2222") { "2222" } else { "22" };
+        assert_eq!(narrow.downscope, Downscope::Resource, "{hosts} {host}: {}", narrow.words);
+        assert!(narrow.words.contains(&format!("view@gpu2:{port}")), "{}", narrow.words);
+    }
+    // The neighbours: each name on one port alone.
+    for (hosts, host) in [
+        (r#""gpu1","gpu2:2222""#, "gpu2:2222"),
+        (r#""gpu1:2222","gpu2""#, "gpu2"),
+        (r#""gpu*","other*:2222""#, "gpu2"),
+        (r#""gpu*:2222""#, "gpu2:2222"),
+    ] {
+        assert_eq!(enforced(hosts, "view@{host}", host).downscope, Downscope::Resource, "{hosts} {host}");
+    }
+}
+
+#[test]
+fn a_scope_that_was_kept_before_ports_counted_is_still_read() {
+    let kept = r#"{"kind":"certificate","host":"a","access":"read","public_key":"k","principals":["p"],"names_host":true,"source_address":[],"force_command":null,"extensions":[]}"#;
+    let scope: Scope = serde_json::from_str(kept).unwrap();
+    assert_eq!(scope.enforced().downscope, Downscope::Resource);
+    assert_eq!(serde_json::to_string(&scope).unwrap(), kept, "and written as it was");
+}
+
+/// What `$(ssh-keyscan ...)` gives is one text of several lines.
+#[test]
+fn each_line_of_a_scan_is_a_pin_and_its_remarks_are_none() {
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+    let scan = format!(
+        "# a.gpu.example.com:22 SSH-2.0-OpenSSH_9.2p1\r\na.gpu.example.com {CALLER}\n\n\
+         a.gpu.example.com {other}\n# b.gpu.example.com:22 SSH-2.0\nb.gpu.example.com {other} remark\n"
+    );
+    let settings = private(&[scan]);
+    let pinned = |host: &str| match Ssh.narrow(&settings, &ask(host, AccessLevel::Read, None)).unwrap() {
+        Scope::Session(scope) => scope.host_keys,
+        Scope::Certificate(_) => panic!("a session is due"),
+    };
+    assert_eq!(pinned("a.gpu.example.com"), [CALLER, other]);
+    assert_eq!(pinned("b.gpu.example.com"), [other]);
+    let of =
+        |pins: &str| refused("private-key", &format!(r#"{{"hosts":["a"],"username":"t","host_keys":["{pins}"]}}"#));
+    assert_eq!(of("# a:22 SSH-2.0"), "settings.host_keys", "remarks alone pin nothing");
+    assert_eq!(of(&format!("a {CALLER}\\na ssh-ed25519")), "settings.host_keys", "half a line");
+    assert!(public_key::pins(&format!("a {CALLER}\nb {CALLER}")).is_err(), "a pin is one line");
 }
 
 #[test]

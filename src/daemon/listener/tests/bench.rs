@@ -28,18 +28,20 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
-use super::super::{Certificates, ConnectionLimits, Listener};
+use super::super::{Certificates, ConnectionLimits, Listener, Places};
 use crate::api::layers::{Door, DoorLimits, Porter};
 use crate::audit::{Line, Outcome};
 use crate::authz::Subject;
 use crate::broker::{BrokerError, Call, CallRecord, CallerFacts};
 use crate::config::write_new_private_file;
 use crate::daemon::certificates;
-use crate::domain::{Principal, PrincipalId, PrincipalKind, Project, ProjectId, Timestamp, TokenId};
+use crate::domain::{Principal, PrincipalId, PrincipalKind, Project, ProjectId, Share, Timestamp, TokenId};
 use crate::store::Revision;
 
-/// The one token that the porter knows.
+/// A token that the porter knows.
 pub(super) const GOOD: &str = "Bearer good";
+/// The token of somebody else.
+pub(super) const OTHER: &str = "Bearer other";
 /// What a paper handler answers in time.
 pub(super) const WHO_AM_I: &str = "/valetkey.v1.AccessService/WhoAmI";
 /// Panics.
@@ -49,7 +51,7 @@ pub(super) const HANGS: &str = "/valetkey.v1.AccessService/ListBindings";
 /// An empty message.
 pub(super) const EMPTY: &[u8] = &[0, 0, 0, 0, 0];
 
-/// Knows one token, and keeps lines in memory.
+/// Knows two tokens, and keeps lines in memory.
 #[derive(Default)]
 pub(super) struct PaperPorter {
     pub(super) lines: Mutex<Vec<(String, Outcome, String, u32)>>,
@@ -75,12 +77,14 @@ impl PaperPorter {
 #[async_trait]
 impl Porter for PaperPorter {
     async fn authenticate(&self, authorization: &[u8]) -> Result<Arc<CallerFacts>, BrokerError> {
-        if authorization != GOOD.as_bytes() {
-            return Err(BrokerError::Unauthenticated);
-        }
+        let id = match authorization {
+            known if known == GOOD.as_bytes() => 2,
+            known if known == OTHER.as_bytes() => 3,
+            _ => return Err(BrokerError::Unauthenticated),
+        };
         let (project, at) = (ProjectId::from_bytes([1; 16]), Timestamp::from_seconds(1));
         let principal = Principal {
-            id: PrincipalId::from_bytes([2; 16]),
+            id: PrincipalId::from_bytes([id; 16]),
             project,
             name: "good".parse().unwrap(),
             kind: PrincipalKind::User,
@@ -178,6 +182,7 @@ impl Default for Wishes {
             connections_max: 100,
             door: DoorLimits {
                 requests_max: 100,
+                principal_share: Share::WHOLE,
                 request_timeout_max: Duration::from_secs(30),
                 failed_authentications_per_minute: NonZeroU32::new(10_000).unwrap(),
                 calls_per_second: NonZeroU32::new(10_000).unwrap(),
@@ -203,7 +208,7 @@ impl Bench {
     pub(super) async fn start(wishes: Wishes) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A fixed day within the certificate's life and that of the client's clock.
-        let now = crate::daemon::SystemClock::start();
+        let now = crate::daemon::SystemClock;
         let now = crate::domain::Clock::now(&now);
         let made = certificates::make(&[], now).unwrap();
         let (certificate, key) = (folder.path().join("server.pem"), folder.path().join("server.key"));
@@ -223,7 +228,8 @@ impl Bench {
             .add_service(PaperService::<3>(Arc::clone(&handled)));
         let porter = Arc::new(PaperPorter::default());
         let door = Arc::new(Door::new(Arc::clone(&porter) as _, routes, &wishes.door, stopping.clone()));
-        let listener = Listener::new(Arc::clone(&door), tls, wishes.limits, wishes.connections_max, stopping);
+        let places = Places::new(wishes.connections_max, wishes.door.principal_share);
+        let listener = Listener::new(Arc::clone(&door), tls, wishes.limits, places, stopping);
         let listener = Arc::new(listener);
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -276,6 +282,11 @@ pub(super) struct Answer {
 /// A call as a good client makes it.
 pub(super) fn good(path: &str) -> http::request::Builder {
     stranger(path).header("authorization", GOOD)
+}
+
+/// The same of somebody else.
+pub(super) fn other(path: &str) -> http::request::Builder {
+    stranger(path).header("authorization", OTHER)
 }
 
 /// The same without a token.

@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use super::bench::{Bench, EMPTY, WHO_AM_I, Wishes, good, stranger};
+use super::bench::{Bench, EMPTY, WHO_AM_I, Wishes, good, other, stranger};
+use crate::domain::Share;
 
 /// Nothing here takes longer; a test that does has failed.
 const SOON: Duration = Duration::from_secs(20);
@@ -48,6 +49,26 @@ async fn f1_at_the_cap_the_oldest_stranger_gives_way_to_a_good_client() {
     assert_eq!(late.ask(good(WHO_AM_I), EMPTY).await.code, Some(Code::Ok));
     assert_eq!(known.ask(good(WHO_AM_I), EMPTY).await.code, Some(Code::Ok));
     closed(&mut silent[0]).await;
+}
+
+#[tokio::test]
+async fn a_principal_that_has_taken_all_places_gives_way_to_another_down_to_its_share() {
+    let mut wishes = Wishes { connections_max: 4, ..Wishes::default() };
+    wishes.door.principal_share = Share::percent(75).unwrap();
+    let bench = Bench::start(wishes).await;
+    let mut greedy = Vec::new();
+    for _ in 0..4 {
+        let mut client = bench.client().await;
+        assert_eq!(client.ask(good(WHO_AM_I), EMPTY).await.code, Some(Code::Ok));
+        greedy.push(client);
+    }
+    let mut late = tokio::time::timeout(SOON, bench.client()).await.unwrap();
+    assert_eq!(late.ask(other(WHO_AM_I), EMPTY).await.code, Some(Code::Ok));
+    let mut served = 0;
+    for client in &mut greedy {
+        served += usize::from(client.try_ask(good(WHO_AM_I), EMPTY).await.is_ok());
+    }
+    assert_eq!(served, 3, "three are its share");
 }
 
 #[tokio::test]

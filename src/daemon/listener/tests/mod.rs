@@ -4,3 +4,4 @@
 mod bench;
 mod connections;
 mod requests;
+mod strangers;

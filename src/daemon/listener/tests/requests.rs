@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use super::bench::{Bench, EMPTY, HANGS, PANICS, WHO_AM_I, Wishes, good, stranger};
+use super::bench::{Bench, EMPTY, HANGS, PANICS, WHO_AM_I, Wishes, good, other, stranger};
 use crate::audit::Outcome;
 use crate::authz::METHOD_RULES;
+use crate::domain::Share;
 
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
@@ -210,6 +211,33 @@ async fn a_principal_over_its_rate_is_told_to_wait() {
         codes.push(client.ask(good(WHO_AM_I), EMPTY).await.code);
     }
     assert_eq!(codes, [Some(Code::Ok), Some(Code::Ok), Some(Code::ResourceExhausted)]);
+}
+
+#[tokio::test]
+async fn a_principal_has_its_share_of_the_calls_and_others_are_served() {
+    let mut wishes = Wishes::default();
+    wishes.door.requests_max = 4;
+    wishes.door.principal_share = Share::percent(50).unwrap();
+    let bench = Bench::start(wishes).await;
+    let mut greedy = bench.client().await;
+    let hanging: Vec<_> = (0..2).map(|_| tokio::spawn(greedy.begin(good(HANGS), EMPTY))).collect();
+    while bench.handled.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..300 {
+        let refused = greedy.ask(good(WHO_AM_I), EMPTY).await;
+        assert_eq!(refused.code, Some(Code::ResourceExhausted));
+        assert!(refused.message.contains("2 calls in progress") && refused.message.contains("limits.principal_share"));
+    }
+    assert_eq!(greedy.ask(other(WHO_AM_I), EMPTY).await.code, Some(Code::Ok), "also on the same connection");
+    bench.door.flush(true).await.unwrap();
+    assert_eq!(bench.porter.calls(Outcome::Throttled), 300, "all are in the ledger");
+    let lines = bench.porter.lines.lock().unwrap().iter().filter(|line| line.1 == Outcome::Throttled).count();
+    assert!(lines < 300, "and counted, not each in a line of its own: {lines}");
+    hanging.iter().for_each(tokio::task::JoinHandle::abort);
+    while greedy.ask(good(WHO_AM_I), EMPTY).await.code != Some(Code::Ok) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod disk;
 mod files;
 mod log;
 mod offline;
+mod seals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +69,10 @@ impl Folder {
             fatal.fetch_add(1, Ordering::SeqCst);
         });
         SqliteOptions { readers: 2, reserve_bytes: 64 * 1024, ..SqliteOptions::new(clock, on_fatal) }
+    }
+
+    fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn create(&self) -> SqliteStore {

@@ -1,0 +1,338 @@
+//! C1 and C2 for records: what a writer of the file makes up, changes, or puts
+//! back as it was, with and without the seals that belonged to it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rusqlite::Connection as Database;
+use sha2::Sha256;
+
+use super::{Folder, plain, subject};
+use crate::audit::{Journal as _, Line};
+use crate::domain::{Connector, Role, Timestamp, Version};
+use crate::store::conformance::{Furniture, Subject, World, binding, connector, line, sealed};
+use crate::store::{
+    AuditLines as _, Bindings as _, Connectors as _, OpenError, Principals as _, RecordMac, SqliteStore, Store,
+    StoreError, Tokens as _, Transactions as _, Tx, Write,
+};
+
+/// A key that is not in the file.
+fn mac(key: u8) -> RecordMac {
+    Arc::new(move |message| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&[key; 32]).unwrap();
+        mac.update(message);
+        mac.finalize().into_bytes().into()
+    })
+}
+
+async fn opened(folder: &Folder) -> Result<SqliteStore, OpenError> {
+    let store = folder.open();
+    store.seal_records(mac(1)).await.map(|()| store)
+}
+
+/// That it does not open, and why.
+async fn altered(folder: &Folder) -> &'static str {
+    match opened(folder).await {
+        Err(OpenError::AlteredRecords { what }) => what,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("the records were taken"),
+    }
+}
+
+/// A sealed store with one of everything, and its world.
+async fn furnished(folder: &Folder) -> (Arc<SqliteStore>, World, Furniture) {
+    let store = Arc::new(folder.create());
+    store.seal_records(mac(1)).await.unwrap();
+    let shared: Arc<dyn Store> = store.clone();
+    let world = World::new(Subject { store: shared, clock: folder.clock.clone(), keep: Box::new(()) }).await;
+    let furniture = world.furnish(world.here).await;
+    (store, world, furniture)
+}
+
+/// Rows of tables, to put back later.
+struct Copy(Vec<(String, Vec<Vec<rusqlite::types::Value>>)>);
+
+impl Copy {
+    fn of(path: &Path, tables: &[&str]) -> Self {
+        let database = plain(path);
+        let rows = |table: &str| {
+            let mut statement = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = statement.column_count();
+            let row = |row: &rusqlite::Row<'_>| (0..columns).map(|column| row.get(column)).collect();
+            statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+        };
+        Self(tables.iter().map(|table| ((*table).to_owned(), rows(table))).collect())
+    }
+
+    fn put_back(&self, path: &Path) {
+        let database = plain(path);
+        database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        for (table, _) in &self.0 {
+            database.execute(&format!("DELETE FROM {table}"), []).unwrap();
+        }
+        for (table, rows) in &self.0 {
+            for row in rows {
+                let places = vec!["?"; row.len()].join(", ");
+                let insert = format!("INSERT INTO {table} VALUES ({places})");
+                database.execute(&insert, rusqlite::params_from_iter(row.clone())).unwrap();
+            }
+        }
+    }
+}
+
+async fn rotate(world: &World, record: &Connector) -> Connector {
+    let secret = crate::domain::SecretFacts { version: 2, ..record.secret.clone() };
+    let rotated = Connector { version: Version(2), secret, ..record.clone() };
+    let write = Write::UpdateConnector { connector: rotated.clone(), expected: Version(1), sealed: Some(sealed(2)) };
+    world.write(write).await.unwrap();
+    rotated
+}
+
+fn edit(path: &Path, sql: &str) {
+    let changed = plain(path).execute(sql, []).unwrap();
+    assert!(changed > 0, "{sql}");
+}
+
+mod sealed_suite {
+    use super::*;
+
+    fn sealed_subject() -> Subject {
+        let subject = subject();
+        let folder = Folder::new();
+        let store = folder.create();
+        // The suite's own runtime is not there yet.
+        std::thread::scope(|scope| {
+            let seal =
+                || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(store.seal_records(mac(1)));
+            scope.spawn(seal).join().unwrap().unwrap();
+        });
+        drop(subject);
+        let clock = folder.clock.clone();
+        Subject { store: Arc::new(store), clock, keep: Box::new(folder) }
+    }
+
+    crate::store::conformance::conformance!(sealed_subject);
+}
+
+#[tokio::test]
+async fn c2_a_connector_put_back_as_it_was_before_a_rotation_is_noticed() {
+    const ROW: &[&str] = &["sealed_fields", "connectors"];
+    const WITH_SEALS: &[&str] = &["sealed_fields", "connectors", "record_seals", "seal_head"];
+    const WITH_FEED: &[&str] = &["sealed_fields", "connectors", "record_seals", "seal_head", "changes"];
+    for (tables, at_start) in [
+        (ROW, None),
+        (WITH_SEALS, Some("the seals are of another time than the records")),
+        (WITH_FEED, Some("the ledger tells of changes that are not there")),
+    ] {
+        let folder = Folder::new();
+        let (store, world, furniture) = furnished(&folder).await;
+        let before = Copy::of(&folder.path(), tables);
+        rotate(&world, &furniture.connector).await;
+        drop((world, store));
+        before.put_back(&folder.path());
+        if let Some(said) = at_start {
+            assert_eq!(altered(&folder).await, said);
+            continue;
+        }
+        let store = opened(&folder).await.unwrap();
+        let (id, project) = (furniture.connector.id, furniture.connector.project);
+        assert!(matches!(store.connector(project, id).await, Err(StoreError::Corrupt { .. })));
+        assert!(matches!(store.resolve_connector(project, "source").await, Err(StoreError::Corrupt { .. })));
+        store.token(&furniture.token.id).await.unwrap();
+        store.bindings_of(project, furniture.principal.id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn c2_what_is_put_back_while_the_store_is_open_is_noticed_too() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let before = Copy::of(&folder.path(), &["sealed_fields", "connectors", "record_seals", "seal_head"]);
+    let rotated = rotate(&world, &furniture.connector).await;
+    assert_eq!(store.connector(rotated.project, rotated.id).await, Ok(rotated.clone()));
+    before.put_back(&folder.path());
+    assert!(matches!(store.connector(rotated.project, rotated.id).await, Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn c1_a_binding_a_token_and_a_principal_that_were_altered_decide_nothing() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (project, ada) = (furniture.principal.project, furniture.principal.id);
+    let body = |table: &str, id: &str| format!("UPDATE {table} SET {id}");
+    for altered in [
+        body("bindings", "body = replace(body, 'data-scientist', 'platform-engineer') WHERE owner = 0"),
+        body("bindings", "expires_at = 1 WHERE owner = 0"),
+        body("bindings", "created_at = created_at - 1 WHERE owner = 0"),
+        format!(
+            "UPDATE bindings SET principal = x'{}' WHERE owner = 1 AND project = x'{}'",
+            hex::encode(ada.as_bytes()),
+            hex::encode(project.as_bytes())
+        ),
+    ] {
+        let before = Copy::of(&folder.path(), &["bindings"]);
+        edit(&folder.path(), &altered);
+        let found = store.bindings_of(project, ada).await;
+        assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{altered}: {found:?}");
+        before.put_back(&folder.path());
+        assert_eq!(store.bindings_of(project, ada).await.unwrap().len(), 1);
+    }
+    for altered in [
+        "digest = zeroblob(32)",
+        "expires_at = expires_at + 1",
+        "principal = (SELECT principal FROM bindings WHERE owner = 1)",
+    ] {
+        let before = Copy::of(&folder.path(), &["tokens"]);
+        edit(&folder.path(), &format!("UPDATE tokens SET {altered}"));
+        assert!(matches!(store.token(&furniture.token.id).await, Err(StoreError::Corrupt { .. })), "{altered}");
+        before.put_back(&folder.path());
+        store.token(&furniture.token.id).await.unwrap();
+    }
+    edit(&folder.path(), "UPDATE principals SET kind = 'service-account' WHERE name = 'ada'");
+    assert!(matches!(store.principal(project, ada).await, Err(StoreError::Corrupt { .. })));
+    drop(world);
+}
+
+#[tokio::test]
+async fn c1_a_binding_that_nobody_gave_and_one_that_was_taken_away_are_noticed() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (project, ada) = (furniture.principal.project, furniture.principal.id);
+    let more = binding(project, 7, ada, Role::Owner);
+    world.write(Write::InsertBinding(more.clone())).await.unwrap();
+    let with_it = Copy::of(&folder.path(), &["bindings", "record_seals"]);
+    world.write(Write::DeleteBinding { project, id: more.id }).await.unwrap();
+    assert_eq!(store.bindings_of(project, ada).await.unwrap().len(), 1);
+    with_it.put_back(&folder.path());
+    assert!(matches!(store.bindings_of(project, ada).await, Err(StoreError::Corrupt { .. })), "while it runs");
+    drop((world, store));
+    assert_eq!(altered(&folder).await, "the seals do not fit their head");
+}
+
+#[tokio::test]
+async fn c1_a_row_that_leads_to_a_sealed_record_of_another_is_noticed() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (project, ada) = (furniture.principal.project, furniture.principal.id);
+    let other = connector(project, 2, "other");
+    world.add_connector(&other).await;
+    // The owner's own binding, word for word, under another id and whose it is.
+    let before = Copy::of(&folder.path(), &["bindings"]);
+    let made_up = format!(
+        "INSERT INTO bindings SELECT randomblob(16), project, x'{}', connector, component, owner, expires_at, \
+         created_at, body FROM bindings WHERE owner = 1 AND project = x'{}'",
+        hex::encode(ada.as_bytes()),
+        hex::encode(project.as_bytes())
+    );
+    edit(&folder.path(), &made_up);
+    assert!(matches!(store.bindings_of(project, ada).await, Err(StoreError::Corrupt { .. })));
+    before.put_back(&folder.path());
+    // A name that leads to another connector, whose record is a good one.
+    let swapped =
+        "UPDATE connectors SET body = (SELECT body FROM connectors WHERE name = 'other') WHERE name = 'source'";
+    edit(&folder.path(), swapped);
+    assert!(matches!(store.resolve_connector(project, "source").await, Err(StoreError::Corrupt { .. })));
+    let by_id = store.connector(project, furniture.connector.id).await;
+    assert!(matches!(by_id, Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.resolve_connector(project, "other").await, Ok(other));
+    drop(world);
+}
+
+#[tokio::test]
+async fn c1_a_store_without_its_seals_is_not_taken_for_an_old_one() {
+    let folder = Folder::new();
+    let (store, world, _) = furnished(&folder).await;
+    drop((world, store));
+    let path = folder.path();
+    edit(&path, "DELETE FROM seal_head");
+    assert_eq!(altered(&folder).await, "the head of the seals is gone");
+    edit(&path, "DELETE FROM record_seals");
+    assert_eq!(altered(&folder).await, "they had seals, and have none");
+    plain(&path).execute_batch("DROP TABLE record_seals; DROP TABLE seal_head; PRAGMA user_version = 4").unwrap();
+    assert_eq!(altered(&folder).await, "they had seals, and have none");
+}
+
+#[tokio::test]
+async fn a_seal_that_was_altered_or_made_with_another_key_is_refused_at_start() {
+    let folder = Folder::new();
+    let (store, world, _) = furnished(&folder).await;
+    drop((world, store));
+    let store = folder.open();
+    assert!(matches!(store.seal_records(mac(2)).await, Err(OpenError::AlteredRecords { .. })));
+    drop(store);
+    drop(opened(&folder).await.unwrap());
+    edit(
+        &folder.path(),
+        "UPDATE record_seals SET tag = zeroblob(16) WHERE slot = (SELECT min(slot) FROM record_seals)",
+    );
+    assert_eq!(altered(&folder).await, "the seals do not fit their head");
+}
+
+/// As a store of the release before had it.
+fn without_seals(path: &Path) {
+    let database: Database = plain(path);
+    database.execute_batch("DROP TABLE record_seals; DROP TABLE seal_head; PRAGMA user_version = 4").unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_the_release_before_gets_seals_at_its_first_start_and_says_so() {
+    let folder = Folder::new();
+    let store = Arc::new(folder.create());
+    let shared: Arc<dyn Store> = store.clone();
+    let world = World::new(Subject { store: shared, clock: folder.clock.clone(), keep: Box::new(()) }).await;
+    let furniture = world.furnish(world.here).await;
+    drop((world, store));
+    without_seals(&folder.path());
+    for start in 0..2 {
+        let store = opened(&folder).await.unwrap();
+        let found = store.connector(furniture.connector.project, furniture.connector.id).await;
+        assert_eq!(found, Ok(furniture.connector.clone()));
+        let lines = store.lines_after(None, crate::audit::Seq(0), 1000).await.unwrap();
+        let said = lines.iter().filter(|stored| stored.line.method == "daemon/seal-records").count();
+        assert_eq!(said, 1, "start {start}");
+        store.append(line("/more")).await.unwrap();
+    }
+    edit(&folder.path(), "UPDATE connectors SET body = replace(body, 'eu-central-1', 'us-east-1')");
+    let store = opened(&folder).await.unwrap();
+    let found = store.connector(furniture.connector.project, furniture.connector.id).await;
+    assert!(matches!(found, Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn what_was_refused_and_what_was_forgotten_leave_seals_that_fit() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (project, ada) = (furniture.principal.project, furniture.principal.id);
+    let twice = connector(project, 9, "source");
+    let refused = Tx::with_line(line("/refused"))
+        .write(Write::DeleteBinding { project, id: furniture.binding.id })
+        .write(Write::InsertConnector { connector: twice, sealed: sealed(1) });
+    assert_eq!(store.commit(refused).await, Err(StoreError::NameTaken));
+    assert_eq!(store.bindings_of(project, ada).await.unwrap().len(), 1);
+    // Long after its end a token is forgotten when another one is made.
+    folder.clock.advance(std::time::Duration::from_secs(100 * 24 * 3600));
+    let later = Timestamp::from_seconds(folder.clock_now().seconds() + 3600);
+    let id = crate::domain::TokenId("Q00002xxxxxxxxxxxxxxxx".to_owned());
+    let token = crate::domain::TokenRecord { id, expires_at: later, ..furniture.token.clone() };
+    world.write(Write::InsertToken(token.clone())).await.unwrap();
+    assert!(matches!(store.token(&furniture.token.id).await, Err(StoreError::NotFound)));
+    drop((world, store));
+    let store = opened(&folder).await.unwrap();
+    assert!(store.token(&token.id).await.is_ok_and(|found| found == token));
+}
+
+#[tokio::test]
+async fn lines_carry_the_revision_that_they_were_written_at_and_a_change_its_own() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let told = |lines: Vec<crate::audit::StoredLine>| -> Vec<Option<u64>> {
+        lines.into_iter().map(|stored| Line::clone(&stored.line).store_revision).collect()
+    };
+    let committed = world.write(Write::DeleteBinding { project: furniture.binding.project, id: furniture.binding.id });
+    let committed = committed.await.unwrap();
+    store.append(line("/after")).await.unwrap();
+    let place = crate::audit::Seq(committed.lines[0].0 - 1);
+    let lines = store.lines_after(None, place, 10).await.unwrap();
+    assert_eq!(told(lines), [Some(committed.revision.0), Some(committed.revision.0)]);
+}
