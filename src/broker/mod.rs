@@ -21,6 +21,7 @@ mod gate;
 mod lookup;
 mod once;
 mod operator;
+mod own_grant;
 mod page_token;
 mod runs;
 mod shared_places;

@@ -21,6 +21,8 @@ pub mod gcp;
 mod hostile;
 #[cfg(test)]
 mod hostile_clouds;
+#[cfg(test)]
+mod hostile_ends;
 pub mod kubernetes;
 #[cfg(test)]
 mod loopback;

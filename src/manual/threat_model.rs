@@ -16,6 +16,11 @@
 //! clock that jumps; a cloud that is slow, wrong or hostile in its answers;
 //! power loss and a full disk.
 //!
+//! Who writes connectors sets what they may mint, and so mints only by a grant
+//! that an owner gives on one connector or component. As long as it lasts, its
+//! holder changes neither ceiling nor settings of that connector, nor what the
+//! component is linked to (`SELF_GRANT`): a colleague does.
+//!
 //! ## Not against
 //!
 //! Root on the host while the daemon runs; a cloud that ignores its own

@@ -1,6 +1,8 @@
 //! A transaction as a value: what to write, what must hold, which ledger
 //! lines go with it. All of it commits, or none.
 
+use std::collections::BTreeSet;
+
 use crate::audit::{Line, Seq};
 use crate::domain::{
     Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
@@ -149,6 +151,24 @@ pub enum Guard {
         project: ProjectId,
         /// The run.
         id: RunId,
+    },
+    /// The principal holds none but these bindings; stale otherwise.
+    HoldsNoMore {
+        /// Its project.
+        project: ProjectId,
+        /// The principal.
+        principal: PrincipalId,
+        /// What it may hold, or less.
+        bindings: BTreeSet<BindingId>,
+    },
+    /// None of these components is linked to the connector; stale otherwise.
+    NotLinked {
+        /// Their project.
+        project: ProjectId,
+        /// The connector.
+        connector: ConnectorId,
+        /// The components; those that are gone are linked to nothing.
+        components: Vec<ComponentId>,
     },
 }
 

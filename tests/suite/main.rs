@@ -20,6 +20,7 @@ mod canary;
 mod cases_a;
 mod cases_b;
 mod cases_b22;
+mod cases_b4;
 mod cases_b5;
 mod cases_c;
 mod cases_c_records;

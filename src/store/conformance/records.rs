@@ -1,7 +1,9 @@
 //! Records: written whole, replaced by version, deleted with what hangs on
 //! them.
 
-use crate::domain::{BindingTarget, Role, Version};
+use std::collections::BTreeSet;
+
+use crate::domain::{BindingTarget, ConnectorId, Role, Version};
 use crate::store::limits::{LINES_MAX, WRITES_MAX};
 use crate::store::{Guard, StoreError, Tx, Write};
 
@@ -140,11 +142,15 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
     let here = world.here;
     let made = world.furnish(here).await;
     let (connector, principal, component) = (made.connector.id, made.principal.id, made.component.id);
+    let other = ConnectorId::from_bytes([9; 16]);
+    let holds = |bindings| Guard::HoldsNoMore { project: here, principal, bindings };
     let wrong = [
         (Guard::ConnectorAt { project: here, id: connector, version: Version(2) }, StoreError::Stale),
         (Guard::ConnectorAt { project: world.there, id: connector, version: Version(1) }, StoreError::NotFound),
         (Guard::PrincipalExists { project: world.there, id: principal }, StoreError::NotFound),
         (Guard::ComponentExists { project: world.there, id: component }, StoreError::NotFound),
+        (holds(BTreeSet::new()), StoreError::Stale),
+        (Guard::NotLinked { project: here, connector, components: vec![component] }, StoreError::Stale),
     ];
     let insert = || Write::InsertStack(stack(here, 2, "second", Vec::new()));
     for (guard, error) in wrong {
@@ -156,7 +162,10 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
         .write(insert())
         .guard(Guard::ConnectorAt { project: here, id: connector, version: Version(1) })
         .guard(Guard::PrincipalExists { project: here, id: principal })
-        .guard(Guard::ComponentExists { project: here, id: component });
+        .guard(Guard::ComponentExists { project: here, id: component })
+        .guard(holds([made.binding.id].into()))
+        .guard(Guard::NotLinked { project: here, connector: other, components: vec![component] })
+        .guard(Guard::NotLinked { project: world.there, connector, components: vec![component] });
     world.store.commit(held).await.unwrap();
 }
 

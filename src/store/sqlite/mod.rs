@@ -14,6 +14,7 @@ mod columns;
 mod components;
 mod connectors;
 mod failure;
+mod guards;
 mod issuances;
 mod issuer_keys;
 mod keks;

@@ -1,0 +1,68 @@
+//! What must hold when a transaction commits. Looked at inside it, so that
+//! nothing comes between the look and the change.
+//!
+//! Reads only; a record of another project is none.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::domain::{BindingId, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, Run, Version};
+use crate::store::{Guard, StoreError};
+
+use super::columns::unsigned;
+use super::failure::Failure;
+use super::named;
+use super::work::Work;
+
+pub(super) fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
+    match guard {
+        Guard::ConnectorAt { project, id, version } => connector_at(work, *project, *id, *version),
+        Guard::PrincipalExists { project, id } => {
+            named::find::<Principal>(work.database, *project, id.as_bytes())?;
+            Ok(())
+        }
+        Guard::ComponentExists { project, id } => {
+            named::find::<Component>(work.database, *project, id.as_bytes())?;
+            Ok(())
+        }
+        Guard::RunUnfinished { project, id } => {
+            fresh(named::find::<Run>(work.database, *project, id.as_bytes())?.finished_at.is_none())
+        }
+        Guard::HoldsNoMore { project, principal, bindings } => {
+            fresh(held(work, *project, *principal)?.iter().all(|(id, _)| bindings.contains(id)))
+        }
+        Guard::NotLinked { project, connector, components } => {
+            for component in components {
+                fresh(linked_to(work, *project, *component)? != Some(*connector))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn fresh(holds: bool) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(StoreError::Stale.into()) }
+}
+
+fn connector_at(work: &Work<'_>, project: ProjectId, id: ConnectorId, version: Version) -> Result<(), Failure> {
+    const VERSION: &str = "SELECT version FROM connectors WHERE project = ?1 AND id = ?2";
+    let bound = params![project.as_bytes(), id.as_bytes()];
+    let found: Option<i64> = work.database.prepare_cached(VERSION)?.query_row(bound, |row| row.get(0)).optional()?;
+    fresh(unsigned(found.ok_or(StoreError::NotFound)?) == version.0)
+}
+
+/// The principal's bindings, each with its end.
+fn held(work: &Work<'_>, project: ProjectId, principal: PrincipalId) -> Result<Vec<(BindingId, Option<i64>)>, Failure> {
+    const HELD: &str = "SELECT id, expires_at FROM bindings WHERE principal = ?2 AND project = ?1";
+    let mut statement = work.database.prepare_cached(HELD)?;
+    let bound = params![project.as_bytes(), principal.as_bytes()];
+    let found = statement.query_map(bound, |row| Ok((BindingId::from_bytes(row.get(0)?), row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn linked_to(work: &Work<'_>, project: ProjectId, component: ComponentId) -> Result<Option<ConnectorId>, Failure> {
+    const LINK: &str = "SELECT connector FROM components WHERE project = ?1 AND id = ?2";
+    let bound = params![project.as_bytes(), component.as_bytes()];
+    let found: Option<Option<[u8; 16]>> =
+        work.database.prepare_cached(LINK)?.query_row(bound, |row| row.get(0)).optional()?;
+    Ok(found.flatten().map(ConnectorId::from_bytes))
+}
