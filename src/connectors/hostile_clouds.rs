@@ -40,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) const BAD_ANSWER: &str = "UPSTREAM_BAD_ANSWER";
 const UNAVAILABLE: &str = "UPSTREAM_UNAVAILABLE";
+const TOO_LATE: &str = "UPSTREAM_DEADLINE_EXCEEDED";
+/// Of an ask that uses the source credential up, and that may have been done.
+const IN_DOUBT: &str = "SOURCE_CREDENTIAL_IN_DOUBT";
 
 fn head(status: u16, more: &str) -> String {
     format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{more}\r\n")
@@ -220,10 +223,12 @@ async fn a_slow_cloud_is_left_at_the_deadline() {
             let mut told_to = None;
             for step in 1..=honest(&cell).await {
                 for (what, lie) in &lies {
-                    let told = lied_to(&Scene::of(&cell).await, step, lie, Some(IMPATIENT)).await;
+                    let scene = Scene::of(&cell).await;
+                    let told = lied_to(&scene, step, lie, Some(IMPATIENT)).await;
                     let told = told.unwrap_or_else(|why| panic!("{} at request {step}: {what}: {why}", name_of(&cell)));
                     let code = told.minted.err().map(|error| error.code());
-                    assert_eq!(code, Some("UPSTREAM_DEADLINE_EXCEEDED"), "{} {step} {what}", name_of(&cell));
+                    let wanted = if scene.registered.settings.exclusive { IN_DOUBT } else { TOO_LATE };
+                    assert_eq!(code, Some(wanted), "{} {step} {what}", name_of(&cell));
                     told_to = Some(cell.kind);
                 }
             }
@@ -295,7 +300,7 @@ async fn a_wrong_content_length_is_no_answer() {
         ("no HTTP", always(|| Instead::Bytes(CANARY.as_bytes().to_vec()))),
         ("nothing", always(|| Instead::Bytes(Vec::new()))),
     ];
-    refused(lies, &[BAD_ANSWER, UNAVAILABLE]).await;
+    refused(lies, &[BAD_ANSWER, UNAVAILABLE, IN_DOUBT]).await;
 }
 
 /// Neither the credential nor anything else follows.

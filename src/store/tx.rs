@@ -145,6 +145,13 @@ pub enum Guard {
         /// The component.
         id: ComponentId,
     },
+    /// Nobody has finished the run: stale otherwise.
+    RunUnfinished {
+        /// Its project.
+        project: ProjectId,
+        /// The run.
+        id: RunId,
+    },
     /// The principal holds none but these bindings; stale otherwise.
     HoldsNoMore {
         /// Its project.

@@ -45,7 +45,7 @@ impl Broker {
         if old.version != expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let mut new = self.with_new_secret(call, &old, &mut ask).await?;
+        let mut new = self.with_new_secret(&old, &mut ask).await?;
         let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
         let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, &[("verify", detail)]).await?;
@@ -71,7 +71,7 @@ impl Broker {
         self.settled(call, ask.once.as_ref(), new, committed).await
     }
 
-    async fn with_new_secret(&self, call: &Call, old: &Connector, ask: &mut Rotate) -> Result<Connector, BrokerError> {
+    async fn with_new_secret(&self, old: &Connector, ask: &mut Rotate) -> Result<Connector, BrokerError> {
         let now = self.clock.now();
         if ask.secret_expires_at.is_some_and(|end| end <= now) {
             return Err(FieldError::new("secret_expires_at", "is in the past").into());
@@ -83,8 +83,7 @@ impl Broker {
         // A person took over: what the cloud made before is theirs to look after.
         new.secret.rotation = None;
         new.secret.expires_at = ask.secret_expires_at;
-        new.secret.fields = ask.secret.names();
-        new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+        self.mark(&mut new, &ask.secret)?;
         new.verification = self.unverified();
         new.updated_at = now;
         new.version = old.version.next();

@@ -62,7 +62,7 @@ impl Broker {
         if old.version != ask.expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let (mut new, settings) = self.changed(call, &old, &mut ask).await?;
+        let (mut new, settings) = self.changed(&old, &mut ask).await?;
         let guards = self.for_others(call, &old, &new).await?;
         let resealed = !ask.secret.is_empty();
         // Looking would use the stored credential up: `connector verify` takes
@@ -106,12 +106,7 @@ impl Broker {
     }
 
     /// The record as it will be.
-    async fn changed(
-        &self,
-        call: &Call,
-        old: &Connector,
-        ask: &mut Update,
-    ) -> Result<(Connector, CheckedSettings), BrokerError> {
+    async fn changed(&self, old: &Connector, ask: &mut Update) -> Result<(Connector, CheckedSettings), BrokerError> {
         let kind = type_of(old)?;
         let mut new = old.clone();
         let before = stored_settings(old)?;
@@ -151,8 +146,7 @@ impl Broker {
             new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
             new.secret.rotation = None;
-            new.secret.fields = ask.secret.names();
-            new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+            self.mark(&mut new, &ask.secret)?;
             check_secret_aside(kind, &mut new, &mut ask.secret, now).await?;
         }
         new.updated_at = now;

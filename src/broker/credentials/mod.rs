@@ -32,6 +32,8 @@ mod tests_outliving;
 #[cfg(test)]
 mod tests_passthrough;
 #[cfg(test)]
+mod tests_revoke;
+#[cfg(test)]
 mod tests_scoped;
 #[cfg(test)]
 mod tests_touched;

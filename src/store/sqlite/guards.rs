@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::domain::{BindingId, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, Version};
+use crate::domain::{BindingId, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, Run, Version};
 use crate::store::{Guard, StoreError};
 
 use super::columns::unsigned;
@@ -23,6 +23,9 @@ pub(super) fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
         Guard::ComponentExists { project, id } => {
             named::find::<Component>(work.database, *project, id.as_bytes())?;
             Ok(())
+        }
+        Guard::RunUnfinished { project, id } => {
+            fresh(named::find::<Run>(work.database, *project, id.as_bytes())?.finished_at.is_none())
         }
         Guard::HoldsNoMore { project, principal, bindings } => {
             fresh(held(work, *project, *principal)?.iter().all(|(id, _)| bindings.contains(id)))
