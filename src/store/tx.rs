@@ -143,6 +143,18 @@ pub enum Guard {
         /// The component.
         id: ComponentId,
     },
+    /// The caller is who it was when it was let in: its token is there and has
+    /// not ended, and so it is with what it holds; stale otherwise.
+    CallerStands {
+        /// Its project.
+        project: ProjectId,
+        /// The principal.
+        principal: PrincipalId,
+        /// The token that it presented.
+        token: TokenId,
+        /// Bindings that it held; more do not matter.
+        bindings: Vec<BindingId>,
+    },
     /// The principal holds none but these bindings; stale otherwise.
     HoldsNoMore {
         /// Its project.

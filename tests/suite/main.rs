@@ -19,6 +19,7 @@ mod bench_facts;
 mod canary;
 mod cases_a;
 mod cases_b;
+mod cases_b12;
 mod cases_b22;
 mod cases_b4;
 mod cases_b5;

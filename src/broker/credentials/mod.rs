@@ -39,6 +39,7 @@ pub use watch::Pushed;
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use outliving::Outliving;
+pub(super) use plan::changed_meanwhile;
 pub(super) use revoke::REVOKE_MAX;
 pub(super) use route::Routes;
 pub(super) use turns::Turns;

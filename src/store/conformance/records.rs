@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{BindingTarget, ConnectorId, Role, Version};
+use crate::domain::{BindingId, BindingTarget, ConnectorId, Role, TokenId, Version};
 use crate::store::limits::{LINES_MAX, WRITES_MAX};
 use crate::store::{Guard, StoreError, Tx, Write};
 
@@ -144,12 +144,21 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
     let (connector, principal, component) = (made.connector.id, made.principal.id, made.component.id);
     let other = ConnectorId::from_bytes([9; 16]);
     let holds = |bindings| Guard::HoldsNoMore { project: here, principal, bindings };
+    let stands = |principal, token: &TokenId, bindings: &[BindingId]| Guard::CallerStands {
+        project: here,
+        principal,
+        token: token.clone(),
+        bindings: bindings.to_vec(),
+    };
     let wrong = [
         (Guard::ConnectorAt { project: here, id: connector, version: Version(2) }, StoreError::Stale),
         (Guard::ConnectorAt { project: world.there, id: connector, version: Version(1) }, StoreError::NotFound),
         (Guard::PrincipalExists { project: world.there, id: principal }, StoreError::NotFound),
         (Guard::ComponentExists { project: world.there, id: component }, StoreError::NotFound),
         (holds(BTreeSet::new()), StoreError::Stale),
+        (stands(principal, &made.token.id, &[BindingId::from_bytes([9; 16])]), StoreError::Stale),
+        (stands(principal, &TokenId("0".repeat(22)), &[]), StoreError::Stale),
+        (stands(world.owner, &made.token.id, &[]), StoreError::Stale),
         (Guard::NotLinked { project: here, connector, components: vec![component] }, StoreError::Stale),
     ];
     let insert = || Write::InsertStack(stack(here, 2, "second", Vec::new()));
@@ -164,6 +173,8 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
         .guard(Guard::PrincipalExists { project: here, id: principal })
         .guard(Guard::ComponentExists { project: here, id: component })
         .guard(holds([made.binding.id].into()))
+        .guard(stands(principal, &made.token.id, &[made.binding.id]))
+        .guard(stands(principal, &made.token.id, &[]))
         .guard(Guard::NotLinked { project: here, connector: other, components: vec![component] })
         .guard(Guard::NotLinked { project: world.there, connector, components: vec![component] });
     world.store.commit(held).await.unwrap();

@@ -5,7 +5,9 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::domain::{BindingId, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, Version};
+use crate::domain::{
+    BindingId, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, TokenId, Version,
+};
 use crate::store::{Guard, StoreError};
 
 use super::columns::unsigned;
@@ -23,6 +25,12 @@ pub(super) fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
         Guard::ComponentExists { project, id } => {
             named::find::<Component>(work.database, *project, id.as_bytes())?;
             Ok(())
+        }
+        Guard::CallerStands { project, principal, token, bindings } => {
+            fresh(token_lives(work, *project, *principal, token)?)?;
+            let held = held(work, *project, *principal)?;
+            let lives = |id| held.iter().any(|(held, end)| held == id && end.is_none_or(|end| end > work.now.millis()));
+            fresh(bindings.iter().all(lives))
         }
         Guard::HoldsNoMore { project, principal, bindings } => {
             fresh(held(work, *project, *principal)?.iter().all(|(id, _)| bindings.contains(id)))
@@ -45,6 +53,13 @@ fn connector_at(work: &Work<'_>, project: ProjectId, id: ConnectorId, version: V
     let bound = params![project.as_bytes(), id.as_bytes()];
     let found: Option<i64> = work.database.prepare_cached(VERSION)?.query_row(bound, |row| row.get(0)).optional()?;
     fresh(unsigned(found.ok_or(StoreError::NotFound)?) == version.0)
+}
+
+fn token_lives(work: &Work<'_>, project: ProjectId, principal: PrincipalId, token: &TokenId) -> Result<bool, Failure> {
+    const LIVES: &str = "SELECT EXISTS (SELECT 1 FROM tokens \
+                         WHERE id = ?1 AND project = ?2 AND principal = ?3 AND expires_at > ?4)";
+    let bound = params![token.0, project.as_bytes(), principal.as_bytes(), work.now.millis()];
+    Ok(work.database.prepare_cached(LIVES)?.query_row(bound, |row| row.get(0))?)
 }
 
 /// The principal's bindings, each with its end.
