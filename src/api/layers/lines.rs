@@ -33,16 +33,16 @@ impl Lines {
     ) -> Result<(), BrokerError> {
         let single = match outcome {
             Outcome::Denied | Outcome::Malformed | Outcome::Throttled => {
-                let line = Line {
-                    project: call.map(Call::project),
-                    reason: Reason::new(reason),
-                    ..Line::about(record.method, LineKind::Single, outcome)
-                };
-                self.flood().offer(line, now).is_some()
+                self.flood().offer(counted(record, call, outcome, reason), now).is_some()
             }
             Outcome::Ok | Outcome::Failed | Outcome::Pending | Outcome::Unknown => true,
         };
         if single { self.porter.line_of(record, call, outcome, reason).await } else { Ok(()) }
+    }
+
+    /// Counts a call whose line could not be written.
+    pub(super) fn count(&self, record: &CallRecord, call: Option<&Call>, outcome: Outcome, reason: &str) {
+        self.flood().count(counted(record, call, outcome, reason));
     }
 
     /// Writes the counts whose window is over, or all of them. What cannot be
@@ -66,5 +66,13 @@ impl Lines {
 
     fn flood(&self) -> std::sync::MutexGuard<'_, Aggregator> {
         self.flood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn counted(record: &CallRecord, call: Option<&Call>, outcome: Outcome, reason: &str) -> Line {
+    Line {
+        project: call.map(Call::project),
+        reason: Reason::new(reason),
+        ..Line::about(record.method, LineKind::Single, outcome)
     }
 }

@@ -18,7 +18,12 @@ use super::columns::{page_of, parse_seq_key, rows_for, signed, unsigned};
 impl Journal for SqliteStore {
     async fn append(&self, line: Line) -> Result<Seq, JournalError> {
         let encoded = EncodedLine::of(&line).map_err(journal_error)?;
-        self.append_line(encoded).await.map_err(journal_error)
+        self.append_line(encoded, false).await.map_err(journal_error)
+    }
+
+    async fn append_withdrawal(&self, line: Line) -> Result<Seq, JournalError> {
+        let encoded = EncodedLine::of(&line).map_err(journal_error)?;
+        self.append_line(encoded, true).await.map_err(journal_error)
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What waits to be written. Whoever waits for the answer may go away: the
 /// job is done all the same.
 pub(super) enum Job {
-    Append { line: EncodedLine, answer: Answer<Seq> },
+    Append { line: EncodedLine, takes_away: bool, answer: Answer<Seq> },
     Commit { tx: Box<EncodedTx>, answer: Answer<Committed> },
 }
 
@@ -245,7 +245,7 @@ impl Writer {
 /// Refuses the rest at once: the room that is left is for these.
 fn only_what_takes_away(jobs: Vec<Job>) -> Vec<Job> {
     let takes_away = |job: &Job| match job {
-        Job::Append { .. } => false,
+        Job::Append { takes_away, .. } => *takes_away,
         Job::Commit { tx, .. } => tx.takes_away(),
     };
     let (kept, refused): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(takes_away);
