@@ -50,9 +50,9 @@ pub(super) struct CreateArgs {
     /// For people
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
-    /// How long it lives, at most 90d
-    #[arg(long, value_name = "LENGTH", default_value = "30d", value_parser = parse_seconds)]
-    ttl: u32,
+    /// How long it lives, at most 90d; 30d when unsaid, and your own no longer than the token you present
+    #[arg(long, value_name = "LENGTH", value_parser = parse_seconds)]
+    ttl: Option<u32>,
     /// Write the token into this new file, mode 0600, instead of showing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -162,8 +162,8 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
     let file = args.out.as_deref().map(TokenFile::new).transpose()?;
-    let ask =
-        proto::CreateTokenRequest { principal: args.principal, description: args.description, ttl_seconds: args.ttl };
+    let ttl_seconds = args.ttl.unwrap_or_default();
+    let ask = proto::CreateTokenRequest { principal: args.principal, description: args.description, ttl_seconds };
     let answer = session.call_once(ask, async |ask| session.access().create_token(ask).await).await?;
     let secret = Zeroizing::new(answer.secret);
     let token = TokenView::from(answer.token.unwrap_or_default());

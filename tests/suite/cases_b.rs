@@ -86,6 +86,23 @@ fn b4_an_owner_gives_itself_nothing_and_the_last_one_stays() {
     assert_eq!(reason(&status), "SELF_DELETE");
 }
 
+#[test]
+fn b4_a_token_for_a_minute_makes_none_for_a_quarter() {
+    let vault = Setup::new().start();
+    let short = cast::token(&vault, "owner", "bob", 60).secret;
+    vault.keep_token("found", &short);
+    let said = vault.cli("found", &["token", "create", "--ttl", "90d"]);
+    said.fails(1, "outlives none that it was made with");
+    let ends = |said: serde_json::Value| said["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let left = vault.cli("found", &["token", "create", "-o", "json"]).json();
+    assert!(ends(left).as_second() <= jiff::Timestamp::now().as_second() + 60);
+    // An owner makes tokens for everybody, and so may renew their own.
+    let short = cast::token(&vault, "owner", "owner", 60).secret;
+    vault.keep_token("owner-for-a-minute", &short);
+    let renewed = vault.cli("owner-for-a-minute", &["token", "create", "--ttl", "90d", "-o", "json"]).json();
+    assert!(ends(renewed).as_second() > jiff::Timestamp::now().as_second() + 80 * 24 * 3600);
+}
+
 /// The people of the project `other`.
 fn with_others(vault: &Vault) {
     for (name, role) in [("eve", "platform-engineer"), ("mallory", "data-scientist"), ("trent", "auditor")] {

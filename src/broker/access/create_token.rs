@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::audit::{Line, Outcome, Subject};
 use crate::authn::api_token;
-use crate::authz::Permission;
-use crate::domain::{FieldError, Principal, SecretText, TokenDigest, TokenRecord};
+use crate::authz::{Decision, Permission, Question, decide};
+use crate::domain::{FieldError, Principal, SecretText, Timestamp, TokenDigest, TokenRecord};
 use crate::sealing::Purpose;
 use crate::store::{Guard, Tx, Write};
 
@@ -27,7 +27,8 @@ pub struct NewToken {
     pub principal: Option<String>,
     /// For people.
     pub description: String,
-    /// Lifetime in seconds; 30 days when unsaid.
+    /// Lifetime in seconds; 30 days when unsaid, or what is left of the token
+    /// that is presented.
     pub ttl_seconds: Option<u32>,
 }
 
@@ -43,13 +44,14 @@ impl Broker {
     /// Creates a token.
     ///
     /// # Errors
-    /// `Denied`; `NotFound`; `Invalid` for a lifetime beyond 90 days;
+    /// `Denied`; `NotFound`; `Invalid` for a lifetime beyond 90 days, or, of
+    /// one's own token, beyond the presented one's;
     /// `Exhausted` when the principal has too many.
     pub async fn create_token(&self, call: &Call, ask: NewToken) -> Result<NewTokenSecret, BrokerError> {
         let principal = self.token_holder(call, ask.principal.as_deref()).await?;
-        let lifetime = lifetime(ask.ttl_seconds)?;
-        let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let now = self.clock.now();
+        let lifetime = lifetime(ask.ttl_seconds, self.left_of_own(call, &principal, now))?;
+        let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let record = TokenRecord {
             id,
             project: call.project(),
@@ -71,6 +73,18 @@ impl Broker {
         Ok(NewTokenSecret { token, secret: issued.into_secret() })
     }
 
+    /// How long a token of the caller's own may live: no longer than the one
+    /// it is asked for with. Who found a token for a minute would have it for
+    /// a quarter, and whoever revoked the found one would not see the other.
+    /// Who manages tokens makes those of everybody, and so any of their own.
+    fn left_of_own(&self, call: &Call, principal: &Principal, now: Timestamp) -> Option<Duration> {
+        let question =
+            Question { permission: Permission::TokensManage, target: self.target(call, None, None), wish: None };
+        let manages = matches!(decide(&call.caller.subject, &question, now), Decision::Allow(_));
+        let own = principal.id == call.principal().id && !manages;
+        own.then(|| call.caller.token_expires_at.since(now))
+    }
+
     /// Whose tokens a call is about: one's own, or another's with the
     /// permission for it.
     pub(super) async fn token_holder(&self, call: &Call, text: Option<&str>) -> Result<Principal, BrokerError> {
@@ -88,11 +102,20 @@ impl Broker {
 }
 
 /// Refused rather than cut: a token that ends earlier than its holder thinks
-/// stops a program at night.
-fn lifetime(seconds: Option<u32>) -> Result<Duration, FieldError> {
-    let seconds = seconds.unwrap_or(TOKEN_DAYS_DEFAULT * SECONDS_PER_DAY);
-    if seconds == 0 || seconds > TOKEN_DAYS_MAX * SECONDS_PER_DAY {
+/// stops a program at night. Cut to what is left when nothing is said.
+fn lifetime(seconds: Option<u32>, left: Option<Duration>) -> Result<Duration, FieldError> {
+    let wished = seconds.unwrap_or(TOKEN_DAYS_DEFAULT * SECONDS_PER_DAY);
+    if wished == 0 || wished > TOKEN_DAYS_MAX * SECONDS_PER_DAY {
         return Err(FieldError::new("ttl_seconds", format!("at most {TOKEN_DAYS_MAX} days")));
     }
-    Ok(Duration::from_secs(seconds.into()))
+    let wished = Duration::from_secs(wished.into());
+    match left {
+        Some(left) if left < wished && seconds.is_some() => {
+            let left = left.as_secs();
+            let problem = format!("at most {left} s: a token of your own outlives none that it was made with");
+            Err(FieldError::new("ttl_seconds", problem))
+        }
+        Some(left) => Ok(wished.min(left)),
+        None => Ok(wished),
+    }
 }
