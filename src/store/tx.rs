@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::audit::{Line, Seq};
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
-    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId, Timestamp, TokenId,
-    TokenRecord, Version,
+    Binding, BindingId, BindingTarget, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId,
+    IssuanceState, IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId,
+    Timestamp, TokenId, TokenRecord, Version,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
@@ -162,6 +162,16 @@ pub enum Guard {
         /// The principal.
         principal: PrincipalId,
         /// What it may hold, or less.
+        bindings: BTreeSet<BindingId>,
+    },
+    /// Exactly these bindings are on the connector or component; stale
+    /// otherwise.
+    BoundBy {
+        /// Its project.
+        project: ProjectId,
+        /// The connector or component; on the whole project there are none.
+        target: BindingTarget,
+        /// All of them.
         bindings: BTreeSet<BindingId>,
     },
     /// None of these components is linked to the connector; stale otherwise.

@@ -129,8 +129,15 @@ pub(super) async fn a_deleted_connector_takes_bindings_and_secret_along(world: W
     let mut grant = binding(here, 1, world.owner, Role::DataScientist);
     grant.target = BindingTarget::Connector(record.id);
     world.write(Write::InsertBinding(grant.clone())).await.unwrap();
+    assert_eq!(world.store.bindings_on(here, grant.target, 10).await.unwrap(), [grant.clone()]);
+    assert_eq!(world.store.bindings_on(world.there, grant.target, 10).await.unwrap(), []);
+    assert_eq!(world.store.bindings_on(here, BindingTarget::Project, 10).await.unwrap(), []);
     let delete = Write::DeleteConnector { project: here, id: record.id, expected: Version(1) };
-    world.write(delete.clone()).await.unwrap();
+    let bound = |bindings| Guard::BoundBy { project: here, target: grant.target, bindings };
+    let unseen = Tx::with_line(line("/delete")).write(delete.clone()).guard(bound(BTreeSet::new()));
+    assert_eq!(world.store.commit(unseen).await, Err(StoreError::Stale));
+    let seen = Tx::with_line(line("/delete")).write(delete.clone()).guard(bound([grant.id].into()));
+    world.store.commit(seen).await.unwrap();
     assert_eq!(world.store.connector(here, record.id).await, Err(StoreError::NotFound));
     assert_eq!(world.store.sealed_credential(here, record.id).await, Err(StoreError::NotFound));
     assert_eq!(world.store.binding(here, grant.id).await, Err(StoreError::NotFound));

@@ -3,10 +3,12 @@
 //!
 //! Reads only; a record of another project is none.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::domain::{
-    BindingId, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, TokenId, Version,
+    BindingId, BindingTarget, Component, ComponentId, ConnectorId, Principal, PrincipalId, ProjectId, TokenId, Version,
 };
 use crate::store::{Guard, StoreError};
 
@@ -35,6 +37,7 @@ pub(super) fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
         Guard::HoldsNoMore { project, principal, bindings } => {
             fresh(held(work, *project, *principal)?.iter().all(|(id, _)| bindings.contains(id)))
         }
+        Guard::BoundBy { project, target, bindings } => fresh(bound_on(work, *project, *target)? == *bindings),
         Guard::NotLinked { project, connector, components } => {
             for component in components {
                 fresh(linked_to(work, *project, *component)? != Some(*connector))?;
@@ -68,6 +71,19 @@ fn held(work: &Work<'_>, project: ProjectId, principal: PrincipalId) -> Result<V
     let mut statement = work.database.prepare_cached(HELD)?;
     let bound = params![project.as_bytes(), principal.as_bytes()];
     let found = statement.query_map(bound, |row| Ok((BindingId::from_bytes(row.get(0)?), row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn bound_on(work: &Work<'_>, project: ProjectId, target: BindingTarget) -> Result<BTreeSet<BindingId>, Failure> {
+    const ON_CONNECTOR: &str = "SELECT id FROM bindings WHERE connector = ?2 AND project = ?1";
+    const ON_COMPONENT: &str = "SELECT id FROM bindings WHERE component = ?2 AND project = ?1";
+    let (sql, id) = match target {
+        BindingTarget::Project => return Ok(BTreeSet::new()),
+        BindingTarget::Connector(id) => (ON_CONNECTOR, *id.as_bytes()),
+        BindingTarget::Component(id) => (ON_COMPONENT, *id.as_bytes()),
+    };
+    let mut statement = work.database.prepare_cached(sql)?;
+    let found = statement.query_map(params![project.as_bytes(), id], |row| Ok(BindingId::from_bytes(row.get(0)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
