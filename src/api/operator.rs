@@ -9,7 +9,7 @@ use crate::proto;
 use crate::proto::operator_service_server::OperatorService;
 
 use super::convert::operator as convert;
-use super::convert::request::{opened, reply};
+use super::convert::request::{opened, own_project, reply};
 
 /// The handlers of OperatorService.
 pub struct OperatorHandlers {
@@ -26,24 +26,27 @@ impl OperatorHandlers {
     async fn status(
         &self,
         call: &Call,
-        _body: proto::GetStatusRequest,
+        body: proto::GetStatusRequest,
     ) -> Result<proto::GetStatusResponse, BrokerError> {
+        own_project(call, &body.project)?;
         Ok(convert::status(self.broker.daemon_status(call).await?))
     }
 
     async fn keys(
         &self,
         call: &Call,
-        _body: proto::GetKeyStatusRequest,
+        body: proto::GetKeyStatusRequest,
     ) -> Result<proto::GetKeyStatusResponse, BrokerError> {
+        own_project(call, &body.project)?;
         Ok(convert::keys(call, self.broker.key_status(call).await?))
     }
 
     async fn rotate(
         &self,
         call: &Call,
-        _body: proto::RotateIssuerKeyRequest,
+        body: proto::RotateIssuerKeyRequest,
     ) -> Result<proto::RotateIssuerKeyResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let rotation = self.broker.rotate_issuer_key(call).await?;
         let retired_key = rotation.retired.map(|key| key.to_string()).unwrap_or_default();
         Ok(proto::RotateIssuerKeyResponse { active_key: rotation.active.to_string(), retired_key })

@@ -65,7 +65,7 @@ impl Record for StatusView {
 /// # Errors
 /// What the daemon answered.
 pub(super) async fn run(session: &Session) -> Result<(), Failure> {
-    let ask = proto::GetStatusRequest {};
+    let ask = proto::GetStatusRequest { project: session.project.clone() };
     let status = session.call(ask, async |ask| session.operator().get_status(ask).await).await?;
     session.output.record(&StatusView::from(status))
 }

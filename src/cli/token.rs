@@ -163,7 +163,12 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
     let file = args.out.as_deref().map(TokenFile::new).transpose()?;
     let ttl_seconds = args.ttl.unwrap_or_default();
-    let ask = proto::CreateTokenRequest { principal: args.principal, description: args.description, ttl_seconds };
+    let ask = proto::CreateTokenRequest {
+        project: session.project.clone(),
+        principal: args.principal,
+        description: args.description,
+        ttl_seconds,
+    };
     let answer = session.call_once(ask, async |ask| session.access().create_token(ask).await).await?;
     let secret = Zeroizing::new(answer.secret);
     let token = TokenView::from(answer.token.unwrap_or_default());
@@ -214,13 +219,17 @@ impl Drop for TokenFile {
 }
 
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
-    let ask = proto::ListTokensRequest { principal: args.principal };
+    let ask = proto::ListTokensRequest { project: session.project.clone(), principal: args.principal };
     let answer = session.call(ask, async |ask| session.access().list_tokens(ask).await).await?;
     session.output.list(&answer.tokens.into_iter().map(TokenView::from).collect::<Vec<_>>())
 }
 
 async fn revoke(session: &Session, args: RevokeArgs) -> Result<(), Failure> {
-    let ask = proto::RevokeTokenRequest { token: args.id.clone(), request_id: request_id() };
+    let ask = proto::RevokeTokenRequest {
+        project: session.project.clone(),
+        token: args.id.clone(),
+        request_id: request_id(),
+    };
     session.call(ask, async |ask| session.access().revoke_token(ask).await).await?;
     session.output.done("revoked", "token", &args.id)
 }

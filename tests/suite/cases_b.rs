@@ -279,7 +279,7 @@ fn b9_a_runner_whose_binding_or_token_went_is_refused_at_once() {
         vault.run(vault.credentials("trainer").mint_credential(cast::mint("pipeline"))),
         Code::PermissionDenied,
     );
-    let ask = proto::ListTokensRequest { principal: "trainer".to_owned() };
+    let ask = proto::ListTokensRequest { principal: "trainer".to_owned(), ..Default::default() };
     let tokens = vault.run(vault.access("owner").list_tokens(ask)).unwrap().into_inner().tokens;
     let ask = proto::RevokeTokenRequest { token: tokens[0].id.clone(), ..Default::default() };
     vault.run(vault.access("owner").revoke_token(ask)).unwrap();
@@ -323,7 +323,10 @@ fn b19_lists_and_counts_of_one_project_do_not_change_with_another() {
             .run(vault.access("other-owner").list_principals(proto::ListPrincipalsRequest::default()))
             .unwrap()
             .into_inner();
-        let keys = vault.run(vault.operator("eve").get_key_status(proto::GetKeyStatusRequest {})).unwrap().into_inner();
+        let keys = vault
+            .run(vault.operator("eve").get_key_status(proto::GetKeyStatusRequest::default()))
+            .unwrap()
+            .into_inner();
         (connectors.encode_to_vec(), components.encode_to_vec(), principals.encode_to_vec(), keys.encode_to_vec())
     };
     let before = seen();

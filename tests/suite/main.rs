@@ -23,6 +23,7 @@ mod cases_b12;
 mod cases_b22;
 mod cases_b4;
 mod cases_b5;
+mod cases_b5_projects;
 mod cases_c;
 mod cases_d;
 mod cases_e;
