@@ -18,6 +18,7 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gate;
+mod gone_with;
 mod lookup;
 mod once;
 mod operator;

@@ -25,7 +25,11 @@
 //! ## When the disk is full
 //!
 //! Calls that mint or change answer UNAVAILABLE with `STORE_UNWRITABLE`;
-//! health and audit reads go on. Free space and the daemon goes on by itself.
+//! health and audit reads go on. So does taking power away: bindings, tokens,
+//! people, connectors, runs and issuances are still listed, deleted, revoked
+//! and finished, in room that is kept for it. What was listed meanwhile is
+//! counted, and is in the ledger once there is room. Free space and the daemon
+//! goes on by itself.
 //! An I/O error while committing is another matter: the daemon exits, because
 //! nobody can say what reached the disk; the store recovers at the next start.
 //!

@@ -21,6 +21,11 @@
 //! holder changes neither ceiling nor settings of that connector, nor what the
 //! component is linked to (`SELF_GRANT`): a colleague does.
 //!
+//! A change commits only while its caller is there and holds what allowed it:
+//! a removal that was acknowledged ends calls that wait for a cloud, and those
+//! whose body comes late. A token that was found makes none of its holder's own
+//! that outlives it, except where the holder manages everybody's.
+//!
 //! ## Not against
 //!
 //! Root on the host while the daemon runs; a cloud that ignores its own

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::audit::{Line, Seq};
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
-    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId, Timestamp, TokenId,
-    TokenRecord, Version,
+    Binding, BindingId, BindingTarget, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId,
+    IssuanceState, IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId,
+    Timestamp, TokenId, TokenRecord, Version,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
@@ -152,6 +152,18 @@ pub enum Guard {
         /// The run.
         id: RunId,
     },
+    /// The caller is who it was when it was let in: its token is there and has
+    /// not ended, and so it is with what it holds; stale otherwise.
+    CallerStands {
+        /// Its project.
+        project: ProjectId,
+        /// The principal.
+        principal: PrincipalId,
+        /// The token that it presented.
+        token: TokenId,
+        /// Bindings that it held; more do not matter.
+        bindings: Vec<BindingId>,
+    },
     /// The principal holds none but these bindings; stale otherwise.
     HoldsNoMore {
         /// Its project.
@@ -159,6 +171,16 @@ pub enum Guard {
         /// The principal.
         principal: PrincipalId,
         /// What it may hold, or less.
+        bindings: BTreeSet<BindingId>,
+    },
+    /// Exactly these bindings are on the connector or component; stale
+    /// otherwise.
+    BoundBy {
+        /// Its project.
+        project: ProjectId,
+        /// The connector or component; on the whole project there are none.
+        target: BindingTarget,
+        /// All of them.
         bindings: BTreeSet<BindingId>,
     },
     /// None of these components is linked to the connector; stale otherwise.

@@ -113,3 +113,34 @@ fn b4_nor_does_one_with_a_grant_on_a_component_that_is_linked_to_it() {
         change(&vault, "alice", as_before).unwrap();
     }
 }
+
+#[test]
+fn bindings_that_go_with_what_they_are_on_are_told_one_by_one() {
+    let vault = Setup::new().start();
+    let connector = cast::connector(&vault, cast::unverified("prod"));
+    let mut given = Vec::new();
+    for (who, role) in [("bob", "data-scientist"), ("carol", "auditor")] {
+        let ask = proto::CreateBindingRequest { connector: "prod".to_owned(), ..cast::binding(who, role) };
+        given.push((cast::bind(&vault, "owner", ask).id, who, role));
+    }
+    let elsewhere = cast::bind(&vault, "owner", cast::binding("stranger", "auditor"));
+    let said = vault.cli("alice", &["connector", "delete", "prod"]).ok();
+    assert!(said.all().contains("2 role bindings"), "{said}");
+    let lines = cast::lines(&vault, "carol");
+    for (id, who, role) in &given {
+        let told =
+            lines.iter().filter(|line| line.reason == "GONE_WITH_CONNECTOR" && line.subject.contains(id.as_str()));
+        let told: Vec<_> = told.collect();
+        assert_eq!(told.len(), 1, "{who}: {lines:?}");
+        assert_eq!((told[0].connector_id.as_str(), told[0].principal_name.as_str()), (connector.id.as_str(), "alice"));
+        assert_eq!((told[0].details["principal"].as_str(), told[0].details["role"].as_str()), (*who, *role));
+    }
+    assert!(!lines.iter().any(|line| line.reason.starts_with("GONE") && line.subject.contains(&elsewhere.id)));
+    // A component takes its own along, and says so too.
+    let ask = proto::ListBindingsRequest { principal: "trainer".to_owned(), ..Default::default() };
+    let runner = vault.run(vault.access("owner").list_bindings(ask)).unwrap().into_inner().bindings.remove(0);
+    vault.cli("bob", &["component", "delete", "pipeline"]).ok();
+    let lines = cast::lines(&vault, "carol");
+    let told = lines.iter().find(|line| line.reason == "GONE_WITH_COMPONENT").expect("it is told");
+    assert!(told.subject.contains(&runner.id) && told.details["principal"] == "trainer", "{told:?}");
+}

@@ -181,7 +181,7 @@ fn i5_a_token_is_made_once_and_its_secret_shown_once_also_after_a_restart() {
     vault.restart();
     let again = make();
     assert_eq!((again.token, again.secret.as_str()), (first.token, ""));
-    let ask = proto::ListTokensRequest { principal: "trainer".to_owned() };
+    let ask = proto::ListTokensRequest { principal: "trainer".to_owned(), ..Default::default() };
     let tokens = vault.run(vault.access("owner").list_tokens(ask)).unwrap().into_inner().tokens;
     assert_eq!(tokens.len(), 2, "its first one, and this");
 }

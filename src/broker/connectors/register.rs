@@ -89,7 +89,7 @@ impl Broker {
         };
         let kept = self.remember(call, ask.once.as_ref(), &connector)?;
         let insert = Write::InsertConnector { connector: connector.clone(), sealed };
-        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(insert).remember(kept)).await;
+        let committed = self.commit_entry(call, &decided, &entry, |tx| tx.write(insert).remember(kept)).await;
         self.settled(call, ask.once.as_ref(), connector, committed).await
     }
 

@@ -36,7 +36,7 @@ impl Broker {
     /// the cloud does not accept the new one: the old one stays.
     pub async fn rotate_connector_secret(&self, call: &Call, mut ask: Rotate) -> Result<Connector, BrokerError> {
         let permission = Permission::ConnectorsRotateSecret;
-        let (old, _) = self.permitted_connector(call, &ask.connector, permission).await?;
+        let (old, permit) = self.permitted_connector(call, &ask.connector, permission).await?;
         ask.once = self.once_with(call, ask.once, &ask.secret)?;
         if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
             return Ok(earlier);
@@ -66,7 +66,7 @@ impl Broker {
         };
         let kept = self.remember(call, ask.once.as_ref(), &new)?;
         let write = Write::UpdateConnector { connector: new.clone(), expected, sealed };
-        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(write).remember(kept)).await;
+        let committed = self.commit_entry(call, &permit, &entry, |tx| tx.write(write).remember(kept)).await;
         self.forget_minted(new.id);
         self.settled(call, ask.once.as_ref(), new, committed).await
     }

@@ -167,6 +167,7 @@ impl Rotation {
             Ok(verification) => verification,
             Err(error) => return Err(self.take_back(&made, "verifying the new key", &error.to_string()).await),
         };
+        self.still_allowed(&made).await?;
         self.switch(&made, verification).await?;
         self.retire(&made).await?;
         self.finish(Some(made.key_id)).await
@@ -492,5 +493,6 @@ fn there_may_be_a_key(error: &BrokerError) -> bool {
     )
 }
 
+mod allowed;
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,7 @@ impl Broker {
         let kept = self.remember(call, ask.once.as_ref(), &new)?;
         let write = Write::UpdateConnector { connector: new.clone(), expected: ask.expected, sealed };
         let changed = |tx: Tx| guards.into_iter().fold(tx.write(write).remember(kept), Tx::guard);
-        let committed = self.commit_entry(call, &entry, "connector", changed).await;
+        let committed = self.commit_entry(call, &permit, &entry, changed).await;
         self.forget_minted(new.id);
         self.settled(call, ask.once.as_ref(), new, committed).await
     }

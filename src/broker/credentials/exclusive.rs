@@ -140,7 +140,7 @@ impl Broker {
         new.version = connector.version.next();
         let write = Write::UpdateConnector { connector: new, expected: connector.version, sealed: None };
         let line = entry.result(Outcome::Failed, Reason::new(error.code()));
-        match self.commit(call, "connector", Tx::with_line(line).write(write)).await {
+        match self.commit_done(call, "connector", Tx::with_line(line).write(write)).await {
             Ok(_) => error,
             // Somebody changed it meanwhile: what they know is newer.
             Err(_) => self.close_failed(call, entry, error).await,

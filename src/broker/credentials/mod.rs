@@ -54,6 +54,7 @@ pub(super) use breaker::Breakers;
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use outliving::Outliving;
+pub(super) use plan::changed_meanwhile;
 pub(super) use revoke::REVOKE_MAX;
 pub(super) use route::Routes;
 pub(super) use touched::Touched;

@@ -227,7 +227,7 @@ impl Broker {
     }
 }
 
-pub(super) fn changed_meanwhile() -> BrokerError {
+pub(in crate::broker) fn changed_meanwhile() -> BrokerError {
     BrokerError::Unavailable {
         code: "CHANGED_MEANWHILE",
         message: "the connector or a grant changed meanwhile; ask again",

@@ -72,8 +72,11 @@ impl Broker {
         // Each was committed with a line of its own; this keeps the answer.
         let line = call.line(Outcome::Ok, "").with_detail("issuances", &results.len().to_string());
         let tx = Tx::with_line(line).remember(self.remember(call, ask.once.as_ref(), &results)?);
-        let committed = self.commit(call, "request", tx).await;
-        self.settled(call, ask.once.as_ref(), results, committed).await
+        match self.commit_done(call, "request", tx).await {
+            // All of it is done and in the ledger; the same ask again finds nothing to do.
+            Err(BrokerError::Unavailable { .. }) if call.record.lined() => Ok(results),
+            committed => self.settled(call, ask.once.as_ref(), results, committed).await,
+        }
     }
 
     /// What is to be revoked, each decided on by the connector and component
@@ -131,14 +134,14 @@ impl Broker {
             issuance: Some(issuance.id),
             ..call.line(Outcome::Pending, "")
         };
-        let entry = self.ledger.open(line).await?;
+        let entry = self.ledger.open_withdrawal(line).await?;
         // From here on nobody is handed it, whatever the cloud says.
         self.cache.withdraw(issuance.id);
         let (state, note) = self.end_at_cloud(call, &entry, &issuance).await;
         let reason = if state == IssuanceState::Revoked { "REVOKED" } else { "WITHDRAWN" };
         let write = Write::EndIssuance { project: issuance.project, id: issuance.id, state, ended_at: now };
         let tx = Tx::with_line(entry.result(Outcome::Ok, Reason::new(reason))).write(write);
-        match self.commit(call, "issuance", tx).await {
+        match self.commit_done(call, "issuance", tx).await {
             Ok(_) => {}
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         }

@@ -6,7 +6,7 @@ use crate::audit::LineFilter;
 use crate::broker::fixture::{House, Person, once};
 use crate::connectors::paper::{Cloud, Fault};
 use crate::domain::{BindingTarget, Onlooker, PageAsk, Role, warnings};
-use crate::store::{AuditLines, Transactions as _};
+use crate::store::{AuditLines, Bindings, Connectors, Transactions as _};
 
 const FIRST: &str = "canary-stamp";
 
@@ -97,6 +97,34 @@ async fn a_key_is_made_verified_stored_and_the_old_one_deleted() {
     scene.opens().await;
     // And once more, with the key that was made.
     assert_eq!(scene.rotate().await.unwrap().deleted_keys, [rotated.made_key.unwrap()]);
+}
+
+/// Case B12.
+#[tokio::test]
+async fn who_is_removed_while_the_new_key_settles_rotates_nothing() {
+    for gone in ["principal", "binding"] {
+        let scene = Scene::new(&format!("rotate-without-{gone}")).await;
+        scene.with(Fault::VerifySettles);
+        let (house, before) = (&scene.house, scene.stored().await);
+        let remove = async {
+            while !scene.reasons().await.contains(&"ROTATION_MADE".to_owned()) {
+                tokio::task::yield_now().await;
+            }
+            let owner = house.call(&house.owner).await;
+            if gone == "principal" {
+                house.broker.delete_principal(&owner, "emil", None).await.unwrap();
+            } else {
+                let held = house.store.bindings_of(house.home.id, house.engineer.id).await.unwrap();
+                house.broker.delete_binding(&owner, &held[0].id.to_string(), None).await.unwrap();
+            }
+        };
+        let (outcome, ()) = tokio::join!(scene.rotate(), remove);
+        assert!(said(outcome).contains("the new key"), "{gone}");
+        assert_eq!(scene.stamps(), [FIRST], "{gone}");
+        assert_eq!(scene.reasons().await.last().unwrap(), "ROTATION_STOPPED", "{gone}");
+        let after = house.store.connector(house.home.id, before.id).await.unwrap();
+        assert_eq!((after.secret.version, after.secret.rotation), (1, None), "{gone}");
+    }
 }
 
 #[tokio::test]
