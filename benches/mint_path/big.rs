@@ -115,6 +115,7 @@ fn connector(project: &Project, number: usize, settings: &str) -> Outcome<Write>
         own_end: None,
         skew_tolerance: 0,
         fingerprint: "0".repeat(16),
+        key_fingerprint: None,
         rotation: None,
     };
     let found = Verification {

@@ -95,7 +95,7 @@ pub async fn list_connectors(port: u16, ca: &Path, token: &str) -> Outcome<usize
 /// Whether the daemon answers this caller.
 pub async fn answers(port: u16, ca: &Path, token: &str) -> Outcome<()> {
     let channel = channel(port, ca).await?;
-    AccessServiceClient::new(channel).who_am_i(authorized(token, proto::WhoAmIRequest {})?).await?;
+    AccessServiceClient::new(channel).who_am_i(authorized(token, proto::WhoAmIRequest::default())?).await?;
     Ok(())
 }
 

@@ -180,7 +180,7 @@ async fn caller(shared: Rc<Shared>, mut way: Way) -> Result<Sum, String> {
 async fn called(shared: &Shared, channel: Channel, number: u64) -> Result<(), Status> {
     match &shared.plan.call {
         Call::WhoAmI => {
-            let request = with_bearer(shared, proto::WhoAmIRequest {});
+            let request = with_bearer(shared, proto::WhoAmIRequest::default());
             AccessServiceClient::new(channel).who_am_i(request).await.map(drop)
         }
         Call::Mint { connector, folder, spread } => {

@@ -24,7 +24,8 @@ impl AccessHandlers {
         Self { broker }
     }
 
-    async fn me(&self, call: &Call, _body: proto::WhoAmIRequest) -> Result<proto::WhoAmIResponse, BrokerError> {
+    async fn me(&self, call: &Call, body: proto::WhoAmIRequest) -> Result<proto::WhoAmIResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let caller = self.broker.who_am_i(call).await?;
         Ok(convert::who_am_i(call, &self.broker, &caller).await)
     }
@@ -48,6 +49,7 @@ impl AccessHandlers {
         call: &Call,
         mut body: proto::CreatePrincipalRequest,
     ) -> Result<proto::CreatePrincipalResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let request_id = std::mem::take(&mut body.request_id);
         let once = once(call, &request_id, &body)?;
         let made = self.broker.create_principal(call, convert::new_principal(&body)?, once.as_ref()).await?;
@@ -60,6 +62,7 @@ impl AccessHandlers {
         call: &Call,
         mut body: proto::ListPrincipalsRequest,
     ) -> Result<proto::ListPrincipalsResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let (size, token) = (std::mem::take(&mut body.page_size), std::mem::take(&mut body.page_token));
         let listing = Listing::parse(&self.broker, call, size, &token, &body)?;
         let found = self.broker.list_principals(call, convert::kind(body.kind)?, &listing.page).await?;
@@ -76,6 +79,7 @@ impl AccessHandlers {
         call: &Call,
         mut body: proto::DeletePrincipalRequest,
     ) -> Result<proto::DeletePrincipalResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let request_id = std::mem::take(&mut body.request_id);
         let once = once(call, &request_id, &body)?;
         self.broker.delete_principal(call, reference("principal", &body.principal)?, once.as_ref()).await?;
@@ -87,6 +91,7 @@ impl AccessHandlers {
         call: &Call,
         mut body: proto::CreateTokenRequest,
     ) -> Result<proto::CreateTokenResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let request_id = std::mem::take(&mut body.request_id);
         let once = once(call, &request_id, &body)?;
         let made = self.broker.create_token(call, convert::new_token(&body)?, once.as_ref()).await?;
@@ -98,6 +103,7 @@ impl AccessHandlers {
         call: &Call,
         body: proto::ListTokensRequest,
     ) -> Result<proto::ListTokensResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let principal = reference_if_any("principal", &body.principal)?;
         let mut tokens = Vec::new();
         for one in &self.broker.list_tokens(call, principal).await? {
@@ -111,17 +117,15 @@ impl AccessHandlers {
         call: &Call,
         mut body: proto::RevokeTokenRequest,
     ) -> Result<proto::RevokeTokenResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let request_id = std::mem::take(&mut body.request_id);
         let once = once(call, &request_id, &body)?;
         self.broker.revoke_token(call, convert::token_reference(&body.token)?, once.as_ref()).await?;
         Ok(proto::RevokeTokenResponse {})
     }
 
-    async fn roles(
-        &self,
-        call: &Call,
-        _body: proto::ListRolesRequest,
-    ) -> Result<proto::ListRolesResponse, BrokerError> {
+    async fn roles(&self, call: &Call, body: proto::ListRolesRequest) -> Result<proto::ListRolesResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let roles = self.broker.list_roles(call).await?;
         Ok(proto::ListRolesResponse { roles: roles.iter().map(convert::role).collect() })
     }

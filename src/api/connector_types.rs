@@ -9,7 +9,7 @@ use crate::proto;
 use crate::proto::connector_type_service_server::ConnectorTypeService;
 
 use super::convert::connector_types::connector_type;
-use super::convert::request::{opened, reply};
+use super::convert::request::{opened, own_project, reply};
 
 /// The handlers of ConnectorTypeService.
 pub struct ConnectorTypeHandlers {
@@ -26,8 +26,9 @@ impl ConnectorTypeHandlers {
     async fn list(
         &self,
         call: &Call,
-        _body: proto::ListConnectorTypesRequest,
+        body: proto::ListConnectorTypesRequest,
     ) -> Result<proto::ListConnectorTypesResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let found = self.broker.list_connector_types(call).await?;
         let connector_types = found.into_iter().map(connector_type).collect();
         Ok(proto::ListConnectorTypesResponse { connector_types })
@@ -38,6 +39,7 @@ impl ConnectorTypeHandlers {
         call: &Call,
         body: proto::DescribeConnectorTypeRequest,
     ) -> Result<proto::DescribeConnectorTypeResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let found = self.broker.describe_connector_type(call, &body.name).await?;
         Ok(proto::DescribeConnectorTypeResponse { connector_type: Some(connector_type(found)) })
     }

@@ -49,9 +49,10 @@ fn component(name: &str) -> proto::RegisterComponentRequest {
 async fn a_request_that_no_layer_authenticated_is_nobodys() {
     let house = House::new().await;
     let access = AccessHandlers::new(Arc::clone(&house.broker));
-    let refused = access.who_am_i(Request::new(proto::WhoAmIRequest {})).await.unwrap_err();
+    let refused = access.who_am_i(Request::new(proto::WhoAmIRequest::default())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
-    let me = access.who_am_i(by(&house, &house.owner, proto::WhoAmIRequest {}).await).await.unwrap().into_inner();
+    let me =
+        access.who_am_i(by(&house, &house.owner, proto::WhoAmIRequest::default()).await).await.unwrap().into_inner();
     assert_eq!(me.principal.unwrap().name, "olga");
     assert_eq!(me.bindings[0].role, "owner");
 }
@@ -135,7 +136,12 @@ async fn pages_follow_each_other_and_a_changed_filter_breaks_the_chain() {
     let house = House::new().await;
     let access = AccessHandlers::new(Arc::clone(&house.broker));
     let ask = async |page_token: &str, kind: i32| {
-        let body = proto::ListPrincipalsRequest { page_size: 3, page_token: page_token.to_owned(), kind };
+        let body = proto::ListPrincipalsRequest {
+            page_size: 3,
+            page_token: page_token.to_owned(),
+            kind,
+            ..Default::default()
+        };
         access.list_principals(by(&house, &house.owner, body).await).await.map(tonic::Response::into_inner)
     };
     let first = ask("", 0).await.unwrap();
@@ -163,15 +169,16 @@ async fn a_new_token_is_shown_once_and_never_listed() {
 async fn the_catalog_and_the_daemon_describe_themselves_to_those_who_may() {
     let house = House::new().await;
     let types = ConnectorTypeHandlers::new(Arc::clone(&house.broker));
-    let body = proto::DescribeConnectorTypeRequest { name: "paper".to_owned() };
+    let body = proto::DescribeConnectorTypeRequest { name: "paper".to_owned(), ..Default::default() };
     let found = types.describe_connector_type(by(&house, &house.scientist, body).await).await.unwrap().into_inner();
     assert_eq!(found.connector_type.unwrap().auth_methods[0].ttl_default_seconds, 3600);
-    let body = proto::DescribeConnectorTypeRequest { name: "stone".to_owned() };
+    let body = proto::DescribeConnectorTypeRequest { name: "stone".to_owned(), ..Default::default() };
     let refused = types.describe_connector_type(by(&house, &house.scientist, body).await).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
     let operator = OperatorHandlers::new(Arc::clone(&house.broker));
-    let status = operator.get_status(by(&house, &house.auditor, proto::GetStatusRequest {}).await).await;
+    let status = operator.get_status(by(&house, &house.auditor, proto::GetStatusRequest::default()).await).await;
     assert!(status.unwrap().into_inner().ledger_writable);
-    let refused = operator.get_key_status(by(&house, &house.auditor, proto::GetKeyStatusRequest {}).await).await;
+    let refused =
+        operator.get_key_status(by(&house, &house.auditor, proto::GetKeyStatusRequest::default()).await).await;
     assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
 }

@@ -9,7 +9,7 @@ use crate::proto;
 use crate::proto::operator_service_server::OperatorService;
 
 use super::convert::operator as convert;
-use super::convert::request::{once, opened, reply};
+use super::convert::request::{once, opened, own_project, reply};
 
 /// The handlers of OperatorService.
 pub struct OperatorHandlers {
@@ -26,24 +26,27 @@ impl OperatorHandlers {
     async fn status(
         &self,
         call: &Call,
-        _body: proto::GetStatusRequest,
+        body: proto::GetStatusRequest,
     ) -> Result<proto::GetStatusResponse, BrokerError> {
+        own_project(call, &body.project)?;
         Ok(convert::status(self.broker.daemon_status(call).await?))
     }
 
     async fn keys(
         &self,
         call: &Call,
-        _body: proto::GetKeyStatusRequest,
+        body: proto::GetKeyStatusRequest,
     ) -> Result<proto::GetKeyStatusResponse, BrokerError> {
+        own_project(call, &body.project)?;
         Ok(convert::keys(call, self.broker.key_status(call).await?))
     }
 
     async fn accept(
         &self,
         call: &Call,
-        _body: proto::AcceptClockRequest,
+        body: proto::AcceptClockRequest,
     ) -> Result<proto::AcceptClockResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let accepted = self.broker.accept_clock(call).await?;
         Ok(proto::AcceptClockResponse { accepted: Some(convert::clock_jump(accepted)) })
     }
@@ -53,6 +56,7 @@ impl OperatorHandlers {
         call: &Call,
         mut body: proto::RotateIssuerKeyRequest,
     ) -> Result<proto::RotateIssuerKeyResponse, BrokerError> {
+        own_project(call, &body.project)?;
         let request_id = std::mem::take(&mut body.request_id);
         let once = once(call, &request_id, &body)?;
         let rotation = self.broker.rotate_issuer_key(call, once.as_ref()).await?;

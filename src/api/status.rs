@@ -147,6 +147,7 @@ const fn upstream_code(error: &UpstreamError) -> Code {
         UpstreamError::DeadlineExceeded => Code::DeadlineExceeded,
         UpstreamError::CredentialRefused { .. }
         | UpstreamError::UsedUp { .. }
+        | UpstreamError::InDoubt
         | UpstreamError::Denied { .. }
         | UpstreamError::Rejected { .. }
         | UpstreamError::PolicyTooLarge { .. }
@@ -192,6 +193,7 @@ fn upstream_metadata(error: &UpstreamError) -> Vec<(&'static str, String)> {
         }
         UpstreamError::NotEnabled { remedy } => vec![("hint", (*remedy).to_owned())],
         UpstreamError::PolicyTooLarge { .. }
+        | UpstreamError::InDoubt
         | UpstreamError::Expired
         | UpstreamError::Throttled { .. }
         | UpstreamError::Unavailable { .. }

@@ -28,6 +28,7 @@ fn every_error() -> Vec<BrokerError> {
         [
             UpstreamError::CredentialRefused { code: text("InvalidClientTokenId") },
             UpstreamError::UsedUp { code: text("invalid_grant") },
+            UpstreamError::InDoubt,
             UpstreamError::Denied { code: text("AccessDenied"), missing, remedy: text("grant it") },
             UpstreamError::Rejected { code: text("ValidationError"), remedy: text("ask otherwise") },
             UpstreamError::PolicyTooLarge { percent: 112 },

@@ -89,7 +89,8 @@ impl Aggregator {
         std::mem::take(&mut self.counts).into_values().collect()
     }
 
-    fn count(&mut self, line: Line) {
+    /// Counts the line: it is not written by itself.
+    pub fn count(&mut self, line: Line) {
         let counted = line.count;
         let key = (line.project, line.method.clone(), line.outcome.as_str(), line.reason.as_str().to_owned());
         if let Some(known) = self.counts.get_mut(&key) {

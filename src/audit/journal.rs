@@ -26,4 +26,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// When it is not; the line may not be assumed written.
     async fn append(&self, line: Line) -> Result<Seq, JournalError>;
+
+    /// The same for the intent to take power away: it may use the room that
+    /// is kept for that when there is no other.
+    ///
+    /// # Errors
+    /// When the line is not durable.
+    async fn append_withdrawal(&self, line: Line) -> Result<Seq, JournalError>;
 }

@@ -48,11 +48,19 @@ impl Ledger {
     ///
     /// # Errors
     /// When the line is not durable: the caller must not go on.
-    pub async fn open(&self, mut intent: Line) -> Result<OpenEntry, JournalError> {
-        intent.kind = LineKind::Intent;
-        intent.outcome = Outcome::Pending;
-        let intent = self.stamp(intent);
+    pub async fn open(&self, intent: Line) -> Result<OpenEntry, JournalError> {
+        let intent = self.stamp(pending(intent));
         let seq = self.journal.append(intent.clone()).await?;
+        Ok(OpenEntry::new(seq, intent))
+    }
+
+    /// Writes the intent to take power away: that goes on on a full disk.
+    ///
+    /// # Errors
+    /// When the line is not durable: the caller must not go on.
+    pub async fn open_withdrawal(&self, intent: Line) -> Result<OpenEntry, JournalError> {
+        let intent = self.stamp(pending(intent));
+        let seq = self.journal.append_withdrawal(intent.clone()).await?;
         Ok(OpenEntry::new(seq, intent))
     }
 
@@ -77,4 +85,10 @@ impl Ledger {
         line.uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         line
     }
+}
+
+fn pending(mut intent: Line) -> Line {
+    intent.kind = LineKind::Intent;
+    intent.outcome = Outcome::Pending;
+    intent
 }

@@ -55,10 +55,19 @@ pub fn may_grant(creator: &Principal, binding: &Binding) -> Result<(), GrantRefu
 /// engineer with a grant on one component would reach every connector by it.
 #[must_use]
 pub fn mints_through(subject: &Subject, component: ComponentId, now: Timestamp) -> bool {
-    subject.bindings.iter().any(|binding| {
+    mint_grants(subject, now).any(|target| target == BindingTarget::Component(component))
+}
+
+/// What `subject` mints by a grant of its own: single connectors, and
+/// components with whatever they are linked to. Such a holder may not change
+/// what the grant is worth. A grant on the whole project is not among them: it
+/// gives nothing to those who write connectors.
+pub fn mint_grants(subject: &Subject, now: Timestamp) -> impl Iterator<Item = BindingTarget> {
+    let grants = subject.bindings.iter().filter(move |binding| {
         binding.principal == subject.principal.id
-            && binding.target == BindingTarget::Component(component)
+            && binding.target != BindingTarget::Project
             && binding.conditions.expires_at.is_none_or(|end| end > now)
             && permissions_of(binding.role).contains(&Permission::CredentialsMint)
-    })
+    });
+    grants.map(|binding| binding.target)
 }

@@ -11,7 +11,7 @@ pub mod policy;
 pub mod roles;
 pub mod run_scope;
 
-pub use grant::{GrantRefusal, may_grant, mints_through};
+pub use grant::{GrantRefusal, may_grant, mint_grants, mints_through};
 pub use method_rule::{METHOD_RULES, MethodRule, check_rules, rule_of};
 pub use permission::Permission;
 pub use permit::{Limits, Permit};

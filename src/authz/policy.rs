@@ -309,8 +309,8 @@ fn reaches(binding: &Binding, question: &Question<'_>) -> bool {
 }
 
 /// Whether a binding gives nothing because of another one. The store takes no
-/// such pair; one that was there before it refused them, or that somebody wrote
-/// into its file, leaves an owner and nothing that makes two of it.
+/// such pair; one that was there before it refused them leaves an owner, and
+/// nothing that makes two of it.
 fn sleeps(subject: &Subject, binding: &Binding, now: Timestamp) -> bool {
     binding.role == Role::PlatformEngineer
         && mine(subject).any(|other| other.role.goes_apart_from(binding.role) && !expired(other, now))

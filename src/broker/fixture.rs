@@ -293,6 +293,7 @@ impl Maker {
                 own_end: None,
                 skew_tolerance: 0,
                 fingerprint: "0".repeat(16),
+                key_fingerprint: None,
                 rotation: None,
             },
             created_by: PrincipalId::from_bytes([1; 16]),

@@ -7,9 +7,10 @@ use crate::authz::{
     Decision, DenyReason, MintWish, Permission, Permit, Question, Target, Visible, decide, visible_scope,
 };
 use crate::domain::{ComponentId, Connector, ConnectorId};
-use crate::store::{Committed, StoreError, Tx};
+use crate::store::{Committed, Guard, StoreError, Tx};
 
 use super::call::Call;
+use super::credentials::changed_meanwhile;
 use super::error::BrokerError;
 use super::{Broker, CallRecord};
 
@@ -133,13 +134,51 @@ impl Broker {
     }
 
     /// Commits a change with its line.
-    pub(super) async fn commit(&self, call: &Call, noun: &'static str, mut tx: Tx) -> Result<Committed, BrokerError> {
+    ///
+    /// Invariant: whoever asks for a change is still there when it commits.
+    /// Bodies come slowly and clouds answer slowly; a removal that was
+    /// acknowledged meanwhile ends the change.
+    pub(super) async fn commit(&self, call: &Call, noun: &'static str, tx: Tx) -> Result<Committed, BrokerError> {
+        match self.commit_stamped(call, tx.guard(self.caller_stands(call))).await {
+            Ok(committed) => Ok(committed),
+            Err(StoreError::Stale) => Err(self.why_stale(call, noun).await),
+            Err(error) => Err(BrokerError::of(noun, &error)),
+        }
+    }
+
+    /// Commits what has happened already, at a cloud for one: that is kept
+    /// whatever became of the caller.
+    pub(super) async fn commit_done(&self, call: &Call, noun: &'static str, tx: Tx) -> Result<Committed, BrokerError> {
+        self.commit_stamped(call, tx).await.map_err(|error| BrokerError::of(noun, &error))
+    }
+
+    async fn commit_stamped(&self, call: &Call, mut tx: Tx) -> Result<Committed, StoreError> {
         for line in &mut tx.lines {
             *line = self.ledger.stamp(line.clone());
         }
-        let committed = self.store.commit(tx).await.map_err(|error| BrokerError::of(noun, &error))?;
+        let committed = self.store.commit(tx).await?;
         call.record.mark_lined();
         Ok(committed)
+    }
+
+    fn caller_stands(&self, call: &Call) -> Guard {
+        let (now, subject) = (self.clock.now(), &call.caller.subject);
+        let lasting = subject.bindings.iter().filter(|held| held.conditions.expires_at.is_none_or(|end| end > now));
+        Guard::CallerStands {
+            project: call.project(),
+            principal: subject.principal.id,
+            token: call.caller.token.clone(),
+            bindings: lasting.map(|binding| binding.id).collect(),
+        }
+    }
+
+    /// Whether it is the record or the caller that changed.
+    async fn why_stale(&self, call: &Call, noun: &'static str) -> BrokerError {
+        match self.caller_again(&call.caller.token).await {
+            Err(gone) => gone,
+            Ok(now) if now.subject.bindings != call.caller.subject.bindings => changed_meanwhile(),
+            Ok(_) => BrokerError::Stale { noun },
+        }
     }
 }
 

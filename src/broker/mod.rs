@@ -18,9 +18,11 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gate;
+mod gone_with;
 mod lookup;
 mod once;
 mod operator;
+mod own_grant;
 mod page_token;
 mod runs;
 mod shared_places;

@@ -114,7 +114,9 @@ Examples:
 Examples:
   valetkey serve --dev
   valetkey serve --config valetkey.toml
-  valetkey serve --data-dir /srv/valetkey --listen 0.0.0.0:7443")]
+  valetkey serve --data-dir /srv/valetkey --listen 0.0.0.0:7443
+Every key of the config is a variable, too, also for --dev:
+  VALETKEY__OUTBOUND__ALLOWED_ENDPOINTS='[\"https://10.0.0.7:6443\"]' valetkey serve --dev")]
     Serve(ServeArgs),
     #[command(flatten)]
     Remote(RemoteNoun),

@@ -54,7 +54,7 @@ impl Record for JumpView {
 pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Accept => {
-            let ask = proto::AcceptClockRequest {};
+            let ask = proto::AcceptClockRequest { project: session.project.clone() };
             let answer = session.call(ask, async |ask| session.operator().accept_clock(ask).await).await?;
             session.output.record(&JumpView::from(answer.accepted.unwrap_or_default()))
         }

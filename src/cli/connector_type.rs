@@ -376,7 +376,7 @@ async fn describe(session: &Session, args: DescribeArgs) -> Result<(), Failure> 
 /// # Errors
 /// What the daemon answered.
 pub(super) async fn all(session: &Session) -> Result<Vec<TypeView>, Failure> {
-    let ask = proto::ListConnectorTypesRequest {};
+    let ask = proto::ListConnectorTypesRequest { project: session.project.clone() };
     let answer = session.call(ask, async |ask| session.connector_types().list_connector_types(ask).await).await?;
     Ok(answer.connector_types.into_iter().map(TypeView::from).collect())
 }
@@ -386,7 +386,7 @@ pub(super) async fn all(session: &Session) -> Result<Vec<TypeView>, Failure> {
 /// # Errors
 /// What the daemon answered.
 pub(super) async fn fetch(session: &Session, name: &str) -> Result<TypeView, Failure> {
-    let ask = proto::DescribeConnectorTypeRequest { name: name.to_owned() };
+    let ask = proto::DescribeConnectorTypeRequest { project: session.project.clone(), name: name.to_owned() };
     let answer = session.call(ask, async |ask| session.connector_types().describe_connector_type(ask).await).await?;
     Ok(TypeView::from(answer.connector_type.unwrap_or_default()))
 }

@@ -182,9 +182,11 @@ impl From<Status> for Failure {
     }
 }
 
-/// Whether tonic gave up because the deadline of the call passed.
+/// Whether tonic gave up because the deadline of the call passed. The server's
+/// own word, that a cloud let it wait, has details: no `--timeout` helps there.
 fn timed_out(status: &Status) -> bool {
-    status.code() == Code::DeadlineExceeded || (status.code() == Code::Cancelled && status.message() == TONIC_TIMEOUT)
+    let by_tonic = status.code() == Code::DeadlineExceeded && status.get_details_error_info().is_none();
+    by_tonic || (status.code() == Code::Cancelled && status.message() == TONIC_TIMEOUT)
 }
 
 /// Whether the connection does not hold what was said to be there.
@@ -306,6 +308,16 @@ mod tests {
         let failure = Failure::from(Status::cancelled("Timeout expired"));
         assert_eq!(failure.kind, Kind::Unavailable);
         assert!(failure.message.contains("--timeout"));
+    }
+
+    #[test]
+    fn a_cloud_that_was_too_slow_is_not_said_to_be_helped_by_a_longer_timeout() {
+        let mut details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+        details.set_error_info("UPSTREAM_DEADLINE_EXCEEDED", "valetkey", HashMap::new());
+        let said = "the cloud did not answer in time";
+        let failure = Failure::from(Status::with_error_details(Code::DeadlineExceeded, said, details));
+        assert_eq!((failure.kind, failure.message.as_str()), (Kind::Unavailable, said));
+        assert_eq!(failure.hint.as_deref(), Some("try again in 1 s"));
     }
 
     #[test]

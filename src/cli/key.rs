@@ -191,7 +191,7 @@ impl Row for ProjectKeyView {
 pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Status => {
-            let ask = proto::GetKeyStatusRequest {};
+            let ask = proto::GetKeyStatusRequest { project: session.project.clone() };
             let status = session.call(ask, async |ask| session.operator().get_key_status(ask).await).await?;
             let view = KeyStatusView::from(status);
             session.output.record(&view)?;
@@ -202,7 +202,7 @@ pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
             if view.issuer_keys.is_empty() { Ok(()) } else { session.output.list(&view.issuer_keys) }
         }
         Verb::RotateIssuer => {
-            let ask = proto::RotateIssuerKeyRequest { request_id: request_id() };
+            let ask = proto::RotateIssuerKeyRequest { request_id: request_id(), project: session.project.clone() };
             let rotation = session.call(ask, async |ask| session.operator().rotate_issuer_key(ask).await).await?;
             session.output.record(&RotationView::from(rotation))
         }

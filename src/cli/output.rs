@@ -231,7 +231,8 @@ impl Output {
     fn table(&self) -> Table {
         let mut table = Table::new();
         if self.look.terminal {
-            table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+            table.load_style(presets::UTF8_FULL_CONDENSED);
+            fit(&mut table);
         } else {
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
         }
@@ -254,6 +255,13 @@ fn set_floors(table: &mut Table, floors: &[usize]) {
         let width = u16::try_from(*floor).unwrap_or(u16::MAX).saturating_add(column.padding_width());
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
     }
+}
+
+/// Lines that fit the terminal. One that says that it has no columns, as some
+/// that programs make do, does not know how many: lines are as long as they are.
+fn fit(table: &mut Table) {
+    let known = table.width() != Some(0);
+    table.set_content_arrangement(if known { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
 }
 
 fn yaml<V: Serialize>(view: &V, only: bool) -> Result<String, Failure> {
@@ -351,6 +359,17 @@ mod tests {
         page.output(Form::Table).list::<Word>(&[]).unwrap();
         page.output(Form::Json).list::<Word>(&[]).unwrap();
         assert_eq!(page.text(), "nothing found\n[]\n");
+    }
+
+    #[test]
+    fn a_terminal_of_no_columns_is_one_of_unknown_width() {
+        for (columns, lines) in [(0, 1), (200, 1), (12, 2)] {
+            let mut table = Table::new();
+            table.load_style(presets::NOTHING).set_width(columns);
+            fit(&mut table);
+            table.add_row(vec!["enforced", "long word"]);
+            assert_eq!(table.lines().count(), lines, "{columns}");
+        }
     }
 
     #[test]

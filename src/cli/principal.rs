@@ -130,6 +130,7 @@ pub(super) async fn run(session: &Session, kind: PrincipalKind, verb: Verb) -> R
 
 async fn create(session: &Session, kind: PrincipalKind, args: CreateArgs) -> Result<(), Failure> {
     let ask = proto::CreatePrincipalRequest {
+        project: session.project.clone(),
         name: args.name,
         kind: kind.into(),
         description: args.description,
@@ -141,7 +142,12 @@ async fn create(session: &Session, kind: PrincipalKind, args: CreateArgs) -> Res
 
 async fn list(session: &Session, kind: PrincipalKind, limit: &LimitArgs) -> Result<(), Failure> {
     let principals = gather(limit, async |page: PageAsk| {
-        let ask = proto::ListPrincipalsRequest { page_size: page.size, page_token: page.token, kind: kind.into() };
+        let ask = proto::ListPrincipalsRequest {
+            project: session.project.clone(),
+            page_size: page.size,
+            page_token: page.token,
+            kind: kind.into(),
+        };
         let answer = session.call(ask, async |ask| session.access().list_principals(ask).await).await?;
         Ok((answer.principals, answer.next_page_token))
     })
@@ -150,7 +156,11 @@ async fn list(session: &Session, kind: PrincipalKind, limit: &LimitArgs) -> Resu
 }
 
 async fn delete(session: &Session, args: DeleteArgs) -> Result<(), Failure> {
-    let ask = proto::DeletePrincipalRequest { principal: args.name.clone(), request_id: request_id() };
+    let ask = proto::DeletePrincipalRequest {
+        project: session.project.clone(),
+        principal: args.name.clone(),
+        request_id: request_id(),
+    };
     session.call(ask, async |ask| session.access().delete_principal(ask).await).await?;
     session.output.done("deleted", "principal", &args.name)
 }

@@ -54,7 +54,7 @@ impl Row for RoleView {
 pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List => {
-            let ask = proto::ListRolesRequest {};
+            let ask = proto::ListRolesRequest { project: session.project.clone() };
             let answer = session.call(ask, async |ask| session.access().list_roles(ask).await).await?;
             session.output.list(&answer.roles.into_iter().map(RoleView::from).collect::<Vec<_>>())
         }

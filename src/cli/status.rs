@@ -80,7 +80,7 @@ impl StatusView {
 /// # Errors
 /// What the daemon answered.
 pub(super) async fn run(session: &Session) -> Result<(), Failure> {
-    let ask = proto::GetStatusRequest {};
+    let ask = proto::GetStatusRequest { project: session.project.clone() };
     let status = session.call(ask, async |ask| session.operator().get_status(ask).await).await?;
     session.output.record(&StatusView::from(status))
 }

@@ -50,9 +50,9 @@ pub(super) struct CreateArgs {
     /// For people
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
-    /// How long it lives, at most 90d
-    #[arg(long, value_name = "LENGTH", default_value = "30d", value_parser = parse_seconds)]
-    ttl: u32,
+    /// How long it lives, at most 90d; 30d when unsaid, and your own no longer than the token you present
+    #[arg(long, value_name = "LENGTH", value_parser = parse_seconds)]
+    ttl: Option<u32>,
     /// Write the token into this new file, mode 0600, instead of showing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -165,9 +165,10 @@ async fn create(session: &Session, args: CreateArgs) -> Result<(), Failure> {
     // Before the call: a token that cannot be written down is lost.
     let file = args.out.as_deref().map(TokenFile::new).transpose()?;
     let ask = proto::CreateTokenRequest {
+        project: session.project.clone(),
         principal: args.principal,
         description: args.description,
-        ttl_seconds: args.ttl,
+        ttl_seconds: args.ttl.unwrap_or_default(),
         request_id: request_id(),
     };
     let answer = session.call_once(ask, async |ask| session.access().create_token(ask).await).await?;
@@ -220,13 +221,17 @@ impl Drop for TokenFile {
 }
 
 async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
-    let ask = proto::ListTokensRequest { principal: args.principal };
+    let ask = proto::ListTokensRequest { project: session.project.clone(), principal: args.principal };
     let answer = session.call(ask, async |ask| session.access().list_tokens(ask).await).await?;
     session.output.list(&answer.tokens.into_iter().map(TokenView::from).collect::<Vec<_>>())
 }
 
 async fn revoke(session: &Session, args: RevokeArgs) -> Result<(), Failure> {
-    let ask = proto::RevokeTokenRequest { token: args.id.clone(), request_id: request_id() };
+    let ask = proto::RevokeTokenRequest {
+        project: session.project.clone(),
+        token: args.id.clone(),
+        request_id: request_id(),
+    };
     session.call(ask, async |ask| session.access().revoke_token(ask).await).await?;
     session.output.done("revoked", "token", &args.id)
 }

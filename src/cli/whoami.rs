@@ -52,7 +52,7 @@ impl Record for WhoAmIView {
 /// # Errors
 /// What the daemon answered.
 pub(super) async fn run(session: &Session) -> Result<(), Failure> {
-    let ask = proto::WhoAmIRequest {};
+    let ask = proto::WhoAmIRequest { project: session.project.clone() };
     let view = WhoAmIView::from(session.call(ask, async |ask| session.access().who_am_i(ask).await).await?);
     session.output.record(&view)?;
     if session.output.for_people() { session.output.list(&view.bindings) } else { Ok(()) }

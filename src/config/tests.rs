@@ -42,6 +42,9 @@ fn a_variable_overrides_the_file_and_an_unknown_one_is_refused() {
     let config = over("VALETKEY__SERVER__LISTEN", "127.0.0.1:9").unwrap();
     assert_eq!((config.server.listen.port(), config.server.worker_threads), (9, 3));
     assert_eq!(over("VALETKEY__SERVER__WORKER_THREADS", "1").unwrap().server.worker_threads, 1);
+    // As the README and the manual have it: all that `serve --dev` reads.
+    let allowed = over("VALETKEY__OUTBOUND__ALLOWED_ENDPOINTS", r#"["https://127.0.0.1:6443"]"#).unwrap();
+    assert_eq!(allowed.outbound.allowed_endpoints, ["https://127.0.0.1:6443"]);
     let refused = over("VALETKEY__SERVER__TOKEN", "hunter2").unwrap_err().to_string();
     assert!(refused.contains("server.token") && !refused.contains("hunter2"), "{refused}");
 }

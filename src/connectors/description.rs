@@ -13,6 +13,10 @@ pub struct TypeDescription {
     pub methods: Vec<MethodDescription>,
     /// What it can give credentials for.
     pub resources: Vec<ResourceDescription>,
+    /// How a person ends what it mints before its time, where the cloud ends
+    /// no single one but all at once (`Revocable::RoleWide`): words that go on
+    /// after "the cloud honours it until ...; ". Nothing where there is no such.
+    pub ends_widely: Option<&'static str>,
 }
 
 /// A way to authenticate.

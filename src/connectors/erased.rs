@@ -75,6 +75,9 @@ pub trait AnyConnectorType: Send + Sync {
     /// When what is stored does not parse.
     fn secret_end(&self, settings: &str, secret: &SourceCredential) -> Result<Option<SecretEnd>, FieldErrors>;
 
+    /// See [`ConnectorType::key_id`]; nothing of settings that do not parse.
+    fn key_id(&self, settings: &str, secret: &SourceCredential) -> Option<String>;
+
     /// See [`ConnectorType::check_secret`].
     ///
     /// # Errors
@@ -223,6 +226,10 @@ impl<T: ConnectorType> AnyConnectorType for T {
 
     fn secret_end(&self, settings: &str, secret: &SourceCredential) -> Result<Option<SecretEnd>, FieldErrors> {
         Ok(ConnectorType::secret_end(self, &self.read(settings)?, secret))
+    }
+
+    fn key_id(&self, settings: &str, secret: &SourceCredential) -> Option<String> {
+        ConnectorType::key_id(self, &self.read(settings).ok()?, secret)
     }
 
     fn check_secret(

@@ -20,8 +20,6 @@ use super::workbench::within;
 use super::*;
 use crate::domain::{Minted, Timestamp};
 
-mod expiry;
-
 /// Type, method and resource type of which no cloud is asked when something is
 /// minted: what was handed in leaves as it is, or our own key signs.
 const ASK_NOBODY: &[(&str, &str, &str)] = &[
@@ -40,15 +38,18 @@ const IMPATIENT: Duration = Duration::from_secs(2);
 /// More than any of the calls of one mint together, tried again or not.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const BAD_ANSWER: &str = "UPSTREAM_BAD_ANSWER";
+pub(super) const BAD_ANSWER: &str = "UPSTREAM_BAD_ANSWER";
 const UNAVAILABLE: &str = "UPSTREAM_UNAVAILABLE";
+const TOO_LATE: &str = "UPSTREAM_DEADLINE_EXCEEDED";
+/// Of an ask that uses the source credential up, and that may have been done.
+const IN_DOUBT: &str = "SOURCE_CREDENTIAL_IN_DOUBT";
 
 fn head(status: u16, more: &str) -> String {
     format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{more}\r\n")
 }
 
 /// These bytes, with the length that they have.
-fn whole(status: u16, more: &str, body: &str) -> Option<Instead> {
+pub(super) fn whole(status: u16, more: &str, body: &str) -> Option<Instead> {
     let more = format!("{more}content-length: {}\r\n", body.len());
     Some(Instead::Bytes(format!("{}{body}", head(status, &more)).into_bytes()))
 }
@@ -60,7 +61,7 @@ fn always(instead: impl Fn() -> Instead + Send + Sync + 'static) -> Lie {
 
 /// A lie about answers that something is read of; of others only the status
 /// and the headers count, which it would leave as they are.
-fn about_what_is_read(lie: impl Fn(&Honest<'_>) -> Option<Instead> + Send + Sync + 'static) -> Lie {
+pub(super) fn about_what_is_read(lie: impl Fn(&Honest<'_>) -> Option<Instead> + Send + Sync + 'static) -> Lie {
     Arc::new(move |honest| if honest.status < 300 { lie(honest) } else { None })
 }
 
@@ -70,7 +71,7 @@ fn name_of(cell: &Cell) -> String {
 
 /// One cell of each pair that anything is minted of: what is asked of a cloud
 /// does not change with the access level.
-fn pairs() -> Vec<Cell> {
+pub(super) fn pairs() -> Vec<Cell> {
     let mut pairs: Vec<Cell> = Vec::new();
     for cell in cells() {
         let same =
@@ -117,14 +118,15 @@ fn clean(stage: &Stage, error: &UpstreamError) -> Result<(), String> {
 }
 
 /// What came of one lie.
-struct Told {
-    minted: Result<Minted, UpstreamError>,
+pub(super) struct Told {
+    /// The outcome.
+    pub(super) minted: Result<Minted, UpstreamError>,
     /// When it was asked for.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// How often the lie was told.
-    told: usize,
+    pub(super) told: usize,
     /// The longest that it may live, where the settings decide that.
-    longest: Option<u64>,
+    pub(super) longest: Option<u64>,
 }
 
 /// Mints with a lie told at this request and from there on.
@@ -147,7 +149,7 @@ async fn lied_to(scene: &Scene, step: usize, lie: &Lie, patience: Option<Duratio
 
 /// Tells lies to every pair at every request, and says what was wrong; returns
 /// the types that they were told to, in order.
-async fn tell(
+pub(super) async fn tell(
     pairs: &[Cell],
     lies: &[(String, Lie)],
     judge: impl Fn(&Told) -> Result<(), String>,
@@ -190,7 +192,7 @@ async fn refused(lies: impl IntoIterator<Item = (&'static str, Lie)>, codes: &[&
 }
 
 /// The types that ask somebody, in order.
-fn asking(pairs: &[Cell]) -> Vec<&'static str> {
+pub(super) fn asking(pairs: &[Cell]) -> Vec<&'static str> {
     let asks = |cell: &&Cell| !ASK_NOBODY.contains(&(cell.kind, cell.method.name, cell.resource));
     let mut kinds: Vec<&str> = pairs.iter().filter(asks).map(|cell| cell.kind).collect();
     kinds.sort_unstable();
@@ -221,10 +223,12 @@ async fn a_slow_cloud_is_left_at_the_deadline() {
             let mut told_to = None;
             for step in 1..=honest(&cell).await {
                 for (what, lie) in &lies {
-                    let told = lied_to(&Scene::of(&cell).await, step, lie, Some(IMPATIENT)).await;
+                    let scene = Scene::of(&cell).await;
+                    let told = lied_to(&scene, step, lie, Some(IMPATIENT)).await;
                     let told = told.unwrap_or_else(|why| panic!("{} at request {step}: {what}: {why}", name_of(&cell)));
                     let code = told.minted.err().map(|error| error.code());
-                    assert_eq!(code, Some("UPSTREAM_DEADLINE_EXCEEDED"), "{} {step} {what}", name_of(&cell));
+                    let wanted = if scene.registered.settings.exclusive { IN_DOUBT } else { TOO_LATE };
+                    assert_eq!(code, Some(wanted), "{} {step} {what}", name_of(&cell));
                     told_to = Some(cell.kind);
                 }
             }
@@ -296,7 +300,7 @@ async fn a_wrong_content_length_is_no_answer() {
         ("no HTTP", always(|| Instead::Bytes(CANARY.as_bytes().to_vec()))),
         ("nothing", always(|| Instead::Bytes(Vec::new()))),
     ];
-    refused(lies, &[BAD_ANSWER, UNAVAILABLE]).await;
+    refused(lies, &[BAD_ANSWER, UNAVAILABLE, IN_DOUBT]).await;
 }
 
 /// Neither the credential nor anything else follows.

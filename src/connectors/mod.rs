@@ -5,7 +5,6 @@
 //! one call.
 
 pub mod answer;
-pub mod aside;
 pub mod aws;
 pub mod azure;
 pub mod catalog;
@@ -21,7 +20,10 @@ pub mod gcp;
 mod hostile;
 #[cfg(test)]
 mod hostile_clouds;
+#[cfg(test)]
+mod hostile_ends;
 pub mod kubernetes;
+pub mod long_work;
 #[cfg(test)]
 mod loopback;
 #[cfg(test)]
@@ -44,7 +46,6 @@ pub mod upstream_error;
 mod workbench;
 
 pub use answer::Doing;
-pub use aside::{Busy, aside};
 pub use catalog::{CATALOG, find};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,
@@ -52,6 +53,7 @@ pub use description::{
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
 pub use hostile::{fuzz_answer, fuzz_cloud_answer};
+pub use long_work::{Busy, aside};
 pub use secret_end::SecretEnd;
 pub use typed::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,

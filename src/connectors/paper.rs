@@ -38,6 +38,7 @@ static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescription
         rotates: true,
     }],
     resources: ["paper-shelf", "paper-ream"].map(resource).to_vec(),
+    ends_widely: Some("to end all letters sooner, burn the shelf"),
 });
 
 fn resource(name: &'static str) -> ResourceDescription {
@@ -59,6 +60,8 @@ pub struct Paper;
 pub struct Cloud {
     /// How often it was asked to mint.
     pub asked: AtomicU32,
+    /// How often it was asked to end a credential.
+    pub ended: AtomicU32,
     /// It answers with an outage.
     pub down: AtomicBool,
     /// It asks to slow down, for as long as it says.
@@ -99,6 +102,8 @@ pub enum Manner {
     Sound,
     /// With a word that is of no use, and the next stamp.
     Unusable,
+    /// Not so that anybody hears it.
+    Unheard,
     /// With a word and something that is no stamp.
     Garbage,
 }
@@ -112,6 +117,7 @@ impl Cloud {
         let mut clouds = CLOUDS.lock().unwrap();
         let made = || Self {
             asked: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
             down: AtomicBool::new(false),
             slow: Mutex::default(),
             life: AtomicU32::new(0),
@@ -172,6 +178,11 @@ impl ConnectorType for Paper {
     /// Some stamps are JWTs.
     fn secret_end(&self, _: &PaperSettings, secret: &SourceCredential) -> Option<SecretEnd> {
         SecretEnd::of_token("stamp", secret.field("stamp")?.expose_text()?)
+    }
+
+    /// Blanks are no part of a stamp.
+    fn key_id(&self, _: &PaperSettings, secret: &SourceCredential) -> Option<String> {
+        Some(secret.field("stamp")?.expose_text()?.trim().to_owned())
     }
 
     fn check_secret(
@@ -280,6 +291,9 @@ impl ConnectorType for Paper {
         if let Some(retry_after) = *word_from.slow.lock().unwrap() {
             return Err(UpstreamError::Throttled { retry_after });
         }
+        if *word_from.manner.lock().unwrap() == Manner::Unheard {
+            return Err(UpstreamError::InDoubt);
+        }
         let successor = self.exclusive(settings).then(|| word_from.stamped(secret)).transpose()?;
         if *word_from.manner.lock().unwrap() == Manner::Unusable {
             return Ok(MintOutcome { minted: Err(UpstreamError::BadAnswer { what: "of no use" }), successor });
@@ -298,7 +312,7 @@ impl ConnectorType for Paper {
             },
             expires_at: upstream.clock.now().plus(Duration::from_secs(life.into())),
             enforced: self.enforced(settings, scope),
-            revocable: if ends(settings) { Revocable::Single } else { Revocable::No },
+            revocable: revocable(settings),
             attribution: attribution.session_name(),
             passthrough: bare(settings),
         };
@@ -369,6 +383,7 @@ impl ConnectorType for Paper {
         _: &SourceCredential,
         _: &Issuance,
     ) -> Result<bool, UpstreamError> {
+        Cloud::of(&settings.endpoint).ended.fetch_add(1, Ordering::SeqCst);
         Ok(ends(settings))
     }
 
@@ -382,7 +397,17 @@ fn bare(settings: &PaperSettings) -> bool {
     settings.endpoint.starts_with("bare")
 }
 
-/// A cloud whose name starts with `ends` ends single credentials.
+/// A cloud whose name starts with `wide` ends all that it gave, or nothing.
+fn revocable(settings: &PaperSettings) -> Revocable {
+    match ends(settings) {
+        true => Revocable::Single,
+        false if settings.endpoint.starts_with("wide") => Revocable::RoleWide,
+        false => Revocable::No,
+    }
+}
+
+/// A cloud whose name starts with `ends`, after its gate if it has one, ends
+/// single credentials.
 fn ends(settings: &PaperSettings) -> bool {
-    settings.endpoint.starts_with("ends")
+    settings.endpoint.trim_start_matches("gate-").starts_with("ends")
 }

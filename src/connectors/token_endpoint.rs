@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::domain::{SecretText, Timestamp, claimed_end};
-use crate::outbound::{Call, Response};
+use crate::outbound::{Call, OutboundError, Response, Unheard};
 
 use super::answer::{Doing, SecretWire, json, unanswered};
 use super::typed::Upstream;
@@ -96,14 +96,33 @@ pub async fn ask(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result
 /// # Errors
 /// As [`ask`], with the next refresh token of an answer that is not believed.
 pub async fn ask_rotating(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result<TokenAnswer, NoToken> {
+    let asked_at = upstream.clock.now();
+    let answer = upstream.outbound.call(call(ask)).await.map_err(unanswered)?;
+    read_rotating(&answer, asked_at, doing)
+}
+
+/// Asks with what the ask uses up, a refresh token, so that it waits longer.
+///
+/// # Errors
+/// As [`ask_rotating`]; `InDoubt` when the ask may have been done, and its
+/// answer was not heard.
+pub async fn ask_once(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result<TokenAnswer, NoToken> {
+    let asked_at = upstream.clock.now();
+    match upstream.outbound.call_once(call(ask)).await {
+        Ok(answer) => read_rotating(&answer, asked_at, doing),
+        Err(Unheard { error: OutboundError::TimedOut | OutboundError::Unreachable, sent: true }) => {
+            Err(UpstreamError::InDoubt.into())
+        }
+        Err(Unheard { error, .. }) => Err(unanswered(error).into()),
+    }
+}
+
+fn call(ask: TokenAsk<'_>) -> Call {
     let body = Serializer::new(String::new()).extend_pairs(&ask.form).finish().into_bytes();
     let mut headers = ask.headers;
     headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
     headers.push(("accept".to_owned(), "application/json".to_owned()));
-    let call = Call { method: "POST", url: ask.url.to_owned(), headers, body };
-    let asked_at = upstream.clock.now();
-    let answer = upstream.outbound.call(call).await.map_err(unanswered)?;
-    read_rotating(&answer, asked_at, doing)
+    Call { method: "POST", url: ask.url.to_owned(), headers, body }
 }
 
 /// Reads the answer of a token endpoint that was asked at `asked_at`.

@@ -195,6 +195,11 @@ pub trait ConnectorType: Send + Sync + 'static {
     /// [`ConnectorType::check_secret`] refuses that.
     fn secret_end(&self, settings: &Self::Settings, secret: &SourceCredential) -> Option<SecretEnd>;
 
+    /// The id that the cloud has for the key in a source credential, where the
+    /// method `rotates`; not secret. Connectors with the same one hold the same
+    /// key, in whatever form: what deletes it for one deletes it for all.
+    fn key_id(&self, settings: &Self::Settings, secret: &SourceCredential) -> Option<String>;
+
     /// Checks a source credential against the settings, without the cloud.
     /// `expires_at` is the earlier of what was said and its own end.
     ///

@@ -15,13 +15,20 @@ pub enum UpstreamError {
     /// somebody else used it, or what replaced it was lost.
     #[error(
         "the cloud does not accept the stored source credential ({code}); each use replaces it, so it was used \
-         elsewhere, revoked, or its replacement was lost when the server stopped in the middle of a mint: hand in a \
-         new one with connector rotate-secret"
+         elsewhere, revoked, or its replacement was lost on its way, when the cloud did not answer in time or the \
+         server stopped in the middle of a mint: hand in a new one with connector rotate-secret"
     )]
     UsedUp {
         /// The cloud's code.
         code: String,
     },
+    /// The cloud was asked with a source credential that each use replaces,
+    /// and its answer was not heard: the same ask again may be taken for theft.
+    #[error(
+        "the cloud did not answer, and what it was asked uses the source credential up: what replaces it may be \
+         lost, and asking again may end all that came of it; hand in a new one with connector rotate-secret"
+    )]
+    InDoubt,
     /// The source credential may not do this: grant what is missing.
     #[error("the cloud refused this ({code}); {remedy}")]
     Denied {
@@ -95,6 +102,7 @@ impl UpstreamError {
             Self::Throttled { .. } | Self::Unavailable { .. } | Self::DeadlineExceeded => true,
             Self::CredentialRefused { .. }
             | Self::UsedUp { .. }
+            | Self::InDoubt
             | Self::Denied { .. }
             | Self::Rejected { .. }
             | Self::PolicyTooLarge { .. }
@@ -106,10 +114,17 @@ impl UpstreamError {
         }
     }
 
+    /// Whether what was minted before goes on to serve, though no other one was
+    /// to be had: the cloud has not said no.
+    #[must_use]
+    pub const fn spares_what_is_kept(&self) -> bool {
+        self.recoverable() || matches!(self, Self::InDoubt)
+    }
+
     /// Whether the source credential itself is what the cloud does not take.
     #[must_use]
     pub const fn condemns_source(&self) -> bool {
-        matches!(self, Self::CredentialRefused { .. } | Self::UsedUp { .. } | Self::Expired)
+        matches!(self, Self::CredentialRefused { .. } | Self::UsedUp { .. } | Self::InDoubt | Self::Expired)
     }
 
     /// The reason code, for replies and the ledger.
@@ -118,6 +133,7 @@ impl UpstreamError {
         match self {
             Self::CredentialRefused { .. } => "SOURCE_CREDENTIAL_REFUSED",
             Self::UsedUp { .. } => "SOURCE_CREDENTIAL_USED_UP",
+            Self::InDoubt => "SOURCE_CREDENTIAL_IN_DOUBT",
             Self::Denied { .. } => "UPSTREAM_DENIED",
             Self::Rejected { .. } => "UPSTREAM_REJECTED",
             Self::PolicyTooLarge { .. } => "POLICY_TOO_LARGE",

@@ -126,13 +126,7 @@ impl Plan {
         let keyring = Arc::new(keyring);
         store.seal_records(record_mac(&keyring)).await?;
         let ledger = Ledger::watched(Arc::clone(&store) as _, Arc::clone(&watch));
-        match close_open_intents(&*store, &ledger).await {
-            Ok(0) => {}
-            Ok(closed) => tracing::warn!(closed, "closed intents that the last run left open, as unknown"),
-            // The next start that has room closes them.
-            Err(StoreError::Unwritable) => tracing::error!("the disk is full: intents of the last run stay open"),
-            Err(error) => return Err(error.into()),
-        }
+        close_intents(&store, &ledger).await?;
         let outbound = Arc::new(self.outbound()?);
         let (stop, stopping) = watch::channel(false);
         let issuing = issuing::open(
@@ -333,6 +327,17 @@ impl House {
             Err(error) => Err(DaemonError::Store(error.into())),
         }
     }
+}
+
+async fn close_intents(store: &SqliteStore, ledger: &Ledger) -> Result<(), DaemonError> {
+    match close_open_intents(store, ledger).await {
+        Ok(0) => {}
+        Ok(closed) => tracing::warn!(closed, "closed intents that the last run left open, as unknown"),
+        // The next start that has room closes them.
+        Err(StoreError::Unwritable) => tracing::error!("the disk is full: intents of the last run stay open"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 /// What seals the records of the store.

@@ -164,6 +164,11 @@ pub struct SecretFacts {
     pub skew_tolerance: u32,
     /// Truncated HMAC under a key of the project.
     pub fingerprint: String,
+    /// The same of the id that its key has at the cloud, in whatever form the
+    /// key was handed in. Only where the cloud has such keys, and not in
+    /// records from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_fingerprint: Option<String>,
     /// A rotation at the cloud that is not over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<UnfinishedRotation>,

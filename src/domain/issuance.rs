@@ -55,6 +55,12 @@ pub struct Issuance {
     /// recorded.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub passthrough: bool,
+    /// Where it was minted, when its cloud can end a single one: the digest of
+    /// the connector's destination at that time, in hex. A connector that leads
+    /// elsewhere by now cannot end it. Not in records from before it was
+    /// recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub destination: Option<String>,
     /// When it was minted.
     pub issued_at: Timestamp,
     /// When it really ends.

@@ -24,6 +24,22 @@ impl Ttl {
         self.0
     }
 
+    /// The nearest step that is not longer: whole minutes up to a quarter of
+    /// an hour, then 5 minutes up to an hour, half hours up to 12, and hours.
+    /// Who asks for a second less each time would else have as many credentials
+    /// made of one.
+    #[must_use]
+    pub const fn in_steps(self) -> Self {
+        let step = match self.0 {
+            ..60 => 1,
+            60..900 => 60,
+            900..3600 => 300,
+            3600..43_200 => 1800,
+            43_200.. => 3600,
+        };
+        Self(self.0 - self.0 % step)
+    }
+
     /// As a duration.
     #[must_use]
     pub const fn as_duration(self) -> Duration {
@@ -56,7 +72,7 @@ impl TtlRange {
     /// (value and whose it is). A longer wish is cut, and the note says so (what
     /// the cloud makes of it is another matter, which the broker looks at); a
     /// ceiling below the cloud's floor is refused, because the cloud would
-    /// mint something longer.
+    /// mint something longer. What is asked for is granted in steps.
     ///
     /// # Errors
     /// Names `ttl_seconds`.
@@ -68,6 +84,16 @@ impl TtlRange {
                 "ttl_seconds",
                 format!("the shortest lifetime of this auth method is {min} s"),
             ));
+        }
+        if let Some(asked) = asked {
+            // Not below what the cloud gives at least.
+            let step = asked.in_steps().max(self.min);
+            if step < asked {
+                granted = GrantedTtl {
+                    ttl: step,
+                    note: Some(format!("cut to {} s: lifetimes are granted in steps", step.as_seconds())),
+                };
+            }
         }
         for (limit, whose) in std::iter::once((self.max, "the auth method")).chain(ceilings.iter().copied()) {
             if granted.ttl > limit {
@@ -86,5 +112,46 @@ impl TtlRange {
             ));
         }
         Ok(granted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGE: TtlRange = TtlRange { min: Ttl::seconds(910), default: Ttl::seconds(3601), max: Ttl::seconds(50_000) };
+
+    fn granted(asked: Option<u32>, ceilings: &[(Ttl, &str)]) -> (u32, Option<String>) {
+        let granted = RANGE.grant(asked.map(Ttl::seconds), ceilings).unwrap();
+        (granted.ttl.as_seconds(), granted.note)
+    }
+
+    #[test]
+    fn asks_that_differ_by_little_are_granted_the_same_and_told_so() {
+        let told = |seconds: u32| Some(format!("cut to {seconds} s: lifetimes are granted in steps"));
+        for asked in [3599, 3301] {
+            assert_eq!(granted(Some(asked), &[]), (3300, told(3300)));
+        }
+        assert_eq!(granted(Some(3300), &[]), (3300, None));
+        assert_eq!(granted(Some(5400), &[]), (5400, None));
+        assert_eq!(granted(Some(5399), &[]), (3600, told(3600)));
+        assert_eq!(granted(Some(47_000), &[]), (46_800, told(46_800)));
+        // Nobody asked for the default, and no ceiling is in steps.
+        assert_eq!(granted(None, &[]), (3601, None));
+        assert_eq!(granted(Some(3599), &[(Ttl::seconds(1001), "a ceiling")]).0, 1001);
+    }
+
+    #[test]
+    fn a_step_is_never_below_the_shortest() {
+        assert_eq!(granted(Some(911), &[]).0, 910);
+        assert!(RANGE.grant(Some(Ttl::seconds(909)), &[]).is_err());
+    }
+
+    #[test]
+    fn all_asks_of_a_day_and_a_half_are_a_few_hundred() {
+        let steps: std::collections::BTreeSet<Ttl> =
+            (1..=129_600).map(|asked| Ttl::seconds(asked).in_steps()).collect();
+        assert!(steps.len() < 200, "{}", steps.len());
+        assert!(steps.iter().all(|step| step.in_steps() == *step));
     }
 }

@@ -175,6 +175,7 @@ mod tests {
                 own_end: None,
                 skew_tolerance: 0,
                 fingerprint: String::new(),
+                key_fingerprint: None,
                 rotation: None,
             },
             created_by: PrincipalId::from_bytes([3; 16]),

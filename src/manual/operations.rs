@@ -7,6 +7,14 @@
 //! certificate, and a lock. Back up the root key apart from the store: either
 //! alone is worth nothing.
 //!
+//! ## The config
+//!
+//! One TOML file (`--config`), and over it a variable for each key, which is
+//! all there is with `serve --dev`: `VALETKEY__SECTION__KEY`, with lists as in
+//! TOML. Where a connector may lead besides the clouds' own hosts is
+//! `allowed_endpoints` under `[outbound]`, or
+//! `VALETKEY__OUTBOUND__ALLOWED_ENDPOINTS='["https://127.0.0.1:6443"]'`.
+//!
 //! ## Signals
 //!
 //! SIGTERM or SIGINT drains: health turns to NOT_SERVING, no new connections,
@@ -17,7 +25,11 @@
 //! ## When the disk is full
 //!
 //! Calls that mint or change answer UNAVAILABLE with `STORE_UNWRITABLE`;
-//! health and audit reads go on. Free space and the daemon goes on by itself.
+//! health and audit reads go on. So does taking power away: bindings, tokens,
+//! people, connectors, runs and issuances are still listed, deleted, revoked
+//! and finished, in room that is kept for it. What was listed meanwhile is
+//! counted, and is in the ledger once there is room. Free space and the daemon
+//! goes on by itself.
 //! An I/O error while committing is another matter: the daemon exits, because
 //! nobody can say what reached the disk; the store recovers at the next start.
 //!
@@ -159,6 +171,15 @@
 //! provider ended it. For five minutes it is not asked again. Set a `ttl_max`
 //! for such connectors that their provider keeps to: for Entra 90 minutes.
 //!
+//! ## Revoking what was minted
+//!
+//! `valetkey issuance revoke` says `revoked` only when the cloud that minted a
+//! credential has ended it; else it is `withdrawn`: handed out no more, and
+//! honoured until the end that the note names. A connector that was pointed
+//! elsewhere since is not asked: another cloud knows nothing of it. What can
+//! only be ended with everything else of its kind is left to a person, with the
+//! cloud's own command in the note.
+//!
 //! ## Rotating source credentials
 //!
 //! When a source credential ends is read from itself where it says so (the
@@ -179,6 +200,18 @@
 //! left). What is stored works wherever it stops, also by a power cut; the same
 //! command again takes it up: it deletes the key that is left and finishes. It
 //! cannot delete a key whose answer was lost (`ROTATION_ASKED` alone): AWS then
-//! refuses a third key, and the refusal names both with their ages. On AWS the
+//! refuses a third key, and the refusal names both with their ages. Where other
+//! connectors of the project hold the same key it is refused with
+//! `SECRET_IS_SHARED` and their names: give each a key of its own first. What
+//! another project or a program of somebody's does with the key nobody sees
+//! here: for them it is gone, too. On AWS the
 //! user needs `iam:CreateAccessKey`, `iam:DeleteAccessKey` and
 //! `iam:ListAccessKeys` on itself.
+//!
+//! A refresh token that each use replaces is waited for six times as long as
+//! `outbound.call_timeout`, a minute at most, also when whoever asked has gone:
+//! a successor that nobody hears is lost. When no answer comes, the mint fails
+//! with `SOURCE_CREDENTIAL_IN_DOUBT`, the connector counts as failing, and no
+//! client or watch of ours tries again by itself: providers take a second use
+//! for theft. The next mint, or `valetkey connector verify`, asks with the old
+//! one once more; when that is refused, hand in a new one.

@@ -28,8 +28,8 @@
 //! engineer who is data scientist too mints only by a binding on one connector
 //! or component, which an owner gave.
 //!
-//! A store from before this rule, or a file that somebody wrote to, may have
-//! such a pair. Its holder stays an owner, and the engineer's binding gives
+//! A store from before this rule may have such a pair (one that somebody writes
+//! into the file is an altered record). Its holder stays an owner, and the engineer's binding gives
 //! nothing while the owner's lasts: calls that need it answer
 //! `PERMISSION_DENIED` with `ROLES_APART`, which the ledger keeps. Nobody is
 //! locked out: the holder, or any owner, takes one of the two away with
@@ -63,6 +63,6 @@
 //! under the same id is done once, and answered as it was for a day. What is
 //! shown once is not shown again: `CreateToken` and `StartRun` then answer
 //! without the secret. Revoke a token, or finish a run, whose secret was lost.
-//! `MintCredential`, `WatchCredential`, `SignChallenge`, `VerifyConnector` and
-//! `ListConnectorResources` take none: they change nothing that a second call
+//! `MintCredential`, `WatchCredential`, `SignChallenge`, `VerifyConnector`,
+//! `ListConnectorResources` and `AcceptClock` take none: they change nothing that a second call
 //! would change again.

@@ -45,7 +45,9 @@
 //! until when (the last 1,000, and whether there is more); with `--revoke` it
 //! is ended where the cloud can end a single credential, and the answer says
 //! where not. Beyond 1,000 the command goes on until all of it is done, unless
-//! it is the run's own token that asks, which has ended by then. A token that leaked is worth
+//! it is the run's own token that asks, which has ended by then. What a cloud
+//! was still minting at that moment is handed to nobody and ended, too. A token
+//! that leaked is worth
 //! nothing after `run finish`; a credential that leaked lives to its end.
 //!
 //! A principal has a thousand live runs at most. What was over for 90 days is

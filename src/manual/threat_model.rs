@@ -16,6 +16,16 @@
 //! clock that jumps; a cloud that is slow, wrong or hostile in its answers;
 //! power loss and a full disk.
 //!
+//! Who writes connectors sets what they may mint, and so mints only by a grant
+//! that an owner gives on one connector or component. As long as it lasts, its
+//! holder changes neither ceiling nor settings of that connector, nor what the
+//! component is linked to (`SELF_GRANT`): a colleague does.
+//!
+//! A change commits only while its caller is there and holds what allowed it:
+//! a removal that was acknowledged ends calls that wait for a cloud, and those
+//! whose body comes late. A token that was found makes none of its holder's own
+//! that outlives it, except where the holder manages everybody's.
+//!
 //! ## Not against
 //!
 //! Root on the host while the daemon runs; a cloud that ignores its own

@@ -28,15 +28,29 @@ const IDLE_PER_HOST_MAX: usize = 32;
 /// Below the idle limit of AWS's load balancers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// The connector under these rules.
-pub(super) fn connector(
-    rules: &OutboundRules,
-    endpoints: Arc<Endpoints>,
-) -> Result<SharedHttpConnector, OutboundError> {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(rules.connect_timeout)
-        .read_timeout(rules.call_timeout)
-        .build();
+/// How many times as long as any other a call that cannot be made twice is
+/// waited for, and the longest wait that comes of it.
+const PATIENCE_TIMES: u32 = 6;
+const PATIENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a call that cannot be made twice is waited for.
+pub(super) fn patience(rules: &OutboundRules) -> Duration {
+    rules.call_timeout.saturating_mul(PATIENCE_TIMES).min(PATIENCE_MAX).max(rules.call_timeout)
+}
+
+/// The connectors under these rules, which share their connections.
+pub(super) struct Connectors {
+    /// For any call.
+    pub(super) usual: SharedHttpConnector,
+    /// For one that cannot be made twice.
+    pub(super) patient: SharedHttpConnector,
+}
+
+/// The connectors under these rules.
+pub(super) fn connectors(rules: &OutboundRules, endpoints: &Arc<Endpoints>) -> Result<Connectors, OutboundError> {
+    // The deadlines are kept around it: those of the patient calls, too.
+    let settings =
+        HttpConnectorSettings::builder().connect_timeout(rules.connect_timeout).read_timeout(patience(rules)).build();
     let context = tls::context(rules.extra_roots_pem.as_deref())?;
     let inner = Connector::builder()
         .connector_settings(settings)
@@ -44,9 +58,13 @@ pub(super) fn connector(
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .tls_provider(tls::provider())
         .tls_context(context)
-        .build_with_resolver(CheckedResolver::new(Arc::clone(&endpoints)));
+        .build_with_resolver(CheckedResolver::new(Arc::clone(endpoints)));
     let inner = SharedHttpConnector::new(inner);
-    Ok(SharedHttpConnector::new(BoundedConnector { inner, endpoints, deadline: rules.call_timeout }))
+    let bounded = |deadline| {
+        let (inner, endpoints) = (inner.clone(), Arc::clone(endpoints));
+        SharedHttpConnector::new(BoundedConnector { inner, endpoints, deadline })
+    };
+    Ok(Connectors { usual: bounded(rules.call_timeout), patient: bounded(patience(rules)) })
 }
 
 /// Gives every SDK the same connector, so that all share its connections.
@@ -106,6 +124,20 @@ fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> ConnectorError {
     } else {
         ConnectorError::io(OutboundError::Unreachable.into())
     }
+}
+
+/// Whether a request reached nobody for certain: it was not allowed, or no
+/// connection for it came about.
+pub(super) fn unsent(error: &ConnectorError) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = source {
+        let refused = matches!(cause.downcast_ref(), Some(OutboundError::AddressRefused { .. }));
+        if refused || cause.downcast_ref().is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// What became of a request, whatever the layers in between wrapped it in.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::HttpConnector;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use zeroize::Zeroizing;
 
 use super::Outbound;
-use super::bounded::cause;
+use super::bounded::{cause, unsent};
 use super::error::OutboundError;
 
 /// The longest answer that is read, in bytes.
@@ -65,7 +65,28 @@ impl Response {
     }
 }
 
+/// Why a call that cannot be made twice gave no answer.
+pub struct Unheard {
+    /// Why.
+    pub error: OutboundError,
+    /// It may have reached the server, which may have done it.
+    pub sent: bool,
+}
+
 impl Outbound {
+    /// Makes one call that cannot be made twice, for example one that uses a
+    /// refresh token up. It is waited for longer than any other: an answer
+    /// that nobody hears is lost.
+    ///
+    /// # Errors
+    /// As [`Outbound::call`], with whether it may have been done all the same.
+    pub async fn call_once(&self, call: Call) -> Result<Response, Unheard> {
+        let request = request(call).ok_or(Unheard { error: OutboundError::Malformed, sent: false })?;
+        let answer = self.patient.call(request).await;
+        let answer = answer.map_err(|error| Unheard { error: cause(&error), sent: !unsent(&error) })?;
+        Ok(response(&answer))
+    }
+
     /// Makes one call, with no retry and following no redirect.
     ///
     /// # Errors
@@ -73,11 +94,7 @@ impl Outbound {
     pub async fn call(&self, call: Call) -> Result<Response, OutboundError> {
         let request = request(call).ok_or(OutboundError::Malformed)?;
         let answer = self.connector.call(request).await.map_err(|error| cause(&error))?;
-        let body = answer.body().bytes().unwrap_or_default();
-        let header = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
-        let headers = answer.headers().iter().map(header).collect();
-        let plain = Response::new(answer.status().as_u16(), answer.headers().get("retry-after"), body);
-        Ok(Response { headers, ..plain })
+        Ok(response(&answer))
     }
 
     /// Why an SDK's request got no answer.
@@ -87,12 +104,18 @@ impl Outbound {
     }
 }
 
+fn response(answer: &HttpResponse) -> Response {
+    let body = answer.body().bytes().unwrap_or_default();
+    let header = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.to_owned());
+    let headers = answer.headers().iter().map(header).collect();
+    let plain = Response::new(answer.status().as_u16(), answer.headers().get("retry-after"), body);
+    Response { headers, ..plain }
+}
+
 fn request(call: Call) -> Option<HttpRequest> {
+    let unsaid = says_no_length(&call);
     let mut builder = http::Request::builder().method(call.method).uri(call.url);
-    // RFC 9110 section 8.6: where a body is foreseen its absence is said too. hyper says nothing of it, and Azure's
-    // resource manager then answers 411.
-    let foreseen = matches!(call.method, "POST" | "PUT" | "PATCH");
-    if foreseen && call.body.is_empty() && !call.headers.iter().any(|(name, _)| name == CONTENT_LENGTH) {
+    if unsaid {
         builder = builder.header(CONTENT_LENGTH, "0");
     }
     for (name, value) in call.headers {
@@ -101,6 +124,14 @@ fn request(call: Call) -> Option<HttpRequest> {
         builder = builder.header(name, value);
     }
     builder.body(SdkBody::from(call.body)).ok()?.try_into().ok()
+}
+
+/// Whether nobody else says how long the body is. RFC 9110 section 8.6: where a
+/// body is foreseen its absence is said too. hyper says nothing of it, and
+/// Azure's resource manager then answers 411.
+pub(super) fn says_no_length(call: &Call) -> bool {
+    let foreseen = matches!(call.method, "POST" | "PUT" | "PATCH");
+    foreseen && call.body.is_empty() && !call.headers.iter().any(|(name, _)| name == CONTENT_LENGTH)
 }
 
 /// What a server wishes in `Retry-After`, within bounds.

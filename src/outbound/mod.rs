@@ -27,12 +27,12 @@ mod tls;
 mod unverified;
 
 pub(crate) use call::seconds as retry_after;
-pub use call::{BODY_BYTES_MAX, Call, Response};
+pub use call::{BODY_BYTES_MAX, Call, Response, Unheard};
 pub use error::OutboundError;
 pub use implicit::{ImplicitIdentities, ImplicitIdentity};
 pub use private_tls::{ClientIdentity, PrivateTls, check_roots};
 
-use bounded::BoundedClient;
+use bounded::{BoundedClient, Connectors};
 use endpoint::Endpoints;
 
 /// What the server's config says about going out.
@@ -57,6 +57,8 @@ pub struct Outbound {
     rules: OutboundRules,
     endpoints: Arc<Endpoints>,
     connector: SharedHttpConnector,
+    /// The same with a longer deadline; see [`Outbound::call_once`].
+    patient: SharedHttpConnector,
     implicit: Option<Arc<dyn ImplicitIdentities>>,
     /// The system's roots and the config's; read by the first call over a
     /// connector's own TLS that names no roots.
@@ -70,8 +72,8 @@ impl Outbound {
     /// [`OutboundError::Rules`] names the rule that does not parse.
     pub fn new(rules: OutboundRules) -> Result<Self, OutboundError> {
         let endpoints = Arc::new(Endpoints::new(&rules.allowed_endpoints)?);
-        let connector = bounded::connector(&rules, Arc::clone(&endpoints))?;
-        Ok(Self { rules, endpoints, connector, implicit: None, roots: OnceLock::new() })
+        let Connectors { usual: connector, patient } = bounded::connectors(&rules, &endpoints)?;
+        Ok(Self { rules, endpoints, connector, patient, implicit: None, roots: OnceLock::new() })
     }
 
     /// The same way out, with the identities that `implicit` connectors may
@@ -93,6 +95,12 @@ impl Outbound {
     #[must_use]
     pub const fn rules(&self) -> &OutboundRules {
         &self.rules
+    }
+
+    /// How long [`Outbound::call_once`] waits.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        bounded::patience(&self.rules)
     }
 
     /// Checks an endpoint (`scheme://host[:port]`) before anything is stored

@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::{Host, Position, Url};
 
-use super::call::{BODY_BYTES_MAX, Call, Response};
+use super::call::{BODY_BYTES_MAX, Call, Response, says_no_length};
 use super::endpoint::refused_url;
 use super::error::OutboundError;
 use super::resolve::CheckedResolver;
@@ -189,6 +189,9 @@ fn request(call: Call, url: &Url) -> Option<Request<Full<Bytes>>> {
     let (target, host) =
         (&url[Position::BeforePath..Position::AfterQuery], &url[Position::BeforeHost..Position::AfterPort]);
     let mut builder = Request::builder().method(call.method).uri(target).header("host", host);
+    if says_no_length(&call) {
+        builder = builder.header(http::header::CONTENT_LENGTH, 0);
+    }
     for (name, value) in call.headers {
         let mut value = http::HeaderValue::from_str(&value).ok()?;
         value.set_sensitive(true);

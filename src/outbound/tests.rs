@@ -24,6 +24,8 @@ pub(super) enum Manner {
     Trickles,
     Stalls,
     Closes,
+    /// Answers 411 to what does not say how long its body is.
+    Measures,
 }
 
 async fn hostile(manner: Manner) -> Hostile {
@@ -42,7 +44,7 @@ async fn hostile(manner: Manner) -> Hostile {
 
 pub(super) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner) {
     let mut heard = [0; 4096];
-    let _ = stream.read(&mut heard).await;
+    let length = stream.read(&mut heard).await.unwrap_or_default();
     match manner {
         Manner::Answers(text) => {
             let _ = stream.write_all(text.as_bytes()).await;
@@ -59,6 +61,12 @@ pub(super) async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manne
         }
         Manner::Stalls => std::future::pending().await,
         Manner::Closes => {}
+        Manner::Measures => {
+            let said = heard[..length].to_ascii_lowercase().windows(18).any(|part| part == b"\ncontent-length: 0");
+            let status = if said { "200 OK" } else { "411 Length Required" };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use tokio::sync::watch;
 
 use crate::audit::{Journal, LineFilter, Seq, StoredLine};
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, ConnectorTypeName, Issuance, IssuanceId,
-    Labels, Name, Page, PageAsk, Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Run, RunId,
-    Stack, StackId, Timestamp, TokenId, TokenRecord,
+    Binding, BindingId, BindingTarget, Component, ComponentId, Connector, ConnectorId, ConnectorTypeName, Issuance,
+    IssuanceId, Labels, Name, Page, PageAsk, Principal, PrincipalId, PrincipalKind, Project, ProjectId, RequestId, Run,
+    RunId, Stack, StackId, Timestamp, TokenId, TokenRecord,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
@@ -131,6 +131,9 @@ pub trait Runs: Send + Sync {
 pub trait Bindings: Send + Sync {
     /// Everything one principal holds, expired ones too; at most 1,000.
     async fn bindings_of(&self, project: ProjectId, principal: PrincipalId) -> Found<Vec<Binding>>;
+    /// On this connector or component, oldest first; those on the whole project
+    /// are on neither.
+    async fn bindings_on(&self, project: ProjectId, target: BindingTarget, limit: u32) -> Found<Vec<Binding>>;
     /// By id or unique prefix.
     async fn resolve_binding(&self, project: ProjectId, text: &str) -> Found<Binding>;
     /// Oldest first.

@@ -1,11 +1,13 @@
 //! A transaction as a value: what to write, what must hold, which ledger
 //! lines go with it. All of it commits, or none.
 
+use std::collections::BTreeSet;
+
 use crate::audit::{Line, Seq};
 use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId, IssuanceState,
-    IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId, Timestamp, TokenId,
-    TokenRecord, Version,
+    Binding, BindingId, BindingTarget, Component, ComponentId, Connector, ConnectorId, Issuance, IssuanceId,
+    IssuanceState, IssuerKeyId, Principal, PrincipalId, Project, ProjectId, RequestId, Run, RunId, Stack, StackId,
+    Timestamp, TokenId, TokenRecord, Version,
 };
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
@@ -142,6 +144,53 @@ pub enum Guard {
         project: ProjectId,
         /// The component.
         id: ComponentId,
+    },
+    /// Nobody has finished the run: stale otherwise.
+    RunUnfinished {
+        /// Its project.
+        project: ProjectId,
+        /// The run.
+        id: RunId,
+    },
+    /// The caller is who it was when it was let in: its token is there and has
+    /// not ended, and so it is with what it holds; stale otherwise.
+    CallerStands {
+        /// Its project.
+        project: ProjectId,
+        /// The principal.
+        principal: PrincipalId,
+        /// The token that it presented.
+        token: TokenId,
+        /// Bindings that it held; more do not matter.
+        bindings: Vec<BindingId>,
+    },
+    /// The principal holds none but these bindings; stale otherwise.
+    HoldsNoMore {
+        /// Its project.
+        project: ProjectId,
+        /// The principal.
+        principal: PrincipalId,
+        /// What it may hold, or less.
+        bindings: BTreeSet<BindingId>,
+    },
+    /// Exactly these bindings are on the connector or component; stale
+    /// otherwise.
+    BoundBy {
+        /// Its project.
+        project: ProjectId,
+        /// The connector or component; on the whole project there are none.
+        target: BindingTarget,
+        /// All of them.
+        bindings: BTreeSet<BindingId>,
+    },
+    /// None of these components is linked to the connector; stale otherwise.
+    NotLinked {
+        /// Their project.
+        project: ProjectId,
+        /// The connector.
+        connector: ConnectorId,
+        /// The components; those that are gone are linked to nothing.
+        components: Vec<ComponentId>,
     },
 }
 

@@ -94,7 +94,7 @@ fn a22_guessers_behind_the_same_address_do_not_lock_the_victim_out() {
     let guessing = vault.spawn(async move {
         let mut codes = Vec::new();
         for _ in 0..GUESSES {
-            match client.who_am_i(proto::WhoAmIRequest {}).await {
+            match client.who_am_i(proto::WhoAmIRequest::default()).await {
                 Ok(_) => panic!("a guess was right"),
                 Err(status) => codes.push(status.code()),
             }

@@ -86,6 +86,23 @@ fn b4_an_owner_gives_itself_nothing_and_the_last_one_stays() {
     assert_eq!(reason(&status), "SELF_DELETE");
 }
 
+#[test]
+fn b4_a_token_for_a_minute_makes_none_for_a_quarter() {
+    let vault = Setup::new().start();
+    let short = cast::token(&vault, "owner", "bob", 60).secret;
+    vault.keep_token("found", &short);
+    let said = vault.cli("found", &["token", "create", "--ttl", "90d"]);
+    said.fails(1, "outlives none that it was made with");
+    let ends = |said: serde_json::Value| said["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let left = vault.cli("found", &["token", "create", "-o", "json"]).json();
+    assert!(ends(left).as_second() <= jiff::Timestamp::now().as_second() + 60);
+    // An owner makes tokens for everybody, and so may renew their own.
+    let short = cast::token(&vault, "owner", "owner", 60).secret;
+    vault.keep_token("owner-for-a-minute", &short);
+    let renewed = vault.cli("owner-for-a-minute", &["token", "create", "--ttl", "90d", "-o", "json"]).json();
+    assert!(ends(renewed).as_second() > jiff::Timestamp::now().as_second() + 80 * 24 * 3600);
+}
+
 /// The people of the project `other`.
 fn with_others(vault: &Vault) {
     for (name, role) in [("eve", "platform-engineer"), ("mallory", "data-scientist"), ("trent", "auditor")] {
@@ -262,7 +279,7 @@ fn b9_a_runner_whose_binding_or_token_went_is_refused_at_once() {
         vault.run(vault.credentials("trainer").mint_credential(cast::mint("pipeline"))),
         Code::PermissionDenied,
     );
-    let ask = proto::ListTokensRequest { principal: "trainer".to_owned() };
+    let ask = proto::ListTokensRequest { principal: "trainer".to_owned(), ..Default::default() };
     let tokens = vault.run(vault.access("owner").list_tokens(ask)).unwrap().into_inner().tokens;
     let ask = proto::RevokeTokenRequest { token: tokens[0].id.clone(), ..Default::default() };
     vault.run(vault.access("owner").revoke_token(ask)).unwrap();
@@ -306,7 +323,10 @@ fn b19_lists_and_counts_of_one_project_do_not_change_with_another() {
             .run(vault.access("other-owner").list_principals(proto::ListPrincipalsRequest::default()))
             .unwrap()
             .into_inner();
-        let keys = vault.run(vault.operator("eve").get_key_status(proto::GetKeyStatusRequest {})).unwrap().into_inner();
+        let keys = vault
+            .run(vault.operator("eve").get_key_status(proto::GetKeyStatusRequest::default()))
+            .unwrap()
+            .into_inner();
         (connectors.encode_to_vec(), components.encode_to_vec(), principals.encode_to_vec(), keys.encode_to_vec())
     };
     let before = seen();

@@ -237,7 +237,7 @@ fn b5_principals_tokens_and_bindings_that_are_foreign_deleted_or_never_were_are_
         vault.run(vault.access("other-owner").create_token(ask))
     });
     ids.same("list tokens", |id| {
-        let ask = proto::ListTokensRequest { principal: id.to_owned() };
+        let ask = proto::ListTokensRequest { principal: id.to_owned(), ..Default::default() };
         vault.run(vault.access("other-owner").list_tokens(ask))
     });
     ids.same("bind", |id| vault.run(vault.access("other-owner").create_binding(cast::binding(id, "auditor"))));

@@ -141,11 +141,11 @@ fn c1_a_token_whose_end_or_digest_was_altered_lets_nobody_in() {
         keep(&store, &["tokens"]);
         store.execute(edit, []).unwrap();
         vault.start();
-        assert!(vault.run(vault.access("bob").who_am_i(proto::WhoAmIRequest {})).is_err(), "{edit}");
+        assert!(vault.run(vault.access("bob").who_am_i(proto::WhoAmIRequest::default())).is_err(), "{edit}");
         vault.stop();
         put_back(&store, &["tokens"]);
         drop(store);
         vault.start();
-        vault.run(vault.access("bob").who_am_i(proto::WhoAmIRequest {})).unwrap();
+        vault.run(vault.access("bob").who_am_i(proto::WhoAmIRequest::default())).unwrap();
     }
 }

@@ -170,7 +170,7 @@ fn i7_tokens_and_bindings_at_once_stop_at_their_limits() {
         async move { client.create_token(ask).await.map(drop) }
     });
     just(TOKENS_MAX - 1, "tokens", at_once(&vault, tokens));
-    let ask = proto::ListTokensRequest { principal: "hoarder".to_owned() };
+    let ask = proto::ListTokensRequest { principal: "hoarder".to_owned(), ..Default::default() };
     let listed = vault.run(vault.access("owner").list_tokens(ask)).unwrap().into_inner().tokens;
     assert_eq!(listed.len(), TOKENS_MAX);
 

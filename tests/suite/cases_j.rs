@@ -182,14 +182,14 @@ fn f5_one_principal_over_its_rate_does_not_slow_another() {
     let flood = vault.spawn(async move {
         let mut throttled = Vec::new();
         for _ in 0..400 {
-            if let Err(status) = flooding.who_am_i(proto::WhoAmIRequest {}).await {
+            if let Err(status) = flooding.who_am_i(proto::WhoAmIRequest::default()).await {
                 throttled.push(status);
             }
         }
         throttled
     });
     for _ in 0..10 {
-        vault.run(vault.access("alice").who_am_i(proto::WhoAmIRequest {})).expect("alice is within her rate");
+        vault.run(vault.access("alice").who_am_i(proto::WhoAmIRequest::default())).expect("alice is within her rate");
     }
     let throttled = vault.run(flood).unwrap();
     assert!(throttled.len() > 100, "{} of 400 were throttled", throttled.len());
@@ -217,7 +217,7 @@ fn f12_a_flood_of_bad_requests_fills_neither_log_nor_ledger() {
     let told = vault.run(async move {
         let mut told = 0;
         for _ in 0..FLOOD {
-            let refused = client.who_am_i(proto::WhoAmIRequest {}).await.expect_err("nonsense is nobody");
+            let refused = client.who_am_i(proto::WhoAmIRequest::default()).await.expect_err("nonsense is nobody");
             // Each by the gates, none by HTTP/2: it ends a connection of too many calls that it answered unread.
             assert_eq!(refused.code(), Code::Unauthenticated, "after {told}: {refused:?}");
             told += 1;

@@ -82,9 +82,10 @@ fn b2_every_cell_of_the_matrix_is_what_the_daemon_does() {
             undone.insert(rule.path.rsplit('/').next().unwrap());
         }
     }
-    // In use by a stack and by a component; of a run and an issuance that are somebody else's; and there is no issuer.
-    let in_the_way = ["DeleteComponent", "DeleteConnector", "RenewRun", "RotateIssuerKey", "SignChallenge"];
-    assert_eq!(undone, in_the_way.into(), "for whom is this, when nobody whom the matrix lets in gets it done?");
+    // In use by a stack and by a component; of a run and an issuance that are somebody else's; no issuer; no doubt.
+    let in_the_way = ["DeleteComponent", "DeleteConnector", "RenewRun", "SignChallenge"];
+    let in_the_way = in_the_way.into_iter().chain(["RotateIssuerKey", "AcceptClock"]).collect::<BTreeSet<_>>();
+    assert_eq!(undone, in_the_way, "for whom is this, when nobody whom the matrix lets in gets it done?");
 }
 
 /// About the places; of tokens, about one of their own.
@@ -180,14 +181,14 @@ fn i5_a_token_is_made_once_and_its_secret_shown_once_also_after_a_restart() {
     vault.restart();
     let again = make();
     assert_eq!((again.token, again.secret.as_str()), (first.token, ""));
-    let ask = proto::ListTokensRequest { principal: "trainer".to_owned() };
+    let ask = proto::ListTokensRequest { principal: "trainer".to_owned(), ..Default::default() };
     let tokens = vault.run(vault.access("owner").list_tokens(ask)).unwrap().into_inner().tokens;
     assert_eq!(tokens.len(), 2, "its first one, and this");
 }
 
-/// Case B4: by the door and, for a store that has such a pair from before, past it.
+/// Case B4: neither by the door nor past it. What becomes of a pair that a store has from before is in `authz`.
 #[test]
-fn b4_nobody_is_owner_and_engineer_and_who_was_made_both_stays_owner_and_writes_nothing() {
+fn b4_nobody_is_made_owner_and_engineer_by_the_door_or_in_the_file() {
     let vault = Setup::new().start();
     cast::connector(&vault, cast::unverified("prod"));
     cast::principal(&vault, "owner", "olga", proto::PrincipalKind::User);
@@ -201,7 +202,7 @@ fn b4_nobody_is_owner_and_engineer_and_who_was_made_both_stays_owner_and_writes_
     }
     let said = vault.cli("owner", &["binding", "create", "--principal", "olga", "--role", "platform-engineer"]);
     said.fails(1, "take that binding away first");
-    // An older store, or a file that somebody wrote to.
+    // A file that somebody wrote to: the record's seal does not fit, and she is let do nothing.
     let made = cast::bind(&vault, "owner", cast::binding("olga", "auditor"));
     vault.stop();
     let database = rusqlite::Connection::open(vault.data().join("valetkey.db")).unwrap();
@@ -210,18 +211,9 @@ fn b4_nobody_is_owner_and_engineer_and_who_was_made_both_stays_owner_and_writes_
     assert_eq!(database.execute(edit, [&id]).unwrap(), 1);
     drop(database);
     vault.start();
-    let status = refused_with(
-        vault.run(vault.connectors("olga").register_connector(cast::unverified("hers"))),
-        Code::PermissionDenied,
-    );
-    assert_eq!(reason(&status), "ROLES_APART");
-    vault.cli("olga", &["connector", "delete", "prod"]).fails(3, "ROLES_APART");
-    let denied = |line: &proto::AuditLine| line.principal_name == "olga" && line.reason == "ROLES_APART";
-    assert!(cast::lines(&vault, "carol").iter().any(denied), "and the auditor sees it");
-    // She is an owner as before, and gets rid of the second role herself.
-    cast::principal(&vault, "olga", "nora", proto::PrincipalKind::User);
-    let ask = proto::DeleteBindingRequest { binding: made.id, ..Default::default() };
-    vault.run(vault.access("olga").delete_binding(ask)).unwrap();
+    let hers = vault.run(vault.connectors("olga").register_connector(cast::unverified("hers")));
+    refused_with(hers, Code::DataLoss);
+    cast::connector(&vault, cast::unverified("others-go-on"));
 }
 
 #[test]

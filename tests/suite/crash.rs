@@ -121,6 +121,10 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
     let first = cast::connector(&vault, asks::role_connector("before", &sts.url(), KEY));
     diary.open().connector(&first);
     let token = cast::token(&vault, "owner", "stranger", 0).token.expect("the reply has the token");
+    let minted = vault.run(clients.1.mint_credential(asks::bucket(MINTER, "models"))).expect("it mints");
+    let issuance = minted.into_inner().credential.expect("the reply has the credential").issuance_id;
+    diary.open().hand_outs.insert(issuance.clone(), 1);
+    let sessions = sts.sessions();
 
     let balloon = disk.fill();
     let register = |clients: &mut (proto::connector_service_client::ConnectorServiceClient<_>, _, _, _), name: &str| {
@@ -140,13 +144,14 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
         refused_with(minted, Code::Unavailable);
         assert_eq!(register(&mut clients, "more").expect_err("still full").code(), Code::Unavailable);
     }
-    assert_eq!(sts.sessions(), 0, "the cloud was asked without a durable intent");
+    assert_eq!(sts.sessions(), sessions, "the cloud was asked without a durable intent");
     let lines = vault.run(clients.2.list_audit_lines(proto::ListAuditLinesRequest::default()));
     assert!(!lines.expect("the ledger can be read").into_inner().lines.is_empty());
     assert!(vault.healthy(), "health goes on");
     let revoke = proto::RevokeTokenRequest { token: token.id.clone(), ..Default::default() };
     vault.run(clients.3.revoke_token(revoke)).expect("a token is revoked on a full disk");
     diary.open().revoked.insert(token.id);
+    take_away_on_a_full_disk(&vault, &issuance);
 
     fs::remove_file(balloon).expect("the balloon can be removed");
     let mut last = None;
@@ -159,12 +164,37 @@ fn j5_a_full_disk_stops_what_is_sensitive_and_nothing_else_and_passes() {
     });
     assert!(back, "space is back, writes are not:\n{}", vault.logs());
     diary.open().connector(&last.expect("the reply has the connector"));
+    let counted = || vault.ledger().iter().any(|line| line["method"] == "/valetkey.v1.AccessService/ListBindings");
+    assert!(eventually(Duration::from_secs(10), counted), "what was read meanwhile is in the ledger");
+    cast::bind(&vault, "owner", cast::binding("bob", "data-scientist"));
     vault.run(clients.1.mint_credential(asks::bucket(MINTER, "datasets"))).expect("it mints again");
     vault.sigkill();
     vault.start();
     evidence.check(&vault, &diary.open());
     check_whole(&vault);
     assert!(vault.ledger().iter().any(|line| line["reason"] == "DISK_FULL"), "the ledger says that the disk was full");
+}
+
+/// Finds a binding and takes it away; revokes an issuance, by itself and with all of its connector.
+fn take_away_on_a_full_disk(vault: &Vault, issuance: &str) {
+    let ask = proto::ListIssuancesRequest { connector: MINTER.to_owned(), ..Default::default() };
+    let found = vault.run(vault.credentials("owner").list_issuances(ask)).expect("issuances are listed").into_inner();
+    assert!(found.issuances.iter().any(|one| one.id == issuance), "{found:?}");
+    let ask = proto::RevokeIssuancesRequest { issuances: vec![issuance.to_owned()], ..Default::default() };
+    let revoked = vault.run(vault.credentials("owner").revoke_issuances(ask)).expect("an issuance is revoked");
+    assert_eq!(revoked.into_inner().results.len(), 1);
+    let ask = proto::RevokeIssuancesRequest { connector: MINTER.to_owned(), ..Default::default() };
+    let left = vault.run(vault.credentials("owner").revoke_issuances(ask)).map(|answer| answer.into_inner().results);
+    assert!(left.is_err() || left.is_ok_and(|results| results.is_empty()), "it was revoked already");
+    let ask = proto::ListBindingsRequest { principal: "bob".to_owned(), ..Default::default() };
+    let held = vault.run(vault.access("owner").list_bindings(ask)).expect("bindings are listed").into_inner().bindings;
+    let ask = proto::ListTokensRequest { principal: "bob".to_owned(), ..Default::default() };
+    vault.run(vault.access("owner").list_tokens(ask)).expect("tokens are listed");
+    vault.run(vault.access("owner").list_principals(proto::ListPrincipalsRequest::default())).expect("and people");
+    let ask = proto::DeleteBindingRequest { binding: held[0].id.clone(), ..Default::default() };
+    vault.run(vault.access("owner").delete_binding(ask)).expect("a binding is taken away");
+    let answer = vault.run(vault.credentials("bob").mint_credential(asks::bucket(MINTER, "datasets")));
+    assert!(answer.is_err(), "bob holds nothing");
 }
 
 #[test]

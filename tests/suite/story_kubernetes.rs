@@ -470,7 +470,7 @@ fn f8_the_kubeconfig_of_the_machine_is_offered_and_registers() {
     };
     placed(&json!({"token": "canary-of-nobody"}));
     let missing = auto(&["--yes"]).fails(2, "missing settings: service_accounts");
-    assert!(missing.stderr.contains("--set 'service_accounts={\""), "{missing}");
+    assert!(missing.stderr.contains("--set 'service_accounts={"), "{missing}");
     let wrong = auto(&["--yes", "--set", ACCOUNTS]).fails(1, "SOURCE_CREDENTIAL_REFUSED");
     assert!(!wrong.all().contains("canary-of-nobody"), "{wrong}");
     placed(&json!({"token": kube::TOKEN}));

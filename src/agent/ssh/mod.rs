@@ -22,8 +22,9 @@ pub use protocol::{Binding, Identity, SignWish};
 use protocol::{Bindings, MESSAGE_LENGTH_MAX, Reply, Request};
 pub use socket::{Socket, SocketError};
 
-/// Connections at one time; `ssh` holds one while it signs in.
-const CONNECTIONS_MAX: usize = 32;
+/// Connections at one time; `ssh` holds one while it signs in. More wait in the
+/// system's queue: closed, they would be sign-ins that fail.
+const CONNECTIONS_MAX: usize = 256;
 /// Wait when the system gives no connection, for example for want of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,11 +45,11 @@ pub async fn serve(socket: &Socket, lender: Arc<dyn Lender>, end: impl Future<Ou
         tokio::select! {
             () = &mut end => return,
             Some(_) = open.join_next(), if !open.is_empty() => {}
-            accepted = socket.accept() => match accepted {
-                Ok(stream) if own(&stream) && open.len() < CONNECTIONS_MAX => {
+            accepted = socket.accept(), if open.len() < CONNECTIONS_MAX => match accepted {
+                Ok(stream) if own(&stream) => {
                     open.spawn(converse(stream, Arc::clone(&lender)));
                 }
-                // Somebody else's, or one too many: closed.
+                // Somebody else's: closed.
                 Ok(_) => {}
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
@@ -207,6 +208,27 @@ mod tests {
         serve(&socket, Arc::new(Scripted::default()), client).await;
         drop(socket);
         assert!(!path.exists() && !path.parent().unwrap().exists());
+    }
+
+    #[tokio::test]
+    async fn one_sign_in_too_many_waits_and_is_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/agent.sock");
+        let socket = Socket::bind(&path).unwrap();
+        let client = async {
+            let mut busy = Vec::new();
+            for _ in 0..CONNECTIONS_MAX {
+                let mut stream = UnixStream::connect(&path).await.unwrap();
+                stream.write_all(&[0, 0, 0, 1, 11]).await.unwrap();
+                assert!(heard(&mut stream).await.is_some(), "each has its place");
+                busy.push(stream);
+            }
+            let mut late = UnixStream::connect(&path).await.unwrap();
+            late.write_all(&[0, 0, 0, 1, 11]).await.unwrap();
+            drop(busy.pop());
+            assert_eq!(heard(&mut late).await.unwrap().first(), Some(&12), "as soon as there is one");
+        };
+        serve(&socket, Arc::new(Scripted::default()), client).await;
     }
 
     proptest::proptest! {

@@ -202,6 +202,7 @@ pub fn deleted(deleted: &Deleted) -> proto::DeleteConnectorResponse {
     proto::DeleteConnectorResponse {
         outstanding_issuances: deleted.outstanding,
         outstanding_until: deleted.outstanding_until.map(timestamp_out),
+        removed_bindings: deleted.removed_bindings,
     }
 }
 

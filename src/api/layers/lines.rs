@@ -43,13 +43,14 @@ impl Lines {
             // A failure is somebody's, or a stranger's way to make lines.
             Outcome::Ok | Outcome::Failed | Outcome::Pending | Outcome::Unknown => call.is_none(),
         };
-        let line = || Line {
-            project: call.map(Call::project),
-            reason: Reason::new(reason),
-            ..Line::about(record.method, LineKind::Single, outcome)
-        };
-        let single = !counted || self.flood().of(call.is_some()).offer(line(), now).is_some();
+        let offer = || self.flood().of(call.is_some()).offer(line(record, call, outcome, reason), now).is_some();
+        let single = !counted || offer();
         if single { self.porter.line_of(record, call, outcome, reason).await } else { Ok(()) }
+    }
+
+    /// Counts a call whose line could not be written.
+    pub(super) fn count(&self, record: &CallRecord, call: Option<&Call>, outcome: Outcome, reason: &str) {
+        self.flood().of(call.is_some()).count(line(record, call, outcome, reason));
     }
 
     /// Writes the counts whose window is over, or all of them. What cannot be
@@ -87,5 +88,13 @@ impl Flood {
         let mut lines = take(&mut self.known);
         lines.append(&mut take(&mut self.strangers));
         lines
+    }
+}
+
+fn line(record: &CallRecord, call: Option<&Call>, outcome: Outcome, reason: &str) -> Line {
+    Line {
+        project: call.map(Call::project),
+        reason: Reason::new(reason),
+        ..Line::about(record.method, LineKind::Single, outcome)
     }
 }

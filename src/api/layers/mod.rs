@@ -301,7 +301,10 @@ impl Door {
         let line = self.lines.write(&admitted.record, admitted.call.as_ref(), outcome, &reason, self.now());
         match line.await {
             Ok(()) => response,
-            Err(_) if admitted.method.goes_on_without_ledger() => response,
+            Err(_) if admitted.method.goes_on_without_ledger() => {
+                self.lines.count(&admitted.record, admitted.call.as_ref(), outcome, &reason);
+                response
+            }
             Err(error) => status(error).into_http(),
         }
     }

@@ -30,8 +30,18 @@ const WITH_SECRET: [&str; 3] = [
 /// The one call that many make at once.
 const MINT: &str = "/valetkey.v1.CredentialService/MintCredential";
 /// Methods that go on when the ledger cannot be written: who must find out
-/// what is wrong needs them then.
-const WITHOUT_LEDGER: [&str; 2] = ["/valetkey.v1.AuditService/", "/valetkey.v1.OperatorService/GetStatus"];
+/// what is wrong needs them then, and who must find what to take away. They
+/// are counted, and the counts are written when there is room.
+const WITHOUT_LEDGER: [&str; 8] = [
+    "/valetkey.v1.AuditService/",
+    "/valetkey.v1.OperatorService/GetStatus",
+    "/valetkey.v1.AccessService/ListBindings",
+    "/valetkey.v1.AccessService/ListPrincipals",
+    "/valetkey.v1.AccessService/ListTokens",
+    "/valetkey.v1.ConnectorService/ListConnectors",
+    "/valetkey.v1.CredentialService/ListIssuances",
+    "/valetkey.v1.RunService/ListRuns",
+];
 
 /// A method that may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -119,7 +119,7 @@ impl Broker {
 }
 
 /// The line of a role given or taken: which, to whom and where.
-pub(super) fn binding_line(call: &Call, binding: &Binding, holder: &Name) -> Line {
+pub(in crate::broker) fn binding_line(call: &Call, binding: &Binding, holder: &Name) -> Line {
     let (connector, component) = match binding.target {
         BindingTarget::Project => (None, None),
         BindingTarget::Connector(id) => (Some(id), None),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::audit::{Line, Outcome, Subject};
 use crate::authn::api_token;
 use crate::authz::Permission;
-use crate::domain::{FieldError, Principal, SecretText, TokenDigest, TokenRecord};
+use crate::domain::{FieldError, Principal, SecretText, Timestamp, TokenDigest, TokenRecord};
 use crate::sealing::Purpose;
 use crate::store::{Guard, Tx, Write};
 
+use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call, Once};
 use super::TokenSeen;
 
@@ -27,7 +28,8 @@ pub struct NewToken {
     pub principal: Option<String>,
     /// For people.
     pub description: String,
-    /// Lifetime in seconds; 30 days when unsaid.
+    /// Lifetime in seconds; 30 days when unsaid, or what is left of the token
+    /// that is presented.
     pub ttl_seconds: Option<u32>,
 }
 
@@ -43,7 +45,8 @@ impl Broker {
     /// Creates a token.
     ///
     /// # Errors
-    /// `Denied`; `NotFound`; `Invalid` for a lifetime beyond 90 days;
+    /// `Denied`; `NotFound`; `Invalid` for a lifetime beyond 90 days, or, of
+    /// one's own token, beyond the presented one's;
     /// `Exhausted` when the principal has too many.
     pub async fn create_token(
         &self,
@@ -55,10 +58,10 @@ impl Broker {
         if let Some(token) = self.recall(call, once).await? {
             return Ok(NewTokenSecret { token, secret: None });
         }
-        let lifetime = lifetime(ask.ttl_seconds)?;
         self.sure_of_the_time()?;
-        let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let now = self.clock.now();
+        let lifetime = lifetime(ask.ttl_seconds, self.left_of_own(call, &principal, now))?;
+        let (issued, id) = api_token::issue(principal.kind, self.entropy.as_ref())?;
         let record = TokenRecord {
             id,
             project: call.project(),
@@ -87,6 +90,16 @@ impl Broker {
         }
     }
 
+    /// How long a token of the caller's own may live: no longer than the one
+    /// it is asked for with. Who found a token for a minute would have it for
+    /// a quarter, and whoever revoked the found one would not see the other.
+    /// Who manages tokens makes those of everybody, and so any of their own.
+    fn left_of_own(&self, call: &Call, principal: &Principal, now: Timestamp) -> Option<Duration> {
+        let manages = self.allowed(call, Permission::TokensManage, Known::default());
+        let own = principal.id == call.principal().id && !manages;
+        own.then(|| call.caller.token_expires_at.since(now))
+    }
+
     /// Whose tokens a call is about: one's own, or another's with the
     /// permission for it.
     pub(super) async fn token_holder(&self, call: &Call, text: Option<&str>) -> Result<Principal, BrokerError> {
@@ -104,11 +117,20 @@ impl Broker {
 }
 
 /// Refused rather than cut: a token that ends earlier than its holder thinks
-/// stops a program at night.
-fn lifetime(seconds: Option<u32>) -> Result<Duration, FieldError> {
-    let seconds = seconds.unwrap_or(TOKEN_DAYS_DEFAULT * SECONDS_PER_DAY);
-    if seconds == 0 || seconds > TOKEN_DAYS_MAX * SECONDS_PER_DAY {
+/// stops a program at night. Cut to what is left when nothing is said.
+fn lifetime(seconds: Option<u32>, left: Option<Duration>) -> Result<Duration, FieldError> {
+    let wished = seconds.unwrap_or(TOKEN_DAYS_DEFAULT * SECONDS_PER_DAY);
+    if wished == 0 || wished > TOKEN_DAYS_MAX * SECONDS_PER_DAY {
         return Err(FieldError::new("ttl_seconds", format!("at most {TOKEN_DAYS_MAX} days")));
     }
-    Ok(Duration::from_secs(seconds.into()))
+    let wished = Duration::from_secs(wished.into());
+    match left {
+        Some(left) if left < wished && seconds.is_some() => {
+            let left = left.as_secs();
+            let problem = format!("at most {left} s: a token of your own outlives none that it was made with");
+            Err(FieldError::new("ttl_seconds", problem))
+        }
+        Some(left) => Ok(wished.min(left)),
+        None => Ok(wished),
+    }
 }

@@ -15,6 +15,7 @@ mod list_tokens;
 mod revoke_token;
 mod who_am_i;
 
+pub(super) use create_binding::binding_line;
 pub use create_binding::{NewBinding, WishedTarget};
 pub use create_principal::NewPrincipal;
 pub use create_token::{NewToken, NewTokenSecret, TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX};

@@ -286,6 +286,32 @@ async fn tokens_of_others_are_for_owners_and_a_life_beyond_90_days_is_for_nobody
     assert_eq!(code(house.broker.create_token(&owner, days(91), None).await), "INVALID_FIELD");
 }
 
+#[tokio::test]
+async fn a_token_of_ones_own_outlives_none_that_it_was_made_with_but_an_owners() {
+    let house = House::new().await;
+    let for_a_minute = NewToken { ttl_seconds: Some(60), ..NewToken::default() };
+    for (who, manages) in [(&house.scientist, false), (&house.engineer, false), (&house.owner, true)] {
+        let short = house.broker.create_token(&house.call(who).await, for_a_minute.clone(), None).await.unwrap();
+        let found = Person {
+            id: who.id,
+            name: who.name.clone(),
+            token: short.token.id.clone(),
+            header: format!("Bearer {}", short.secret.as_ref().unwrap().reveal()).into_bytes(),
+        };
+        house.clock.advance(Duration::from_secs(10));
+        let call = house.call(&found).await;
+        let lasting = |seconds: u32| NewToken { ttl_seconds: Some(seconds), ..NewToken::default() };
+        let more = house.broker.create_token(&call, lasting(51), None).await;
+        assert_eq!(code(more), if manages { "OK" } else { "INVALID_FIELD" }, "{}", who.name);
+        assert_eq!(code(house.broker.create_token(&call, lasting(50), None).await), "OK", "{}", who.name);
+        let unsaid = house.broker.create_token(&call, NewToken::default(), None).await.unwrap().token.expires_at;
+        assert_eq!(unsaid == short.token.expires_at, !manages, "{}", who.name);
+    }
+    // By name or by id it is one's own all the same.
+    let own = NewToken { principal: Some("sam".to_owned()), ttl_seconds: Some(31 * 24 * 3600), ..NewToken::default() };
+    assert_eq!(code(house.broker.create_token(&house.call(&house.scientist).await, own, None).await), "INVALID_FIELD");
+}
+
 /// Case I5.
 #[tokio::test]
 async fn the_same_request_is_done_once_and_another_body_under_its_id_is_refused() {

@@ -67,14 +67,16 @@ impl Broker {
             return Err(BrokerError::Stale { noun: "component" });
         }
         let mut line = Line { component: Some(old.id), ..call.line(Outcome::Ok, "") };
-        let mut guard = None;
+        let mut guards = Vec::new();
         let mut link = None;
         if let Some(wished) = &ask.link {
             let (connector, made) = self.link(call, &old, wished).await?;
             line.connector = Some(connector.id);
             line.resource = Some(made.resource_id.clone());
             line.access = Some(made.access_max);
-            guard = Some(Guard::ConnectorAt { project: call.project(), id: connector.id, version: connector.version });
+            guards.push(Guard::ConnectorAt { project: call.project(), id: connector.id, version: connector.version });
+            // A grant on the component that came meanwhile would make this a grant to oneself.
+            guards.push(self.holds_no_more(call));
             link = Some(made);
         }
         let expected = old.version;
@@ -83,7 +85,7 @@ impl Broker {
         let mut tx = Tx::with_line(line)
             .write(Write::UpdateComponent { component: component.clone(), expected })
             .remember(self.remember(call, once, &component)?);
-        tx.guards.extend(guard);
+        tx.guards.extend(guards);
         let committed = self.commit(call, "component", tx).await;
         self.forget(&[Touched::Component(old.id)]);
         self.settled(call, once, component, committed).await

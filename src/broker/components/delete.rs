@@ -1,9 +1,9 @@
-//! Delete a component, and with it the bindings on it. Refused while a stack
-//! names it.
+//! Delete a component, and with it the bindings on it, each with a line in
+//! the ledger. Refused while a stack names it.
 
 use crate::audit::{Line, Outcome};
 use crate::authz::Permission;
-use crate::domain::Version;
+use crate::domain::{BindingTarget, Version};
 use crate::store::{Tx, Write};
 
 use super::super::credentials::Touched;
@@ -28,9 +28,14 @@ impl Broker {
         let (component, _) = self.component_for(call, text, Permission::ComponentsDelete).await?;
         let expected = expected.unwrap_or(component.version);
         let line = Line { component: Some(component.id), ..call.line(Outcome::Ok, "") };
-        let tx = Tx::with_line(line.with_detail("name", component.name.as_str()))
-            .write(Write::DeleteComponent { project: call.project(), id: component.id, expected })
-            .remember(self.remember(call, once, &())?);
+        let tx = Tx::with_line(line.with_detail("name", component.name.as_str())).write(Write::DeleteComponent {
+            project: call.project(),
+            id: component.id,
+            expected,
+        });
+        let target = BindingTarget::Component(component.id);
+        let (_, tx) = self.gone_with(call, target, "GONE_WITH_COMPONENT", tx).await?;
+        let tx = tx.remember(self.remember(call, once, &())?);
         let committed = self.commit(call, "component", tx).await;
         self.forget(&[Touched::Component(component.id)]);
         self.settled(call, once, (), committed).await

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{Line, Outcome};
 use crate::authz::Permission;
 use crate::domain::page::PAGE_SIZE_MAX;
-use crate::domain::{PageAsk, Timestamp, Version};
+use crate::domain::{BindingTarget, PageAsk, Timestamp, Version};
 use crate::store::{IssuanceFilter, Tx, Write};
 
 use super::super::{Broker, BrokerError, Call, Once};
@@ -18,14 +18,18 @@ pub struct Deleted {
     pub outstanding: u32,
     /// When the last of them ends.
     pub outstanding_until: Option<Timestamp>,
+    /// Role bindings on it that are gone with it.
+    #[serde(default)]
+    pub removed_bindings: u32,
 }
 
 impl Broker {
-    /// Deletes a connector and its sealed credential.
+    /// Deletes a connector, its sealed credential and the role bindings on it,
+    /// each of which has a line in the ledger.
     ///
     /// # Errors
     /// `Denied`; `NotFound`; `Stale`; `Precondition` naming the components
-    /// that are linked to it.
+    /// that are linked to it, or when too many bindings are on it.
     pub async fn delete_connector(
         &self,
         call: &Call,
@@ -42,13 +46,16 @@ impl Broker {
             active_at: Some(self.clock.now()),
             ..IssuanceFilter::default()
         };
-        let deleted = self.outstanding(call, &filter).await?;
+        let mut deleted = self.outstanding(call, &filter).await?;
         let expected = expected.unwrap_or(connector.version);
         let line = Line { connector: Some(connector.id), ..call.line(Outcome::Ok, "") }
             .with_detail("outstanding", &deleted.outstanding.to_string());
-        let tx = Tx::with_line(line)
-            .write(Write::DeleteConnector { project: call.project(), id: connector.id, expected })
-            .remember(self.remember(call, once.as_ref(), &deleted)?);
+        let tx =
+            Tx::with_line(line).write(Write::DeleteConnector { project: call.project(), id: connector.id, expected });
+        let target = BindingTarget::Connector(connector.id);
+        let (removed, tx) = self.gone_with(call, target, "GONE_WITH_CONNECTOR", tx).await?;
+        deleted.removed_bindings = removed;
+        let tx = tx.remember(self.remember(call, once.as_ref(), &deleted)?);
         let committed = self.commit(call, "connector", tx).await;
         self.forget_minted(connector.id);
         self.settled(call, once.as_ref(), deleted, committed).await
@@ -56,7 +63,7 @@ impl Broker {
 
     /// All of them, however many pages they take.
     async fn outstanding(&self, call: &Call, filter: &IssuanceFilter) -> Result<Deleted, BrokerError> {
-        let mut found = Deleted { outstanding: 0, outstanding_until: None };
+        let mut found = Deleted { outstanding: 0, outstanding_until: None, removed_bindings: 0 };
         let mut page = PageAsk { size: PAGE_SIZE_MAX, after: None };
         loop {
             let alive = self.store.issuances(call.project(), filter, &page).await;

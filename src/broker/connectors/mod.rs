@@ -7,6 +7,7 @@ mod register;
 mod resources;
 mod rotate;
 mod rotate_auto;
+mod same_secret;
 mod source;
 #[cfg(test)]
 mod source_tests;

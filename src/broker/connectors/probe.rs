@@ -40,8 +40,8 @@ impl Probe {
         let end = self.connector.secret.usable_until();
         let asked =
             self.kind.mint(&self.upstream, settings, secret, end, &self.scope.json, self.ttl, &self.attribution);
-        let outcome = tokio::time::timeout(VERIFY_DEADLINE, asked).await;
-        let outcome = outcome.unwrap_or(Err(UpstreamError::DeadlineExceeded))?;
+        let outcome = tokio::time::timeout(self.upstream.outbound.patience() + VERIFY_DEADLINE, asked).await;
+        let outcome = outcome.unwrap_or(Err(UpstreamError::InDoubt))?;
         let reach = self.kind.list_resources(&self.upstream, settings, secret, &self.focus).await.unwrap_or_default();
         let mut verification = Verification {
             state: VerificationState::Verified,
@@ -83,8 +83,7 @@ impl Broker {
         }
         let (verification, outcome) = self.probe(call, connector, &settings, entry)?.ask(secret).await?;
         if let Some(successor) = outcome.successor {
-            connector.secret.fields = successor.names();
-            connector.secret.fingerprint = self.keyring.fingerprint(connector.project, &successor)?;
+            self.mark(connector, &successor)?;
             end_of_successor(type_of(connector)?, connector, &successor, self.clock.now())?;
             *secret = successor;
         }

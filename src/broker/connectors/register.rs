@@ -89,7 +89,7 @@ impl Broker {
         };
         let kept = self.remember(call, ask.once.as_ref(), &connector)?;
         let insert = Write::InsertConnector { connector: connector.clone(), sealed };
-        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(insert).remember(kept)).await;
+        let committed = self.commit_entry(call, &decided, &entry, |tx| tx.write(insert).remember(kept)).await;
         self.settled(call, ask.once.as_ref(), connector, committed).await
     }
 
@@ -105,7 +105,7 @@ impl Broker {
         if ask.secret_expires_at.is_some_and(|end| end <= now) {
             return Err(FieldError::new("secret_expires_at", "is in the past").into());
         }
-        Ok(Connector {
+        let mut draft = Connector {
             id: ConnectorId::random(self.entropy.as_ref())?,
             project: call.project(),
             name: ask.name.clone(),
@@ -119,21 +119,24 @@ impl Broker {
             policy: ask.policy.clone(),
             verification: self.unverified(),
             secret: SecretFacts {
-                fields: ask.secret.names(),
+                fields: Vec::new(),
                 version: 1,
                 lineage: 1,
                 created_at: now,
                 expires_at: ask.secret_expires_at,
                 own_end: None,
                 skew_tolerance: ask.secret_skew_tolerance,
-                fingerprint: self.keyring.fingerprint(call.project(), &ask.secret)?,
+                fingerprint: String::new(),
+                key_fingerprint: None,
                 rotation: None,
             },
             created_by: call.principal().id,
             created_at: now,
             updated_at: now,
             version: Version::FIRST,
-        })
+        };
+        self.mark(&mut draft, &ask.secret)?;
+        Ok(draft)
     }
 }
 

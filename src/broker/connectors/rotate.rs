@@ -36,7 +36,7 @@ impl Broker {
     /// the cloud does not accept the new one: the old one stays.
     pub async fn rotate_connector_secret(&self, call: &Call, mut ask: Rotate) -> Result<Connector, BrokerError> {
         let permission = Permission::ConnectorsRotateSecret;
-        let (old, _) = self.permitted_connector(call, &ask.connector, permission).await?;
+        let (old, permit) = self.permitted_connector(call, &ask.connector, permission).await?;
         ask.once = self.once_with(call, ask.once, &ask.secret)?;
         if let Some(earlier) = self.recall(call, ask.once.as_ref()).await? {
             return Ok(earlier);
@@ -45,7 +45,7 @@ impl Broker {
         if old.version != expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let mut new = self.with_new_secret(call, &old, &mut ask).await?;
+        let mut new = self.with_new_secret(&old, &mut ask).await?;
         let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
         let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, &[("verify", detail)]).await?;
@@ -66,12 +66,12 @@ impl Broker {
         };
         let kept = self.remember(call, ask.once.as_ref(), &new)?;
         let write = Write::UpdateConnector { connector: new.clone(), expected, sealed };
-        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(write).remember(kept)).await;
+        let committed = self.commit_entry(call, &permit, &entry, |tx| tx.write(write).remember(kept)).await;
         self.forget_minted(new.id);
         self.settled(call, ask.once.as_ref(), new, committed).await
     }
 
-    async fn with_new_secret(&self, call: &Call, old: &Connector, ask: &mut Rotate) -> Result<Connector, BrokerError> {
+    async fn with_new_secret(&self, old: &Connector, ask: &mut Rotate) -> Result<Connector, BrokerError> {
         let now = self.clock.now();
         if ask.secret_expires_at.is_some_and(|end| end <= now) {
             return Err(FieldError::new("secret_expires_at", "is in the past").into());
@@ -83,8 +83,7 @@ impl Broker {
         // A person took over: what the cloud made before is theirs to look after.
         new.secret.rotation = None;
         new.secret.expires_at = ask.secret_expires_at;
-        new.secret.fields = ask.secret.names();
-        new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+        self.mark(&mut new, &ask.secret)?;
         new.verification = self.unverified();
         new.updated_at = now;
         new.version = old.version.next();

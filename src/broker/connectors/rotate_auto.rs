@@ -67,7 +67,8 @@ impl Broker {
     ///
     /// # Errors
     /// `Denied`; `NotFound`; `Stale`; `Precondition` when the auth method has
-    /// no such key, when a rotation is under way, or with the step at which it
+    /// no such key, when other connectors hold the same one, when a rotation is
+    /// under way, or with the step at which it
     /// stopped and the ids of the keys there are; `Upstream` when the cloud
     /// made no key: nothing has changed.
     pub async fn rotate_connector_secret_auto(
@@ -85,6 +86,7 @@ impl Broker {
         }
         let kind = type_of(&old)?;
         rotates(kind, &old)?;
+        self.holds_it_alone(call, &old).await?;
         let turn = self.rotations.take(old.id).ok_or_else(under_way)?;
         let entry = self.open_on(call, &old, &[("rotation", "auto")]).await?;
         let rotation = Rotation {
@@ -165,6 +167,7 @@ impl Rotation {
             Ok(verification) => verification,
             Err(error) => return Err(self.take_back(&made, "verifying the new key", &error.to_string()).await),
         };
+        self.still_allowed(&made).await?;
         self.switch(&made, verification).await?;
         self.retire(&made).await?;
         self.finish(Some(made.key_id)).await
@@ -294,8 +297,7 @@ impl Rotation {
         next.secret.version += 1;
         next.secret.created_at = now;
         next.secret.expires_at = self.ask.secret_expires_at.or_else(|| life.map(|life| now.plus(life)));
-        next.secret.fields = made.secret.names();
-        next.secret.fingerprint = self.broker.keyring.fingerprint(self.call.project(), &made.secret)?;
+        self.broker.mark(&mut next, &made.secret)?;
         next.secret.rotation = Some(self.stage(RotationStage::Retiring { key_id: made.old_key_id.clone() }));
         next.verification = verification;
         check_secret(self.kind, &mut next, &made.secret, now)?;
@@ -491,5 +493,6 @@ fn there_may_be_a_key(error: &BrokerError) -> bool {
     )
 }
 
+mod allowed;
 #[cfg(test)]
 mod tests;

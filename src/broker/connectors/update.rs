@@ -9,7 +9,7 @@ use crate::authz::{Permission, Permit};
 use crate::connectors::CheckedSettings;
 use crate::domain::{Connector, FieldError, Labels, MintPolicy, Name, Timestamp, Version};
 use crate::sealing::SourceCredential;
-use crate::store::Write;
+use crate::store::{Guard, Tx, Write};
 
 use super::super::{Broker, BrokerError, Call, Once};
 use super::register::{ALLOW_PASSTHROUGH, check_policy};
@@ -49,9 +49,10 @@ impl Broker {
     /// Changes a connector.
     ///
     /// # Errors
-    /// `Denied`; `NotFound`; `Stale`; `Invalid` with the field; `Precondition`
-    /// when the secret is needed again; `Upstream` when the cloud does not
-    /// accept the new settings.
+    /// `Denied`, also for whoever mints from it by a grant of their own;
+    /// `NotFound`; `Stale`; `Invalid` with the field; `Precondition` when the
+    /// secret is needed again; `Upstream` when the cloud does not accept the
+    /// new settings.
     pub async fn update_connector(&self, call: &Call, mut ask: Update) -> Result<Connector, BrokerError> {
         let (old, permit) = self.permitted_connector(call, &ask.connector, Permission::ConnectorsUpdate).await?;
         ask.once = self.once_with(call, ask.once, &ask.secret)?;
@@ -61,7 +62,8 @@ impl Broker {
         if old.version != ask.expected {
             return Err(BrokerError::Stale { noun: "connector" });
         }
-        let (mut new, settings) = self.changed(call, &old, &mut ask).await?;
+        let (mut new, settings) = self.changed(&old, &mut ask).await?;
+        let guards = self.for_others(call, &old, &new).await?;
         let resealed = !ask.secret.is_empty();
         // Looking would use the stored credential up: `connector verify` takes
         // the turn for that.
@@ -88,18 +90,23 @@ impl Broker {
         };
         let kept = self.remember(call, ask.once.as_ref(), &new)?;
         let write = Write::UpdateConnector { connector: new.clone(), expected: ask.expected, sealed };
-        let committed = self.commit_entry(call, &entry, "connector", |tx| tx.write(write).remember(kept)).await;
+        let changed = |tx: Tx| guards.into_iter().fold(tx.write(write).remember(kept), Tx::guard);
+        let committed = self.commit_entry(call, &permit, &entry, changed).await;
         self.forget_minted(new.id);
         self.settled(call, ask.once.as_ref(), new, committed).await
     }
 
+    /// What a change of the ceiling or the settings needs: that it widens no
+    /// grant of the caller's own.
+    async fn for_others(&self, call: &Call, old: &Connector, new: &Connector) -> Result<Vec<Guard>, BrokerError> {
+        if new.policy == old.policy && new.settings == old.settings {
+            return Ok(Vec::new());
+        }
+        Ok(self.no_own_grant_on(call, old.id).await?.into())
+    }
+
     /// The record as it will be.
-    async fn changed(
-        &self,
-        call: &Call,
-        old: &Connector,
-        ask: &mut Update,
-    ) -> Result<(Connector, CheckedSettings), BrokerError> {
+    async fn changed(&self, old: &Connector, ask: &mut Update) -> Result<(Connector, CheckedSettings), BrokerError> {
         let kind = type_of(old)?;
         let mut new = old.clone();
         let before = stored_settings(old)?;
@@ -139,8 +146,7 @@ impl Broker {
             new.secret.lineage = new.secret.version;
             new.secret.created_at = now;
             new.secret.rotation = None;
-            new.secret.fields = ask.secret.names();
-            new.secret.fingerprint = self.keyring.fingerprint(call.project(), &ask.secret)?;
+            self.mark(&mut new, &ask.secret)?;
             check_secret_aside(kind, &mut new, &mut ask.secret, now).await?;
         }
         new.updated_at = now;

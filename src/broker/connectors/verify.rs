@@ -35,7 +35,11 @@ impl Broker {
         new.version = old.version.next();
         let write = Write::UpdateConnector { connector: new.clone(), expected: old.version, sealed: None };
         let tx = Tx::with_line(line).write(write);
-        match self.commit(call, "connector", tx).await {
+        let committed = match self.permit_again(call, &permit).await {
+            Ok(()) => self.commit(call, "connector", tx).await,
+            Err(ended) => Err(ended),
+        };
+        match committed {
             Ok(_) => Ok(new),
             Err(error) => Err(self.close_failed(call, &entry, error).await),
         }

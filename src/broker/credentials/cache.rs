@@ -13,6 +13,9 @@ use super::touched::{Changes, Epoch, Since, Touched};
 
 /// The most minted credentials in memory.
 const CREDENTIALS_MAX: u64 = 100_000;
+/// Up to so many seconds a life is short: what registries give lives for five
+/// minutes, and AWS gives no less than fifteen.
+const SHORT_LIFE: u32 = 15 * 60;
 /// Longer than any hand-out or mint takes.
 const WITHDRAWN_KEPT: Duration = Duration::from_secs(600);
 
@@ -53,12 +56,17 @@ impl Kept {
     }
 
     /// Below this life a new one is minted ahead: floor and five minutes, or
-    /// half of its life with a tenth of jitter, whichever is sooner to come.
+    /// half of its life with a tenth of jitter, whichever is sooner to come. Of
+    /// a short one five minutes are most of its life: half of that, or its
+    /// floor, or it would be due as soon as it is there.
     pub(super) fn refresh_below(&self, floor: u32) -> u32 {
         let half = self.lifetime() / 2;
         let tenth = (self.lifetime() / 10).max(1);
         let jitter = u32::from(self.issuance.as_bytes()[0]) * tenth / 255;
         let half_with_jitter = half.saturating_sub(tenth / 2).saturating_add(jitter);
+        if self.lifetime() <= SHORT_LIFE {
+            return half_with_jitter.max(floor.min(self.lifetime()));
+        }
         half_with_jitter.max((floor + 5 * 60).min(self.lifetime() * 9 / 10))
     }
 
@@ -240,6 +248,21 @@ mod tests {
         assert!(kept.remaining(NOW) >= kept.floor(None));
         assert_eq!(kept.floor(Some(800)), 800, "what the consumer asks for counts");
         assert_eq!(kept.floor(Some(1)), 180, "but none is handed out that is all but over");
+    }
+
+    #[test]
+    fn a_short_credential_is_asked_for_again_after_half_of_its_life_and_not_at_once() {
+        for (life, issuance) in [(300, 0), (300, 255), (600, 128), (900, 0), (900, 255)] {
+            let kept = kept(life, issuance, 0);
+            let floor = kept.floor(None);
+            let asked_again = kept.refresh_at(floor).since(NOW).as_secs();
+            assert!((life * 4 / 10..=life / 2).contains(&asked_again), "{life} s: after {asked_again} s");
+            assert!(!kept.due(NOW.plus(Duration::from_secs(asked_again)), floor), "{life} s");
+            assert!(kept.due(NOW.plus(Duration::from_secs(asked_again + 1)), floor), "{life} s");
+        }
+        // Who needs more of it is given no less, and is told to come sooner.
+        let kept = kept(300, 0, 0);
+        assert_eq!(kept.refresh_at(kept.floor(Some(240))).since(NOW).as_secs(), 60);
     }
 
     #[test]

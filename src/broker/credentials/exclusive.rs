@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
 use crate::domain::{Connector, Issuance, IssuanceId, Verification, VerificationState};
-use crate::store::{Tx, Write};
+use crate::store::{StoreError, Tx, Write};
 
 use super::super::{Broker, BrokerError, Call};
 use super::flight::Landing;
-use super::mint::kept;
+use super::mint::{kept, unfinished};
 use super::plan::{Plan, changed_meanwhile, route_line};
 use super::route::{Route, digest};
 
@@ -64,7 +64,21 @@ impl Broker {
             }
             (Err(error), _) => return Err(error),
         };
+        // No guard says so: the successor is stored in the same transaction.
+        if self.run_is_over(&record).await {
+            if self.revoke_one(call, record.clone()).await.is_err() {
+                tracing::error!(issuance = %record.id, "a credential that was handed to nobody could not be ended");
+            }
+            return Err(changed_meanwhile());
+        }
         Ok(kept(minted, &record))
+    }
+
+    /// Whether somebody has finished the run that this was minted in.
+    async fn run_is_over(&self, record: &Issuance) -> bool {
+        let Some(id) = record.run else { return false };
+        let found = self.store.run(record.project, id).await;
+        found.map_or(true, |run| run.finished_at.is_some())
     }
 
     /// The record of a mint that replaced nothing. A connector that was said
@@ -82,10 +96,15 @@ impl Broker {
         }
         let new = Connector { verification: self.accepted(old), version: old.version.next(), ..Connector::clone(old) };
         let write = Write::UpdateConnector { connector: new, expected: old.version, sealed: None };
-        match self.store.commit(self.issuance_tx(entry, record).write(write)).await {
+        let mut tx = self.issuance_tx(entry, record).write(write);
+        tx.guards.extend(unfinished(record));
+        match self.store.commit(tx).await {
             Ok(_) => {
                 call.record.mark_lined();
                 Ok(())
+            }
+            Err(StoreError::Stale | StoreError::NotFound) => {
+                Err(self.close_outliving(call, entry, record, changed_meanwhile()).await)
             }
             Err(_) => Err(self.close_failed(call, entry, changed_meanwhile()).await),
         }
@@ -121,7 +140,7 @@ impl Broker {
         new.version = connector.version.next();
         let write = Write::UpdateConnector { connector: new, expected: connector.version, sealed: None };
         let line = entry.result(Outcome::Failed, Reason::new(error.code()));
-        match self.commit(call, "connector", Tx::with_line(line).write(write)).await {
+        match self.commit_done(call, "connector", Tx::with_line(line).write(write)).await {
             Ok(_) => error,
             // Somebody changed it meanwhile: what they know is newer.
             Err(_) => self.close_failed(call, entry, error).await,

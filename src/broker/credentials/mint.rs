@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::connectors::{MintOutcome, UpstreamError};
-use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted, Timestamp};
+use crate::domain::{Connector, Issuance, IssuanceId, IssuanceState, Minted, Revocable, Timestamp};
 use crate::store::{Guard, StoreError, Tx, Write};
 
 use super::super::connectors::stored_settings;
@@ -19,8 +19,10 @@ use super::flight::{Boarding, Landing, Leading};
 use super::hand_out::{HandedOut, audited_passthrough, hand_out_line};
 use super::outliving::outlives;
 use super::plan::{MintAsk, Plan, changed_meanwhile, route_line};
+use super::revoke::destination_of;
 
-/// How long a mint may take in all, role chains included.
+/// How long a mint may take in all, role chains included, beyond the patience
+/// for a source credential that each use replaces.
 const MINT_DEADLINE: Duration = Duration::from_secs(15);
 /// How often an ask looks for a flight: one that was refused for what another
 /// caller may not have is no answer to this one.
@@ -88,6 +90,12 @@ impl Broker {
         let (kept, lined) = match obtained.and_then(within) {
             Err(error) if outlives(&error) && !call.record.lined() => {
                 return Err(Box::pin(self.refuse_outliving(call, plan, error)).await);
+            }
+            // Whose run was finished meanwhile is nobody by now, and need not
+            // ask again.
+            Err(error) if error == changed_meanwhile() => {
+                Box::pin(self.caller_again(&call.caller.token)).await?;
+                return Err(error);
             }
             obtained => obtained?,
         };
@@ -197,7 +205,7 @@ impl Broker {
             match &landing {
                 Ok(kept) => broker.cache.keep(plan.key.clone(), Arc::clone(kept), plan.since),
                 // A final answer ends what is kept, too.
-                Err(BrokerError::Upstream(error)) if !error.recoverable() => broker.cache.drop_key(&plan.key),
+                Err(BrokerError::Upstream(error)) if !error.spares_what_is_kept() => broker.cache.drop_key(&plan.key),
                 Err(_) => {}
             }
             leading.land(landing, broker.clock.now());
@@ -244,6 +252,13 @@ impl Broker {
         let attribution = call.attribution(issuance);
         let upstream = self.upstream_for(call, &plan.route.connector, Some(issuance), entry);
         let ttl = plan.granted.ttl;
+        // What the cloud has done is lost when nobody hears its answer: so long
+        // as whoever asked waits, or not, this does.
+        let (deadline, late) = if stored_settings(&plan.route.connector)?.exclusive {
+            (upstream.outbound.patience() + MINT_DEADLINE, UpstreamError::InDoubt)
+        } else {
+            (MINT_DEADLINE, UpstreamError::DeadlineExceeded)
+        };
         let asked = self.with_secret(&plan.route.connector, &plan.permit, entry, move |secret| {
             Box::pin(async move {
                 let connector = &route.connector;
@@ -256,7 +271,7 @@ impl Broker {
                     ttl,
                     &attribution,
                 );
-                tokio::time::timeout(MINT_DEADLINE, asked).await.unwrap_or(Err(UpstreamError::DeadlineExceeded))
+                tokio::time::timeout(deadline, asked).await.unwrap_or(Err(late))
             })
         });
         Ok(asked.await??)
@@ -289,9 +304,9 @@ impl Broker {
     }
 
     /// The record and the result line in one transaction, only while the
-    /// connector is as it was when the mint was decided. The hand-out to the
-    /// one who leads goes with them, for as long as it waits for it: no
-    /// commit of its own.
+    /// connector is as it was when the mint was decided, and the run goes on.
+    /// The hand-out to the one who leads goes with them, for as long as it
+    /// waits for it: no commit of its own.
     pub(super) async fn record_issuance(
         &self,
         call: &Call,
@@ -304,6 +319,7 @@ impl Broker {
         let hand_out =
             seat.as_ref().map(|_| hand_out_line(call, plan, record.id, record.expires_at, record.passthrough));
         let mut tx = self.issuance_tx(entry, record).guard(as_it_was(&plan.route.connector));
+        tx.guards.extend(unfinished(record));
         tx.lines.extend(hand_out.map(|line| self.ledger.stamp(line)));
         match self.store.commit(tx).await {
             Ok(_) => {
@@ -312,9 +328,10 @@ impl Broker {
                 let _ = seat.map(|seat| seat.send(()));
                 Ok(())
             }
-            // The credential exists at the cloud and is handed to nobody.
+            // The credential exists at the cloud and is handed to nobody. Who
+            // finished its run could not know of it: it is ended here.
             Err(StoreError::Stale | StoreError::NotFound) => {
-                Err(self.close_failed(call, entry, changed_meanwhile()).await)
+                Err(Box::pin(self.close_outliving(call, entry, record, changed_meanwhile())).await)
             }
             Err(error) => Err(self.close_failed(call, entry, BrokerError::of("issuance", &error)).await),
         }
@@ -346,6 +363,7 @@ impl Broker {
             enforced: minted.enforced.clone(),
             revocable: minted.revocable,
             passthrough: minted.passthrough,
+            destination: (minted.revocable == Revocable::Single).then(|| destination_of(&route.connector)).flatten(),
             issued_at: self.clock.now(),
             expires_at: minted.expires_at,
             fingerprint: minted.fingerprint(),
@@ -357,7 +375,7 @@ impl Broker {
 
 /// Whether what is kept goes on to serve, though no other one was to be had.
 fn survived(error: &BrokerError) -> bool {
-    matches!(error, BrokerError::Upstream(cause) if cause.recoverable()) || outlives(error)
+    matches!(error, BrokerError::Upstream(cause) if cause.spares_what_is_kept()) || outlives(error)
 }
 
 /// What is kept of a mint whose record is durable.
@@ -372,6 +390,12 @@ pub(super) fn kept(minted: Minted, record: &Issuance) -> Arc<Kept> {
         issued_at: record.issued_at,
         refresh_not_before: AtomicI64::new(0),
     })
+}
+
+/// What is minted in a run is recorded while the run goes on: whoever finishes
+/// it finds it among what is left, or it is not there.
+pub(super) fn unfinished(record: &Issuance) -> Option<Guard> {
+    record.run.map(|id| Guard::RunUnfinished { project: record.project, id })
 }
 
 const fn as_it_was(connector: &Connector) -> Guard {

@@ -32,6 +32,8 @@ mod tests_outliving;
 #[cfg(test)]
 mod tests_passthrough;
 #[cfg(test)]
+mod tests_revoke;
+#[cfg(test)]
 mod tests_scoped;
 #[cfg(test)]
 mod tests_touched;
@@ -52,6 +54,7 @@ pub(super) use breaker::Breakers;
 pub(super) use cache::CredentialCache;
 pub(super) use flight::Flights;
 pub(super) use outliving::Outliving;
+pub(super) use plan::changed_meanwhile;
 pub(super) use revoke::REVOKE_MAX;
 pub(super) use route::Routes;
 pub(super) use touched::Touched;

@@ -156,7 +156,8 @@ impl Broker {
         }
     }
 
-    /// Ends the entry of a mint that is handed to nobody, and the credential
+    /// Ends the entry of a mint that is handed to nobody, for this reason or
+    /// because something changed meanwhile, and the credential
     /// where the provider can end one. Gives the error back.
     pub(super) async fn close_outliving(
         &self,

@@ -171,8 +171,12 @@ impl Broker {
 
     fn checked_floor(&self, ask: &MintAsk, granted: GrantedTtl) -> Result<GrantedTtl, BrokerError> {
         let ttl = granted.ttl.as_seconds();
-        if ask.min_remaining.is_some_and(|floor| floor > ttl) {
-            let problem = format!("only {ttl} s are granted; ask for a longer ttl_seconds or less than that");
+        // A floor near the whole life would have each ask mint anew.
+        let floor_max = ttl - ttl / 4;
+        if ask.min_remaining.is_some_and(|floor| floor > floor_max) {
+            let problem = format!(
+                "{ttl} s are granted, of which {floor_max} s can be asked for; ask for less or a longer ttl_seconds"
+            );
             return Err(FieldError::new("min_remaining_seconds", problem).into());
         }
         Ok(granted)
@@ -223,7 +227,7 @@ impl Broker {
     }
 }
 
-pub(super) fn changed_meanwhile() -> BrokerError {
+pub(in crate::broker) fn changed_meanwhile() -> BrokerError {
     BrokerError::Unavailable {
         code: "CHANGED_MEANWHILE",
         message: "the connector or a grant changed meanwhile; ask again",

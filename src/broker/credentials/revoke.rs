@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::authz::{Decision, MintWish, Permission, Permit};
 use crate::connectors::UpstreamError;
-use crate::domain::{FieldError, Issuance, IssuanceState, PageAsk, Revocable};
+use crate::domain::{Connector, FieldError, Issuance, IssuanceState, PageAsk, Revocable};
 use crate::store::{IssuanceFilter, StoreError, Tx, Write};
 
-use super::super::connectors::type_of;
+use super::super::connectors::{stored_settings, type_of};
 use super::super::gate::Known;
 use super::super::{Broker, BrokerError, Call, Once};
 
@@ -44,6 +44,14 @@ pub struct Revoked {
     pub note: String,
 }
 
+/// What asking a cloud came to.
+enum Asked {
+    /// It has ended the credential.
+    Ended,
+    /// It has not, or was not asked: for this reason, if there is one to say.
+    NotEnded(&'static str),
+}
+
 impl Broker {
     /// Stops handing out issuances and ends them at the cloud where the cloud
     /// can. Each has a ledger entry of its own.
@@ -64,8 +72,11 @@ impl Broker {
         // Each was committed with a line of its own; this keeps the answer.
         let line = call.line(Outcome::Ok, "").with_detail("issuances", &results.len().to_string());
         let tx = Tx::with_line(line).remember(self.remember(call, ask.once.as_ref(), &results)?);
-        let committed = self.commit(call, "request", tx).await;
-        self.settled(call, ask.once.as_ref(), results, committed).await
+        match self.commit_done(call, "request", tx).await {
+            // All of it is done and in the ledger; the same ask again finds nothing to do.
+            Err(BrokerError::Unavailable { .. }) if call.record.lined() => Ok(results),
+            committed => self.settled(call, ask.once.as_ref(), results, committed).await,
+        }
     }
 
     /// What is to be revoked, each decided on by the connector and component
@@ -123,14 +134,14 @@ impl Broker {
             issuance: Some(issuance.id),
             ..call.line(Outcome::Pending, "")
         };
-        let entry = self.ledger.open(line).await?;
+        let entry = self.ledger.open_withdrawal(line).await?;
         // From here on nobody is handed it, whatever the cloud says.
         self.cache.withdraw(issuance.id);
         let (state, note) = self.end_at_cloud(call, &entry, &issuance).await;
         let reason = if state == IssuanceState::Revoked { "REVOKED" } else { "WITHDRAWN" };
         let write = Write::EndIssuance { project: issuance.project, id: issuance.id, state, ended_at: now };
         let tx = Tx::with_line(entry.result(Outcome::Ok, Reason::new(reason))).write(write);
-        match self.commit(call, "issuance", tx).await {
+        match self.commit_done(call, "issuance", tx).await {
             Ok(_) => {}
             Err(error) => return Err(self.close_failed(call, &entry, error).await),
         }
@@ -147,21 +158,26 @@ impl Broker {
         };
         match issuance.revocable {
             Revocable::No => return withdrawn(""),
-            Revocable::RoleWide => {
-                return withdrawn("; to end every session of its role sooner, deny the role on aws:TokenIssueTime");
-            }
+            Revocable::RoleWide => return withdrawn(&self.how_to_end_widely(issuance).await),
             Revocable::Single => {}
         }
         match self.ask_cloud_to_revoke(call, entry, issuance).await {
             // Nothing shorter is true: an API server of Kubernetes, for one, remembers its last answers for 10 s.
-            Ok(Ok(true)) => {
+            Ok(Ok(Asked::Ended)) => {
                 let note = "ended at the cloud; a server that let it in a moment ago may do so for some seconds more";
                 (IssuanceState::Revoked, note.to_owned())
             }
-            Ok(Ok(false)) => withdrawn(""),
+            Ok(Ok(Asked::NotEnded(why))) => withdrawn(why),
             Ok(Err(error)) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
             Err(error) => withdrawn(&format!("; asking the cloud to end it failed: {error}")),
         }
+    }
+
+    /// What a person can do, in the words of the connector's type.
+    async fn how_to_end_widely(&self, issuance: &Issuance) -> String {
+        let Ok(connector) = self.connector(issuance.project, issuance.connector).await else { return String::new() };
+        let words = type_of(&connector).ok().and_then(|kind| kind.description().ends_widely);
+        words.map_or_else(String::new, |words| format!("; {words}"))
     }
 
     async fn ask_cloud_to_revoke(
@@ -169,13 +185,18 @@ impl Broker {
         call: &Call,
         entry: &OpenEntry,
         issuance: &Issuance,
-    ) -> Result<Result<bool, UpstreamError>, BrokerError> {
+    ) -> Result<Result<Asked, UpstreamError>, BrokerError> {
         let connector = self.connector(call.project(), issuance.connector).await;
         let connector = match connector {
             Ok(connector) => connector,
-            Err(StoreError::NotFound) => return Ok(Ok(false)),
+            Err(StoreError::NotFound) => return Ok(Ok(Asked::NotEnded(GONE))),
             Err(error) => return Err(BrokerError::of("connector", &error)),
         };
+        // Invariant: only the place that minted it is asked. Any other one knows
+        // nothing of it, and would say so: that is no proof of its end.
+        if !leads_there_still(&connector, issuance) {
+            return Ok(Ok(Asked::NotEnded(ELSEWHERE)));
+        }
         let permit = self.revoke_permit(call, issuance).await?;
         let kind = type_of(&connector)?;
         let (upstream, settings, issuance) = (
@@ -183,10 +204,10 @@ impl Broker {
             connector.settings.clone(),
             issuance.clone(),
         );
-        self.with_secret(&connector, &permit, entry, move |secret| {
+        let asked = self.with_secret(&connector, &permit, entry, move |secret| {
             Box::pin(async move { kind.revoke(&upstream, &settings, secret, &issuance).await })
-        })
-        .await
+        });
+        Ok(asked.await?.map(|ended| if ended { Asked::Ended } else { Asked::NotEnded("") }))
     }
 
     /// By the permission to revoke. Of one's own also by the grant that would
@@ -201,6 +222,24 @@ impl Broker {
             return self.permit_on(call, Permission::CredentialsMint, known, Some(wish)).await;
         }
         self.permit_on(call, Permission::IssuancesRevoke, known, None).await
+    }
+}
+
+const GONE: &str = "; its connector is gone, so the cloud was not asked to end it";
+const ELSEWHERE: &str = "; its connector leads elsewhere by now, so where it was minted was not asked to end it: \
+                         do it there, or point the connector there again and revoke once more";
+
+/// The digest of where a connector leads, in hex.
+pub(super) fn destination_of(connector: &Connector) -> Option<String> {
+    Some(hex::encode(stored_settings(connector).ok()?.destination))
+}
+
+/// Whether a connector still leads where an issuance was minted. Of a record
+/// that does not say where, only when nothing of the connector has changed.
+pub(super) fn leads_there_still(connector: &Connector, issuance: &Issuance) -> bool {
+    match &issuance.destination {
+        Some(minted_at) => destination_of(connector).as_ref() == Some(minted_at),
+        None => connector.updated_at <= issuance.issued_at,
     }
 }
 

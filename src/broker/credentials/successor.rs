@@ -76,8 +76,7 @@ impl Broker {
         let mut new = current.clone();
         new.secret.version = current.secret.version + 1;
         new.secret.created_at = now;
-        new.secret.fields = successor.names();
-        new.secret.fingerprint = self.keyring.fingerprint(new.project, successor)?;
+        self.mark(&mut new, successor)?;
         new.version = current.version.next();
         if new.verification.state == VerificationState::Failing {
             new.verification = self.accepted(current);

@@ -2,6 +2,7 @@
 //! the successor before the credential, and the truth when it is lost.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::audit::Outcome;
 use crate::connectors::paper::{Cloud, Manner};
@@ -174,6 +175,34 @@ async fn a_change_in_mid_flight_does_not_lose_the_successor() {
     gate.add_permits(1);
     let ask = MintAsk { access: AccessLevel::Write, ..ask() };
     assert_eq!(code(mint(&house, &house.scientist, &ask).await), "OK", "with what was left");
+}
+
+#[tokio::test]
+async fn what_was_minted_before_an_answer_was_lost_serves_on_and_the_connector_says_so() {
+    let (house, _) = house_at("once-unheard", |_| {}).await;
+    let first = mint(&house, &house.scientist, &ask()).await.ok().unwrap().issuance();
+    *Cloud::of("once-unheard").manner.lock().unwrap() = Manner::Unheard;
+    // Below its floor of eight minutes, and above half of that.
+    house.clock.advance(Duration::from_secs(3600 - 400));
+    assert_eq!(mint(&house, &house.scientist, &ask()).await.ok().unwrap().issuance(), first);
+    assert_eq!(stored(&house).await.verification.state, VerificationState::Failing);
+    assert_eq!(lines(&house, Outcome::Failed, "SOURCE_CREDENTIAL_IN_DOUBT").await, 1);
+    assert_eq!(code(mint(&house, &house.scientist, &of("other")).await), "SOURCE_CREDENTIAL_IN_DOUBT");
+}
+
+/// What the cloud has replaced by then would be lost with its answer.
+#[tokio::test(start_paused = true)]
+async fn a_slow_cloud_that_uses_the_source_credential_up_is_waited_for_longer_than_another() {
+    for (endpoint, answer, version) in [("gate-once-slow", "OK", 2), ("gate-slow", "UPSTREAM_DEADLINE_EXCEEDED", 1)] {
+        let (house, _) = house_at(endpoint, |_| {}).await;
+        let (cloud, usual) = (Cloud::of(endpoint), ask());
+        let (landed, ()) = tokio::join!(mint(&house, &house.scientist, &usual), async {
+            asked(&cloud, 1).await;
+            tokio::time::sleep(Duration::from_secs(18)).await;
+            cloud.gate.as_ref().unwrap().add_permits(1);
+        });
+        assert_eq!((code(landed), stored(&house).await.secret.version), (answer, version), "{endpoint}");
+    }
 }
 
 #[tokio::test]

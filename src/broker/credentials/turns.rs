@@ -15,7 +15,8 @@ use super::super::{BrokerError, HeldPlace, NoPlace, SharedPlaces};
 
 /// The most that wait for one connector, the one whose turn it is included.
 const WAITERS_MAX: usize = 256;
-/// How long anybody waits: two mints that run into their deadlines.
+/// How long anybody waits. A mint takes a second; one whose cloud lets it wait
+/// longer than this has what it uses up waited for, and nobody else.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// When to wait again.

@@ -254,6 +254,7 @@ async fn delete(session: &Session, args: DeleteArgs) -> Result<(), Failure> {
         deleted: args.connector,
         outstanding_issuances: answer.outstanding_issuances,
         outstanding_until: Moment::from_proto(answer.outstanding_until.as_ref()),
+        removed_bindings: answer.removed_bindings,
     })
 }
 

@@ -152,6 +152,8 @@ pub(super) struct DeletedView {
     pub(super) outstanding_issuances: u32,
     /// When the last of them ends.
     pub(super) outstanding_until: Option<Moment>,
+    /// Role bindings on it that are gone with it.
+    pub(super) removed_bindings: u32,
 }
 
 impl From<proto::Connector> for ConnectorView {
@@ -325,7 +327,11 @@ impl Record for DeletedView {
             0 => String::new(),
             count => format!("{count} credentials minted from it; the last ends {until}"),
         };
-        vec![("deleted connector", self.deleted.clone()), ("still alive", alive)]
+        let gone = match self.removed_bindings {
+            0 => String::new(),
+            count => format!("{count} role bindings on it; an owner finds each in the ledger"),
+        };
+        vec![("deleted connector", self.deleted.clone()), ("still alive", alive), ("gone with it", gone)]
     }
 }
 

@@ -66,6 +66,20 @@ pub(super) fn write(
     }
 }
 
+/// How to get at the values: the formats that this credential goes into.
+pub(super) fn ways_to_the_values(credential: &CredentialView) -> String {
+    if matches!(credential.values, Some(ShapeView::SigningSession { .. })) {
+        return "to sign in with it: valetkey ssh-agent".to_owned();
+    }
+    let fits = |format: &&ProgramFormat| write(credential, **format, None).is_ok();
+    let names = ProgramFormat::value_variants().iter().filter(fits).filter_map(ValueEnum::to_possible_value);
+    let names: Vec<_> = names.map(|name| name.get_name().to_owned()).collect();
+    match names.as_slice() {
+        [] => "the values: -o json".to_owned(),
+        names => format!("the values: -o json, or --format {}", names.join(", ")),
+    }
+}
+
 fn line(json: Value) -> String {
     format!("{json}\n")
 }
@@ -334,6 +348,27 @@ mod tests {
              \"SessionToken\":\"T\",\"Version\":1}\n"
         );
         assert!(write(&bearer(), ProgramFormat::AwsCredentialProcess, None).is_err());
+    }
+
+    #[test]
+    fn only_the_formats_that_it_goes_into_are_named() {
+        let cluster = minted(Shape::BearerToken(proto::BearerToken {
+            token: "k8s".to_owned(),
+            endpoint: "https://k8s.example".to_owned(),
+            ..Default::default()
+        }));
+        let session = minted(Shape::SigningSession(proto::SigningSession::default()));
+        let certificate = minted(Shape::SshCertificate(proto::SshCertificate::default()));
+        for (credential, said) in [
+            (aws("S"), "the values: -o json, or --format env, aws-credential-process"),
+            (bearer(), "the values: -o json, or --format env, exec-credential, bearer-token"),
+            (cluster, "the values: -o json, or --format env, exec-credential, kubeconfig, bearer-token"),
+            (basic("https://registry.example"), "the values: -o json, or --format env, docker-config"),
+            (certificate, "the values: -o json, or --format env"),
+            (session, "to sign in with it: valetkey ssh-agent"),
+        ] {
+            assert_eq!(ways_to_the_values(&credential), said);
+        }
     }
 
     #[test]

@@ -111,9 +111,7 @@ pub(super) async fn run(session: &Session, args: MintArgs) -> Result<(), Failure
         return session.output.write(&formats::write(&credential, format, args.exec_info.as_deref())?);
     }
     session.output.record(&credential)?;
-    session
-        .output
-        .say("the values: -o json, or --format env, aws-credential-process, exec-credential, kubeconfig, docker-config")
+    session.output.say(&formats::ways_to_the_values(&credential))
 }
 
 /// Prints credentials as they come; connects again when the daemon restarts.

@@ -46,6 +46,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
         ),
     ],
     resources: RESOURCES.to_vec(),
+    ends_widely: Some("to end every session of its role sooner, deny the role on aws:TokenIssueTime"),
 });
 
 /// A range of lifetimes in seconds.

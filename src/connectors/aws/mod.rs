@@ -88,6 +88,10 @@ impl ConnectorType for Aws {
         None
     }
 
+    fn key_id(&self, _: &Settings, secret: &SourceCredential) -> Option<String> {
+        upstream::key_id(secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,

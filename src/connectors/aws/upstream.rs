@@ -237,6 +237,11 @@ pub fn source(
     Ok(Credentials::new(id, key, token, None, "valetkey"))
 }
 
+/// See `ConnectorType::key_id`.
+pub fn key_id(secret: &SourceCredential) -> Option<String> {
+    Some(secret.field(ACCESS_KEY_ID)?.expose_text()?.to_owned())
+}
+
 fn implicit(upstream: &Upstream, name: &str) -> Result<Credentials, UpstreamError> {
     let identity = upstream.outbound.implicit(name).ok_or(UpstreamError::NotEnabled {
         remedy: "name the identity in [outbound] implicit_identities, with static keys in that profile of \

@@ -36,6 +36,9 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
         method::<Implicit>("implicit", "the managed identity of the server's machine", MADE, &[]),
     ],
     resources: RESOURCES.to_vec(),
+    ends_widely: Some(
+        "to end every signed URL of its storage account sooner, run az storage account revoke-delegation-keys",
+    ),
 });
 
 const fn range(min: u32, default: u32, max: u32) -> TtlRange {

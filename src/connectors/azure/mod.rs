@@ -86,6 +86,10 @@ impl ConnectorType for Azure {
         upstream_secret::end(settings, secret)
     }
 
+    fn key_id(&self, _: &Settings, _: &SourceCredential) -> Option<String> {
+        None
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,

@@ -48,4 +48,5 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
         access: AccessMeaning { read: "pull", write: "and push", admin: "and delete" },
         parameters: &[],
     }],
+    ends_widely: None,
 });

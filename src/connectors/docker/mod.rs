@@ -72,6 +72,10 @@ impl ConnectorType for Docker {
         upstream_secret::end(secret)
     }
 
+    fn key_id(&self, _: &Settings, _: &SourceCredential) -> Option<String> {
+        None
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,

@@ -50,6 +50,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
         method::<Implicit>("implicit", "the service account of the server's machine", AN_HOUR, &[], false),
     ],
     resources: RESOURCES.to_vec(),
+    ends_widely: None,
 });
 
 /// A range of lifetimes in seconds.

@@ -85,6 +85,10 @@ impl ConnectorType for Gcp {
         upstream_secret::end(settings, secret)
     }
 
+    fn key_id(&self, settings: &Settings, secret: &SourceCredential) -> Option<String> {
+        upstream_secret::key_id(settings, secret)
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,

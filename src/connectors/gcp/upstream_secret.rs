@@ -277,6 +277,18 @@ pub fn handed_in(secret: &SourceCredential) -> Result<SecretText, &'static str> 
     text.map(|text| SecretText::new(text.to_owned())).ok_or("must be one word: an access token such as ya29...")
 }
 
+/// See `ConnectorType::key_id`.
+pub fn key_id(settings: &Settings, secret: &SourceCredential) -> Option<String> {
+    match settings {
+        Settings::ServiceAccount(_) | Settings::Impersonation(_) => {
+            // The key itself is not opened: that takes long.
+            let file: KeyFile = parse(secret, SERVICE_ACCOUNT_JSON).ok()?;
+            file.private_key_id.filter(|id| key_id_fits(id))
+        }
+        Settings::UserAccount(_) | Settings::ExternalAccount(_) | Settings::HandedIn(_) | Settings::Implicit(_) => None,
+    }
+}
+
 /// A new key file, as Google made it, for the account that asked.
 pub fn made_key(place: &Place<'_>, secret: &SourceCredential, email: &str) -> Option<String> {
     let made = service_account(place, secret).ok()?;

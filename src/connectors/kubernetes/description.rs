@@ -30,6 +30,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
         method("password", "a user name and a password; tokens are minted from it", LOGIN),
     ],
     resources: RESOURCES.to_vec(),
+    ends_widely: None,
 });
 
 /// A range of lifetimes in seconds.

@@ -70,6 +70,10 @@ impl ConnectorType for Kubernetes {
         upstream_secret::end(secret)
     }
 
+    fn key_id(&self, _: &Settings, _: &SourceCredential) -> Option<String> {
+        None
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,

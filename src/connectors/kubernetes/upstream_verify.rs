@@ -208,6 +208,7 @@ fn reach(ids: Vec<ResourceId>, errors: &[UpstreamError], next_page: Option<Strin
             UpstreamError::Rejected { remedy, .. } => remedies.push(remedy.as_str()),
             UpstreamError::CredentialRefused { .. }
             | UpstreamError::UsedUp { .. }
+            | UpstreamError::InDoubt
             | UpstreamError::PolicyTooLarge { .. }
             | UpstreamError::Expired
             | UpstreamError::Throttled { .. }

@@ -46,6 +46,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
             summary: "scopes with blanks between them, among those of the access level",
         }],
     }],
+    ends_widely: None,
 });
 
 /// What the provider says of its tokens' lives, up to the longest.

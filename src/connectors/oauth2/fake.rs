@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use http::HeaderValue;
@@ -35,6 +36,8 @@ pub enum Manner {
     Redirect(String),
     /// Never.
     Silent,
+    /// As a decent provider, after so long.
+    Late(Duration),
 }
 
 /// A running fake.
@@ -85,6 +88,10 @@ async fn answer(parts: Parts, body: Bytes, state: Arc<State>) -> Answer {
         }
         Manner::Always(status, text) => (*status, text.clone()),
         Manner::Sound => granted(&ask, &state, &serde_json::json!({})),
+        Manner::Late(wait) => {
+            tokio::time::sleep(*wait).await;
+            granted(&ask, &state, &serde_json::json!({}))
+        }
         Manner::With(more) => granted(&ask, &state, more),
     };
     let mut reply = crate::connectors::loopback::answer(status, text);

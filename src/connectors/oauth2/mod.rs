@@ -30,6 +30,8 @@ mod settings_check;
 pub(super) mod stage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_lost;
 mod upstream;
 mod upstream_secret;
 mod upstream_verify;
@@ -66,6 +68,10 @@ impl ConnectorType for OAuth2 {
 
     fn secret_end(&self, _: &Settings, secret: &SourceCredential) -> Option<SecretEnd> {
         upstream_secret::end(secret)
+    }
+
+    fn key_id(&self, _: &Settings, _: &SourceCredential) -> Option<String> {
+        None
     }
 
     fn check_secret(

@@ -10,21 +10,28 @@ use crate::domain::{AccessLevel, Downscope, MintedShape};
 
 const API: &str = "https://api.example.com/v1";
 
-fn upstream(allowed: &str) -> Upstream {
-    let upstream = workbench::upstream(allowed, None, &[], Timestamp::from_seconds(1_000_000));
-    workbench::within(&upstream, Duration::from_millis(400))
+/// How long a call is waited for that can be made again.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(400);
+
+pub(super) fn upstream(allowed: &str) -> Upstream {
+    upstream_within(allowed, CALL_TIMEOUT)
 }
 
-fn client_secret() -> SourceCredential {
+pub(super) fn upstream_within(allowed: &str, call_timeout: Duration) -> Upstream {
+    let upstream = workbench::upstream(allowed, None, &[], Timestamp::from_seconds(1_000_000));
+    workbench::within(&upstream, call_timeout)
+}
+
+pub(super) fn client_secret() -> SourceCredential {
     secret(&[("client_secret", CLIENT.1)])
 }
 
-fn refresh_secret(token: &str) -> SourceCredential {
+pub(super) fn refresh_secret(token: &str) -> SourceCredential {
     secret(&[("client_secret", CLIENT.1), ("refresh_token", token)])
 }
 
 /// Settings of a method with `token_url` and `more` fields.
-fn settings(method: &str, url: &str, more: &str) -> Settings {
+pub(super) fn settings(method: &str, url: &str, more: &str) -> Settings {
     let json = format!(
         r#"{{"auth_method":"{method}","api_url":"{API}","token_url":"{url}/token","client_id":"{}"{more}}}"#,
         CLIENT.0
@@ -34,7 +41,7 @@ fn settings(method: &str, url: &str, more: &str) -> Settings {
     settings
 }
 
-fn ask_with(access: AccessLevel, scope: Option<&str>) -> Ask {
+pub(super) fn ask_with(access: AccessLevel, scope: Option<&str>) -> Ask {
     Ask {
         resource_type: ResourceTypeName::parse("oauth2-api").unwrap(),
         resource: ResourceId::canonical(API).unwrap(),
@@ -43,7 +50,7 @@ fn ask_with(access: AccessLevel, scope: Option<&str>) -> Ask {
     }
 }
 
-async fn mint_with(
+pub(super) async fn mint_with(
     upstream: &Upstream,
     settings: &Settings,
     secret: &SourceCredential,

@@ -145,7 +145,11 @@ pub async fn exchange(
         }
         ClientAuth::None => ask.form.push(("client_id", client.client_id)),
     }
-    match token_endpoint::ask_rotating(upstream, ask, DOING).await {
+    let answer = match refreshes {
+        true => token_endpoint::ask_once(upstream, ask, DOING).await,
+        false => token_endpoint::ask_rotating(upstream, ask, DOING).await,
+    };
+    match answer {
         // The client was taken, the refresh token was not.
         Err(NoToken { error: UpstreamError::CredentialRefused { code }, .. })
             if refreshes && code == "invalid_grant" =>

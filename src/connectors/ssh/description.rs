@@ -41,6 +41,7 @@ pub static DESCRIPTION: LazyLock<TypeDescription> = LazyLock::new(|| TypeDescrip
             summary: "the line of the public key to certify; for ca-key",
         }],
     }],
+    ends_widely: None,
 });
 
 fn method<T: JsonSchema>(

@@ -69,6 +69,10 @@ impl ConnectorType for Ssh {
         None
     }
 
+    fn key_id(&self, _: &Settings, _: &SourceCredential) -> Option<String> {
+        None
+    }
+
     fn check_secret(
         &self,
         settings: &Settings,

@@ -117,6 +117,16 @@ async fn the_named_ca_is_trusted_and_no_other() {
 }
 
 #[tokio::test]
+async fn what_may_have_a_body_and_has_none_says_that_its_length_is_zero() {
+    let server = server(Manner::Measures, None).await;
+    for (method, status) in [("POST", 200), ("GET", 411)] {
+        let call = Call { method, ..get(&server.url) };
+        let way = outbound(&server.url, None, Duration::from_secs(20));
+        assert_eq!(way.call_with(call, &trusting(&server.ca)).await.ok().unwrap().status, status, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_for_another_name_is_not_trusted() {
     let server = server_named(OK, None, "127.0.0.2").await;
     assert_eq!(called(&server, &trusting(&server.ca)).await, Err(OutboundError::Untrusted));

@@ -30,6 +30,10 @@ impl Journal for Lines {
         *count += 1;
         Ok(Seq(*count))
     }
+
+    async fn append_withdrawal(&self, line: Line) -> Result<Seq, JournalError> {
+        self.append(line).await
+    }
 }
 
 fn clock() -> Arc<dyn Clock> {

@@ -100,6 +100,7 @@ suite! {
     runs:
         a_run_comes_with_its_token_and_is_read_back_whole
         a_renewed_run_has_the_longest_token_and_a_finished_one_has_none
+        what_needs_a_run_that_goes_on_is_not_written_once_it_is_finished
         the_token_of_a_run_is_neither_listed_counted_nor_revoked_as_others_are
         a_name_is_of_the_live_run_then_of_the_last_and_of_one_principal_when_asked
         runs_are_listed_newest_first_under_every_filter

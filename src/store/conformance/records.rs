@@ -1,7 +1,9 @@
 //! Records: written whole, replaced by version, deleted with what hangs on
 //! them.
 
-use crate::domain::{BindingTarget, Role, Version};
+use std::collections::BTreeSet;
+
+use crate::domain::{BindingId, BindingTarget, ConnectorId, Role, TokenId, Version};
 use crate::store::limits::{LINES_MAX, WRITES_MAX};
 use crate::store::{Guard, StoreError, Tx, Write};
 
@@ -127,8 +129,15 @@ pub(super) async fn a_deleted_connector_takes_bindings_and_secret_along(world: W
     let mut grant = binding(here, 1, world.owner, Role::DataScientist);
     grant.target = BindingTarget::Connector(record.id);
     world.write(Write::InsertBinding(grant.clone())).await.unwrap();
+    assert_eq!(world.store.bindings_on(here, grant.target, 10).await.unwrap(), [grant.clone()]);
+    assert_eq!(world.store.bindings_on(world.there, grant.target, 10).await.unwrap(), []);
+    assert_eq!(world.store.bindings_on(here, BindingTarget::Project, 10).await.unwrap(), []);
     let delete = Write::DeleteConnector { project: here, id: record.id, expected: Version(1) };
-    world.write(delete.clone()).await.unwrap();
+    let bound = |bindings| Guard::BoundBy { project: here, target: grant.target, bindings };
+    let unseen = Tx::with_line(line("/delete")).write(delete.clone()).guard(bound(BTreeSet::new()));
+    assert_eq!(world.store.commit(unseen).await, Err(StoreError::Stale));
+    let seen = Tx::with_line(line("/delete")).write(delete.clone()).guard(bound([grant.id].into()));
+    world.store.commit(seen).await.unwrap();
     assert_eq!(world.store.connector(here, record.id).await, Err(StoreError::NotFound));
     assert_eq!(world.store.sealed_credential(here, record.id).await, Err(StoreError::NotFound));
     assert_eq!(world.store.binding(here, grant.id).await, Err(StoreError::NotFound));
@@ -140,11 +149,24 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
     let here = world.here;
     let made = world.furnish(here).await;
     let (connector, principal, component) = (made.connector.id, made.principal.id, made.component.id);
+    let other = ConnectorId::from_bytes([9; 16]);
+    let holds = |bindings| Guard::HoldsNoMore { project: here, principal, bindings };
+    let stands = |principal, token: &TokenId, bindings: &[BindingId]| Guard::CallerStands {
+        project: here,
+        principal,
+        token: token.clone(),
+        bindings: bindings.to_vec(),
+    };
     let wrong = [
         (Guard::ConnectorAt { project: here, id: connector, version: Version(2) }, StoreError::Stale),
         (Guard::ConnectorAt { project: world.there, id: connector, version: Version(1) }, StoreError::NotFound),
         (Guard::PrincipalExists { project: world.there, id: principal }, StoreError::NotFound),
         (Guard::ComponentExists { project: world.there, id: component }, StoreError::NotFound),
+        (holds(BTreeSet::new()), StoreError::Stale),
+        (stands(principal, &made.token.id, &[BindingId::from_bytes([9; 16])]), StoreError::Stale),
+        (stands(principal, &TokenId("0".repeat(22)), &[]), StoreError::Stale),
+        (stands(world.owner, &made.token.id, &[]), StoreError::Stale),
+        (Guard::NotLinked { project: here, connector, components: vec![component] }, StoreError::Stale),
     ];
     let insert = || Write::InsertStack(stack(here, 2, "second", Vec::new()));
     for (guard, error) in wrong {
@@ -156,7 +178,12 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
         .write(insert())
         .guard(Guard::ConnectorAt { project: here, id: connector, version: Version(1) })
         .guard(Guard::PrincipalExists { project: here, id: principal })
-        .guard(Guard::ComponentExists { project: here, id: component });
+        .guard(Guard::ComponentExists { project: here, id: component })
+        .guard(holds([made.binding.id].into()))
+        .guard(stands(principal, &made.token.id, &[made.binding.id]))
+        .guard(stands(principal, &made.token.id, &[]))
+        .guard(Guard::NotLinked { project: here, connector: other, components: vec![component] })
+        .guard(Guard::NotLinked { project: world.there, connector, components: vec![component] });
     world.store.commit(held).await.unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{PrincipalId, Run, StackId, Timestamp};
 use crate::store::limits::{RUNS_MAX, TOKENS_MAX};
-use crate::store::{RunFilter, StoreError, Tx, Write};
+use crate::store::{Guard, RunFilter, StoreError, Tx, Write};
 
 use super::fixtures::{NOW, World, bytes, first, line, principal, run, token};
 
@@ -66,6 +66,18 @@ pub(super) async fn a_renewed_run_has_the_longest_token_and_a_finished_one_has_n
     assert!(world.store.token(&run.token).await.is_err_and(|error| error == GONE));
     assert_eq!(world.store.run(world.here, run.id).await.unwrap().finished_at, Some(at(60)), "finished once");
     assert_eq!(world.write(renew(3000)).await, Err(StoreError::Stale));
+}
+
+pub(super) async fn what_needs_a_run_that_goes_on_is_not_written_once_it_is_finished(world: World) {
+    let run = world.start(1, "nightly").await;
+    let guarded = async |project, id| {
+        let tx = Tx::with_line(line("/guarded")).guard(Guard::RunUnfinished { project, id });
+        world.store.commit(tx).await.map(|_| ())
+    };
+    assert_eq!(guarded(world.here, run.id).await, Ok(()));
+    assert_eq!(guarded(world.there, run.id).await, Err(GONE));
+    world.finish(&run, 60).await;
+    assert_eq!(guarded(world.here, run.id).await, Err(StoreError::Stale));
 }
 
 pub(super) async fn the_token_of_a_run_is_neither_listed_counted_nor_revoked_as_others_are(world: World) {

@@ -32,6 +32,28 @@ impl Bindings for SqliteStore {
         .await
     }
 
+    async fn bindings_on(
+        &self,
+        project: ProjectId,
+        target: BindingTarget,
+        limit: u32,
+    ) -> Result<Vec<Binding>, StoreError> {
+        const ON_CONNECTOR: &str = "SELECT body FROM bindings WHERE connector = ?2 AND project = ?1 \
+                                    ORDER BY created_at, id LIMIT ?3";
+        const ON_COMPONENT: &str = "SELECT body FROM bindings WHERE component = ?2 AND project = ?1 \
+                                    ORDER BY created_at, id LIMIT ?3";
+        let (sql, id) = match target {
+            BindingTarget::Project => return Ok(Vec::new()),
+            BindingTarget::Connector(id) => (ON_CONNECTOR, *id.as_bytes()),
+            BindingTarget::Component(id) => (ON_COMPONENT, *id.as_bytes()),
+        };
+        let asked = Asked { project: Some(project), text: None, principal: None };
+        self.read_guarded(asked, move |database| {
+            read_bodies(&mut database.prepare_cached(sql)?, params![project.as_bytes(), id, limit])
+        })
+        .await
+    }
+
     async fn resolve_binding(&self, project: ProjectId, text: &str) -> Result<Binding, StoreError> {
         const RESOLVE: &str = "SELECT body FROM bindings WHERE project = ?1 AND id BETWEEN ?2 AND ?3 LIMIT 2";
         let (low, high) = id_range(text).ok_or(StoreError::NotFound)?;

@@ -19,7 +19,13 @@ impl Journal for SqliteStore {
     async fn append(&self, mut line: Line) -> Result<Seq, JournalError> {
         self.at_revision(&mut line);
         let encoded = EncodedLine::of(&line).map_err(journal_error)?;
-        self.append_line(encoded).await.map_err(journal_error)
+        self.append_line(encoded, false).await.map_err(journal_error)
+    }
+
+    async fn append_withdrawal(&self, mut line: Line) -> Result<Seq, JournalError> {
+        self.at_revision(&mut line);
+        let encoded = EncodedLine::of(&line).map_err(journal_error)?;
+        self.append_line(encoded, true).await.map_err(journal_error)
     }
 }
 

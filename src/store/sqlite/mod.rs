@@ -14,6 +14,7 @@ mod columns;
 mod components;
 mod connectors;
 mod failure;
+mod guards;
 mod issuances;
 mod issuer_keys;
 mod keks;
@@ -311,9 +312,9 @@ impl SqliteStore {
         }
     }
 
-    async fn append_line(&self, line: EncodedLine) -> Result<Seq, StoreError> {
+    async fn append_line(&self, line: EncodedLine, takes_away: bool) -> Result<Seq, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.writes.put(Job::Append { line, answer })?;
+        self.writes.put(Job::Append { line, takes_away, answer })?;
         answered.await.unwrap_or(Err(StoreError::Stopped))
     }
 }

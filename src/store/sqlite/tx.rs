@@ -1,9 +1,9 @@
 //! Applies one transaction inside the savepoint that the writer opened.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use crate::audit::{Line, Seq};
-use crate::domain::{Component, Principal, Timestamp};
+use crate::domain::Timestamp;
 use crate::store::limits::{LINES_MAX, WRITES_MAX};
 use crate::store::{Change, Guard, Remembered, Revision, StoreError, Tx, Write};
 
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::seals::Sealing;
 use super::work::Work;
 use super::{
-    bindings, changes, components, connectors, issuances, issuer_keys, keks, named, principals, projects, requests,
+    bindings, changes, components, connectors, guards, issuances, issuer_keys, keks, principals, projects, requests,
 };
 use super::{runs, stacks, tokens};
 
@@ -105,7 +105,7 @@ impl EncodedTx {
             requests::check_unused(&work, wanted)?;
         }
         for guard in &self.guards {
-            check(&work, guard)?;
+            guards::check(&work, guard)?;
         }
         for write in &self.writes {
             carry_out(&mut work, write)?;
@@ -152,27 +152,6 @@ fn seal(
         sealing.reseal(database, noun, id)?;
     }
     sealing.write_head(database, next)
-}
-
-fn check(work: &Work<'_>, guard: &Guard) -> Result<(), Failure> {
-    const VERSION: &str = "SELECT version FROM connectors WHERE project = ?1 AND id = ?2";
-    match guard {
-        Guard::ConnectorAt { project, id, version } => {
-            let bound = params![project.as_bytes(), id.as_bytes()];
-            let found: Option<i64> =
-                work.database.prepare_cached(VERSION)?.query_row(bound, |row| row.get(0)).optional()?;
-            let found = found.ok_or(StoreError::NotFound)?;
-            if super::columns::unsigned(found) == version.0 { Ok(()) } else { Err(StoreError::Stale.into()) }
-        }
-        Guard::PrincipalExists { project, id } => {
-            named::find::<Principal>(work.database, *project, id.as_bytes())?;
-            Ok(())
-        }
-        Guard::ComponentExists { project, id } => {
-            named::find::<Component>(work.database, *project, id.as_bytes())?;
-            Ok(())
-        }
-    }
 }
 
 fn carry_out(work: &mut Work<'_>, write: &Write) -> Result<(), Failure> {

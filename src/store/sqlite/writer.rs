@@ -46,6 +46,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     Append {
         line: EncodedLine,
+        takes_away: bool,
         answer: Answer<Seq>,
     },
     Commit {
@@ -351,7 +352,8 @@ impl Writer {
 /// Refuses the rest at once: the room that is left is for these.
 fn only_what_takes_away(jobs: Vec<Job>) -> Vec<Job> {
     let takes_away = |job: &Job| match job {
-        Job::Append { .. } | Job::Seal { .. } => false,
+        Job::Append { takes_away, .. } => *takes_away,
+        Job::Seal { .. } => false,
         Job::Commit { tx, .. } => tx.takes_away(),
     };
     let (kept, refused): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(takes_away);

@@ -60,7 +60,7 @@ impl World {
     fn of_access(&self, name: &str) -> Option<Vec<u8>> {
         let (victim, new) = (self.victim.name.clone(), "newcomer".to_owned());
         let bytes = match name {
-            "WhoAmI" => proto::WhoAmIRequest {}.encode_to_vec(),
+            "WhoAmI" => proto::WhoAmIRequest::default().encode_to_vec(),
             "ListMintable" => proto::ListMintableRequest::default().encode_to_vec(),
             "CreatePrincipal" => {
                 let kind = proto::PrincipalKind::User.into();
@@ -75,7 +75,7 @@ impl World {
             "RevokeToken" => {
                 proto::RevokeTokenRequest { token: self.token.id.clone(), ..Default::default() }.encode_to_vec()
             }
-            "ListRoles" => proto::ListRolesRequest {}.encode_to_vec(),
+            "ListRoles" => proto::ListRolesRequest::default().encode_to_vec(),
             "CreateBinding" => cast::binding(&victim, "data-scientist").encode_to_vec(),
             "ListBindings" => proto::ListBindingsRequest::default().encode_to_vec(),
             "DeleteBinding" => {
@@ -83,8 +83,8 @@ impl World {
             }
             "ListAuditLines" => proto::ListAuditLinesRequest::default().encode_to_vec(),
             "TailAuditLines" => proto::TailAuditLinesRequest::default().encode_to_vec(),
-            "GetStatus" => proto::GetStatusRequest {}.encode_to_vec(),
-            "GetKeyStatus" => proto::GetKeyStatusRequest {}.encode_to_vec(),
+            "GetStatus" => proto::GetStatusRequest::default().encode_to_vec(),
+            "GetKeyStatus" => proto::GetKeyStatusRequest::default().encode_to_vec(),
             "AcceptClock" => proto::AcceptClockRequest::default().encode_to_vec(),
             "RotateIssuerKey" => proto::RotateIssuerKeyRequest::default().encode_to_vec(),
             _ => return None,
@@ -95,8 +95,10 @@ impl World {
     fn of_connectors(&self, name: &str) -> Option<Vec<u8>> {
         let (connector, etag) = (self.connector.name.clone(), self.connector.etag.clone());
         let bytes = match name {
-            "ListConnectorTypes" => proto::ListConnectorTypesRequest {}.encode_to_vec(),
-            "DescribeConnectorType" => proto::DescribeConnectorTypeRequest { name: "aws".to_owned() }.encode_to_vec(),
+            "ListConnectorTypes" => proto::ListConnectorTypesRequest::default().encode_to_vec(),
+            "DescribeConnectorType" => {
+                proto::DescribeConnectorTypeRequest { name: "aws".to_owned(), ..Default::default() }.encode_to_vec()
+            }
             "RegisterConnector" => cast::unverified("another").encode_to_vec(),
             "ListConnectors" => proto::ListConnectorsRequest::default().encode_to_vec(),
             "DescribeConnector" => proto::DescribeConnectorRequest { connector, ..Default::default() }.encode_to_vec(),

@@ -143,5 +143,5 @@ pub fn bytes(message: &impl prost::Message) -> Vec<u8> {
 
 /// An empty message.
 pub fn empty() -> Vec<u8> {
-    proto::WhoAmIRequest {}.encode_to_vec()
+    proto::WhoAmIRequest::default().encode_to_vec()
 }

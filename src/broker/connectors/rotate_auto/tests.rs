@@ -5,8 +5,8 @@ use super::*;
 use crate::audit::LineFilter;
 use crate::broker::fixture::{House, Person, once};
 use crate::connectors::paper::{Cloud, Fault};
-use crate::domain::{Onlooker, PageAsk, warnings};
-use crate::store::AuditLines;
+use crate::domain::{BindingTarget, Onlooker, PageAsk, Role, warnings};
+use crate::store::{AuditLines, Bindings, Connectors, Transactions as _};
 
 const FIRST: &str = "canary-stamp";
 
@@ -99,6 +99,34 @@ async fn a_key_is_made_verified_stored_and_the_old_one_deleted() {
     assert_eq!(scene.rotate().await.unwrap().deleted_keys, [rotated.made_key.unwrap()]);
 }
 
+/// Case B12.
+#[tokio::test]
+async fn who_is_removed_while_the_new_key_settles_rotates_nothing() {
+    for gone in ["principal", "binding"] {
+        let scene = Scene::new(&format!("rotate-without-{gone}")).await;
+        scene.with(Fault::VerifySettles);
+        let (house, before) = (&scene.house, scene.stored().await);
+        let remove = async {
+            while !scene.reasons().await.contains(&"ROTATION_MADE".to_owned()) {
+                tokio::task::yield_now().await;
+            }
+            let owner = house.call(&house.owner).await;
+            if gone == "principal" {
+                house.broker.delete_principal(&owner, "emil", None).await.unwrap();
+            } else {
+                let held = house.store.bindings_of(house.home.id, house.engineer.id).await.unwrap();
+                house.broker.delete_binding(&owner, &held[0].id.to_string(), None).await.unwrap();
+            }
+        };
+        let (outcome, ()) = tokio::join!(scene.rotate(), remove);
+        assert!(said(outcome).contains("the new key"), "{gone}");
+        assert_eq!(scene.stamps(), [FIRST], "{gone}");
+        assert_eq!(scene.reasons().await.last().unwrap(), "ROTATION_STOPPED", "{gone}");
+        let after = house.store.connector(house.home.id, before.id).await.unwrap();
+        assert_eq!((after.secret.version, after.secret.rotation), (1, None), "{gone}");
+    }
+}
+
 #[tokio::test]
 async fn only_who_may_rotate_secrets_rotates_them() {
     let scene = Scene::new("rotate-roles").await;
@@ -107,6 +135,43 @@ async fn only_who_may_rotate_secrets_rotates_them() {
     }
     assert!(scene.rotate_as(&scene.house.foreigner).await.is_err());
     assert_eq!(scene.stamps(), [FIRST]);
+}
+
+/// The key would be gone for both, and nobody would know why the other fails.
+#[tokio::test]
+async fn a_key_that_another_connector_holds_is_not_rotated_away_under_it() {
+    let scene = Scene::new("rotate-shared").await;
+    let house = &scene.house;
+    let other = house.connector_at(&house.home, "staging", "rotate-shared", |_| {}).await;
+    let error = scene.rotate().await.err().unwrap();
+    assert_eq!(error.code(), "SECRET_IS_SHARED");
+    assert!(error.to_string().ends_with("which this would delete: staging"), "{error}");
+    // Nothing was asked for, and nothing stands in the record.
+    assert_eq!((scene.stamps(), scene.reasons().await.is_empty()), (vec![FIRST.to_owned()], true));
+    let stored = scene.stored().await;
+    assert_eq!((stored.version, &stored.secret.rotation), (Version::FIRST, &None));
+    // Who may see this one alone is told that there are others, and not which.
+    house.bind(&house.runner, Role::PlatformEngineer, BindingTarget::Connector(stored.id)).await;
+    let error = scene.rotate_as(&house.runner).await.err().unwrap();
+    assert!(error.to_string().ends_with("which this would delete: 1 more"), "{error}");
+    // With a key of its own, or gone, it stands in nobody's way.
+    let call = house.call(&house.engineer).await;
+    let line = call.line(Outcome::Ok, "");
+    let mut moved = other.clone();
+    moved.secret.fingerprint = "1".repeat(16);
+    moved.version = other.version.next();
+    let write = Write::UpdateConnector { connector: moved, expected: other.version, sealed: None };
+    house.store.commit(Tx::with_line(line).write(write)).await.unwrap();
+    scene.rotate().await.unwrap();
+}
+
+/// The same digits in another project are another credential.
+#[tokio::test]
+async fn a_connector_of_another_project_is_not_looked_at() {
+    let scene = Scene::new("rotate-abroad").await;
+    let abroad = scene.house.abroad.clone();
+    scene.house.connector_at(&abroad, "prod", "rotate-abroad", |_| {}).await;
+    scene.rotate().await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::audit::{Line, LineKind, Outcome};
 use crate::connectors::paper::Cloud;
 use crate::domain::run::{RUN_DURATION_DEFAULT, RUN_TOKEN_TTL_MAX};
 use crate::domain::{BindingTarget, Issuance, IssuanceId, IssuanceState, PageAsk, Role, RunState};
-use crate::store::{Issuances as _, RUNS_MAX, Transactions as _, Tx, Write};
+use crate::store::{AuditLines as _, IssuanceFilter, Issuances as _, RUNS_MAX, Transactions as _, Tx, Write};
 
 use super::super::super::fixture::once;
 use super::*;
@@ -224,6 +224,38 @@ async fn finish_with_revoke_ends_what_the_cloud_can_end_and_a_second_finish_chan
     let call = house.call(&house.scientist).await;
     let again = broker.finish_run(&call, &finish(&started.id.to_string(), true)).await.unwrap();
     assert_eq!((again.run.finished_at, again.credentials.len()), (done.run.finished_at, 0));
+}
+
+/// A provider that answers after the run was finished: nobody is handed what it
+/// gave, and it is ended, for whoever finished the run could not know of it.
+#[tokio::test]
+async fn a_mint_in_flight_when_its_run_is_finished_is_ended_at_the_cloud() {
+    for (endpoint, state) in [
+        ("gate-ends-in-flight", IssuanceState::Revoked),
+        ("gate-in-flight", IssuanceState::Withdrawn),
+        ("gate-once-in-flight", IssuanceState::Withdrawn),
+    ] {
+        let works = Works::new(endpoint).await;
+        let (house, cloud) = (&works.house, Cloud::of(endpoint));
+        let (started, run) = works.start(&house.scientist, on("prod")).await;
+        let (ask, call) = (through("store"), house.call(&run).await);
+        let finishes = async {
+            while cloud.asked.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            let ask = finish(&started.id.to_string(), true);
+            let done = house.broker.finish_run(&house.call(&house.scientist).await, &ask).await.unwrap();
+            assert!(done.credentials.is_empty(), "it is not there yet");
+            cloud.gate.as_ref().unwrap().add_permits(1);
+        };
+        let (minted, ()) = tokio::join!(house.broker.mint_credential(&call, &ask), finishes);
+        assert_eq!(code(minted), "UNAUTHENTICATED", "{endpoint}");
+        let filter = IssuanceFilter { run: Some(started.id), ..IssuanceFilter::default() };
+        let left = house.store.issuances(house.home.id, &filter, &FIRST_PAGE).await.unwrap().items;
+        assert_eq!(left.iter().map(|one| one.state).collect::<Vec<_>>(), [state], "{endpoint}");
+        assert_eq!(cloud.ended.load(Ordering::SeqCst), u32::from(state == IssuanceState::Revoked));
+        assert!(house.store.open_intents(10).await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -269,6 +269,7 @@ fn issuance(settings: &Settings, revocable: Revocable) -> Issuance {
         enforced: Kubernetes.enforced(settings, &scope),
         revocable,
         passthrough: false,
+        destination: None,
         issued_at: Timestamp::from_seconds(NOW),
         expires_at: Timestamp::from_seconds(NOW + 900),
         fingerprint: String::new(),

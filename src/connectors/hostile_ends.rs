@@ -2,11 +2,14 @@
 //! is an end or a life becomes one that cannot be. It is refused, or what is
 //! handed out says an end that the lie did not move.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::*;
+use super::hostile_clouds::{BAD_ANSWER, Told, about_what_is_read, asking, pairs, tell, whole};
+use super::loopback::Lie;
 
 /// The names of ends and lives in the answers of the clouds.
 const ENDS: &[&str] = &[
