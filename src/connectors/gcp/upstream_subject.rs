@@ -22,11 +22,11 @@ pub async fn fetch(upstream: &Upstream, source: &SubjectSource) -> Result<Secret
     let rules = upstream.outbound.rules();
     let allowed = rules.allowed_endpoints.iter().any(|allowed| origin(allowed).as_ref() == Some(&named));
     if !allowed {
-        return Err(UpstreamError::AddressRefused { origin: named });
+        return Err(refused());
     }
     let headers = source.headers.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect();
     let call = Call { method: "GET", url: source.url.clone(), headers, body: Vec::new() };
-    let answer = send(upstream, call, FETCHING).await?;
+    let answer = send(upstream, call, FETCHING).await.map_err(unnamed)?;
     let token = match &source.field {
         Some(field) => match json::<Map<String, Value>>(&answer)?.remove(field) {
             Some(Value::String(text)) => SecretText::new(text),
@@ -36,6 +36,15 @@ pub async fn fetch(upstream: &Upstream, source: &SubjectSource) -> Result<Secret
     };
     let fits = (1..=LENGTH_MAX).contains(&token.len()) && token.reveal().bytes().all(|b| b.is_ascii_graphic());
     if fits { Ok(token) } else { Err(NO_TOKEN) }
+}
+
+/// The URL is part of what is handed in as a secret, and is not repeated.
+fn refused() -> UpstreamError {
+    UpstreamError::AddressRefused { origin: "the URL of credential_source in external_account_json".to_owned() }
+}
+
+fn unnamed(error: UpstreamError) -> UpstreamError {
+    if matches!(error, UpstreamError::AddressRefused { .. }) { refused() } else { error }
 }
 
 const NO_TOKEN: UpstreamError = UpstreamError::BadAnswer { what: "no subject token" };
