@@ -308,7 +308,10 @@ fn a_power_cut_between_the_answer_and_the_commit_is_survived_or_said() {
     // Where it does not, the error says what happened and what to do, and the connector is failing.
     killed_in_mid_mint(&vault, &provider, "strict");
     let said = mint(&vault, "strict", &["--access", "write"]).fails(1, "SOURCE_CREDENTIAL_USED_UP");
-    assert!(said.stderr.contains("its replacement was lost on its way") && said.stderr.contains("rotate-secret"), "{said}");
+    assert!(
+        said.stderr.contains("its replacement was lost on its way") && said.stderr.contains("rotate-secret"),
+        "{said}"
+    );
     let seen = described(&vault, "strict");
     assert_eq!(seen["verification"]["state"], "failing", "{seen}");
     assert!(seen["verification"]["reason"].as_str().unwrap().contains("rotate-secret"), "{seen}");
