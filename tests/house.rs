@@ -22,6 +22,8 @@ mod catalog;
 mod dependencies;
 #[path = "house/imports.rs"]
 mod imports;
+#[path = "house/licences.rs"]
+mod licences;
 #[path = "house/names.rs"]
 mod names;
 #[path = "house/plaintext.rs"]
@@ -100,4 +102,9 @@ fn no_banned_crate_is_locked() {
 #[test]
 fn the_two_lists_of_banned_crates_agree() {
     none(dependencies::not_in_deny(&source::text_of("deny.toml")));
+}
+
+#[test]
+fn every_licence_is_a_permissive_one() {
+    none(licences::not_allowed(&licences::metadata(), &source::text_of("deny.toml")));
 }

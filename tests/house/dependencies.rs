@@ -1,6 +1,6 @@
 //! What is depended on: each line of Cargo.toml says what for, and the crates that must never come in stay out.
 //!
-//! The same list stands in `deny.toml` for `cargo deny`, which knows licences and advisories too but takes minutes to
+//! The same list stands in `deny.toml` for `cargo deny`, which knows advisories too but takes minutes to
 //! install; this test reads the lock file in no time on every run.
 
 /// Every dependency line without a comment.
