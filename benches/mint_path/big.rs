@@ -11,8 +11,8 @@ use valetkey::domain::{
     AuthMethodName, Clock, Connector, ConnectorId, ConnectorTypeName, Entropy, EntropyError, Labels, MintPolicy, Name,
     PrincipalId, Project, SecretFacts, SecretFieldName, Timestamp, Verification, VerificationState, Version,
 };
-use valetkey::sealing::{Sealed, SealedCredential};
-use valetkey::store::{Projects as _, SqliteOptions, SqliteStore, Transactions as _, Tx, Write};
+use valetkey::sealing::{Keyring, Purpose, RootKey, Sealed, SealedCredential};
+use valetkey::store::{Keks as _, Projects as _, SqliteOptions, SqliteStore, Transactions as _, Tx, Write};
 
 use super::daemon::Place;
 use super::founding;
@@ -77,6 +77,11 @@ fn fill(place: &Place, sts_port: u16) -> Outcome<()> {
     let store = Arc::new(SqliteStore::open(&place.data().join("valetkey.db"), store_options)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let filled = runtime.block_on(async {
+        // As the daemon does: records that are put in get their seals.
+        let root = RootKey::from_file(&place.data().join("root.key"))?;
+        let keks = store.keks().await?;
+        let keyring = Arc::new(Keyring::load(root, &keks, Arc::clone(&clock), Arc::new(Counting(0)))?);
+        store.seal_records(Arc::new(move |message| keyring.mac(Purpose::Record, message))).await?;
         let project = store.project_named(&"default".parse::<Name>()?).await?;
         let ledger = Ledger::new(Arc::clone(&store) as _, clock);
         let settings = founding::settings(sts_port);
