@@ -29,7 +29,7 @@
 //! ## Where the time goes
 //!
 //! Where the time goes: a warm mint is one ledger line in a group commit and
-//! 2.4 times the floor's CPU (gates, decision, line, larger frames). A cold
+//! 2.5 to 3.3 times the floor's CPU (gates, decision, line, larger frames). A cold
 //! mint makes two commits, intent and then result with issuance and the
 //! hand-out to the one whose ask it was; an fsync is 0.3 to 0.5 ms at this
 //! pace, 0.1 ms less into a file that keeps its length, and `fdatasync` is no
