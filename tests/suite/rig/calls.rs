@@ -93,7 +93,6 @@ impl World {
     }
 
     fn of_connectors(&self, name: &str) -> Option<Vec<u8>> {
-        let (connector, etag) = (self.connector.name.clone(), self.connector.etag.clone());
         let bytes = match name {
             "ListConnectorTypes" => proto::ListConnectorTypesRequest::default().encode_to_vec(),
             "DescribeConnectorType" => {
@@ -101,23 +100,7 @@ impl World {
             }
             "RegisterConnector" => cast::unverified("another").encode_to_vec(),
             "ListConnectors" => proto::ListConnectorsRequest::default().encode_to_vec(),
-            "DescribeConnector" => proto::DescribeConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
-            "UpdateConnector" => {
-                let description = "changed".to_owned();
-                proto::UpdateConnectorRequest { connector, etag, description, ..Default::default() }.encode_to_vec()
-            }
-            "RotateConnectorSecret" => {
-                let secrets = cast::canary_secrets();
-                let ask =
-                    proto::RotateConnectorSecretRequest { connector, secrets, skip_verify: true, ..Default::default() };
-                ask.encode_to_vec()
-            }
-            "VerifyConnector" => proto::VerifyConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
-            "ListConnectorResources" => {
-                proto::ListConnectorResourcesRequest { connector, ..Default::default() }.encode_to_vec()
-            }
-            "DeleteConnector" => proto::DeleteConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
-            _ => return None,
+            _ => return about_connector(name, &self.connector, cast::canary_secrets()),
         };
         Some(bytes)
     }
@@ -172,4 +155,28 @@ impl World {
 
 fn stack_of() -> proto::RegisterStackRequest {
     proto::RegisterStackRequest { components: vec!["pipeline".to_owned()], ..Default::default() }
+}
+
+/// A request about this one connector, with the secret that a rotation hands in.
+pub fn about_connector(name: &str, about: &proto::Connector, secrets: Vec<proto::SecretField>) -> Option<Vec<u8>> {
+    let (connector, etag) = (about.name.clone(), about.etag.clone());
+    let bytes = match name {
+        "DescribeConnector" => proto::DescribeConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
+        "UpdateConnector" => {
+            let description = "changed".to_owned();
+            proto::UpdateConnectorRequest { connector, etag, description, ..Default::default() }.encode_to_vec()
+        }
+        "RotateConnectorSecret" => {
+            let ask =
+                proto::RotateConnectorSecretRequest { connector, secrets, skip_verify: true, ..Default::default() };
+            ask.encode_to_vec()
+        }
+        "VerifyConnector" => proto::VerifyConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
+        "ListConnectorResources" => {
+            proto::ListConnectorResourcesRequest { connector, ..Default::default() }.encode_to_vec()
+        }
+        "DeleteConnector" => proto::DeleteConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
+        _ => return None,
+    };
+    Some(bytes)
 }

@@ -5,7 +5,7 @@
 use prost::Message as _;
 use valetkey::proto;
 
-use super::calls::World;
+use super::calls::{World, about_connector};
 use super::cast;
 use super::sshd::Pair;
 use super::vault::Vault;
@@ -93,32 +93,9 @@ impl Granted {
     /// The request of the method at this path, about the places.
     pub fn request(&self, path: &str, place: Place) -> Vec<u8> {
         let name = path.rsplit('/').next().unwrap();
-        let found = self.of_connector(name).or_else(|| self.of_the_rest(name, place));
+        let found =
+            about_connector(name, &self.connector, secrets(&self.authority)).or_else(|| self.of_the_rest(name, place));
         found.unwrap_or_else(|| self.world.request(path))
-    }
-
-    fn of_connector(&self, name: &str) -> Option<Vec<u8>> {
-        let (connector, etag) = (self.connector.name.clone(), self.connector.etag.clone());
-        let bytes = match name {
-            "DescribeConnector" => proto::DescribeConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
-            "UpdateConnector" => {
-                let description = "changed".to_owned();
-                proto::UpdateConnectorRequest { connector, etag, description, ..Default::default() }.encode_to_vec()
-            }
-            "RotateConnectorSecret" => {
-                let secrets = secrets(&self.authority);
-                let ask =
-                    proto::RotateConnectorSecretRequest { connector, secrets, skip_verify: true, ..Default::default() };
-                ask.encode_to_vec()
-            }
-            "VerifyConnector" => proto::VerifyConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
-            "ListConnectorResources" => {
-                proto::ListConnectorResourcesRequest { connector, ..Default::default() }.encode_to_vec()
-            }
-            "DeleteConnector" => proto::DeleteConnectorRequest { connector, ..Default::default() }.encode_to_vec(),
-            _ => return None,
-        };
-        Some(bytes)
     }
 
     fn of_the_rest(&self, name: &str, place: Place) -> Option<Vec<u8>> {
