@@ -12,7 +12,7 @@ use valetkey::domain::{
     PrincipalId, Project, SecretFacts, SecretFieldName, Timestamp, Verification, VerificationState, Version,
 };
 use valetkey::sealing::{Keyring, Purpose, RootKey, Sealed, SealedCredential};
-use valetkey::store::{Keks as _, Projects as _, SqliteOptions, SqliteStore, Transactions as _, Tx, Write};
+use valetkey::store::{Keks as _, Projects as _, SqliteOptions, SqliteStore, Transactions as _, Tx, Unsealed, Write};
 
 use super::daemon::Place;
 use super::founding;
@@ -81,7 +81,8 @@ fn fill(place: &Place, sts_port: u16) -> Outcome<()> {
         let root = RootKey::from_file(&place.data().join("root.key"))?;
         let keks = store.keks().await?;
         let keyring = Arc::new(Keyring::load(root, &keks, Arc::clone(&clock), Arc::new(Counting(0)))?);
-        store.seal_records(Arc::new(move |message| keyring.mac(Purpose::Record, message))).await?;
+        let mac = move |message: &[u8]| keyring.mac(Purpose::Record, message);
+        store.seal_records(Arc::new(mac), Unsealed::Refused).await?;
         let project = store.project_named(&"default".parse::<Name>()?).await?;
         let ledger = Ledger::new(Arc::clone(&store) as _, clock);
         let settings = founding::settings(sts_port);

@@ -40,7 +40,9 @@ pub(super) struct Lookups {
     revision: watch::Receiver<Revision>,
     pub(super) callers: Lookup<TokenId, Arc<Known>>,
     connectors: Lookup<(ProjectId, String), Arc<Connector>>,
+    connectors_by_id: Lookup<(ProjectId, ConnectorId), Arc<Connector>>,
     components: Lookup<(ProjectId, String), Arc<Component>>,
+    components_by_id: Lookup<(ProjectId, ComponentId), Arc<Component>>,
     sealed: Lookup<(ProjectId, ConnectorId), Arc<SealedCredential>>,
     principals: Lookup<(ProjectId, PrincipalId), String>,
 }
@@ -51,7 +53,9 @@ impl Lookups {
             revision,
             callers: Lookup::new(),
             connectors: Lookup::new(),
+            connectors_by_id: Lookup::new(),
             components: Lookup::new(),
+            components_by_id: Lookup::new(),
             sealed: Lookup::new(),
             principals: Lookup::new(),
         }
@@ -96,9 +100,15 @@ impl Broker {
         self.connector(call.project(), id).await.map_or_else(|_| id.to_string(), |found| found.name.to_string())
     }
 
-    /// A connector by id.
+    /// A connector by id, and never by a name that looks like one.
     pub(super) async fn connector(&self, project: ProjectId, id: ConnectorId) -> Result<Arc<Connector>, StoreError> {
-        self.find_connector(project, &id.to_string()).await
+        let revision = self.lookups.revision();
+        if let Some(found) = self.lookups.connectors_by_id.fresh(&(project, id), revision) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.store.connector(project, id).await?);
+        self.lookups.connectors_by_id.keep((project, id), revision, Arc::clone(&found));
+        Ok(found)
     }
 
     /// A component by name, id or unique prefix of the id.
@@ -113,9 +123,15 @@ impl Broker {
         Ok(found)
     }
 
-    /// A component by id.
+    /// A component by id, and never by a name that looks like one.
     pub(super) async fn component(&self, project: ProjectId, id: ComponentId) -> Result<Arc<Component>, StoreError> {
-        self.find_component(project, &id.to_string()).await
+        let revision = self.lookups.revision();
+        if let Some(found) = self.lookups.components_by_id.fresh(&(project, id), revision) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.store.component(project, id).await?);
+        self.lookups.components_by_id.keep((project, id), revision, Arc::clone(&found));
+        Ok(found)
     }
 
     /// The sealed source credential of a connector.
@@ -131,5 +147,32 @@ impl Broker {
         let found = Arc::new(self.store.sealed_credential(project, id).await?);
         self.lookups.sealed.keep((project, id), revision, Arc::clone(&found));
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::House;
+    use super::*;
+    use crate::audit::{Line, LineKind, Outcome};
+    use crate::store::{Transactions as _, Tx, Write};
+
+    /// A name may look like an id: whoever takes that of a linked connector
+    /// would have what is minted through the link come from its own.
+    #[tokio::test]
+    async fn an_id_leads_to_no_record_that_is_named_like_it() {
+        let house = House::new().await;
+        let id = ConnectorId::from_bytes([0xbe; 16]);
+        let prod = house.connector_with(&house.home, "prod", |connector| connector.id = id).await;
+        let shadow = house.connector(&house.home, &id.to_string()).await;
+        let found = house.broker.connector(house.home.id, id).await;
+        assert_eq!(found.as_deref(), Ok(&prod));
+        assert_eq!(house.broker.find_connector(house.home.id, &id.to_string()).await.as_deref(), Ok(&prod));
+        // Nor when the record that had the id is gone.
+        let line = Line::about("test/gone", LineKind::Single, Outcome::Ok);
+        let gone = Write::DeleteConnector { project: house.home.id, id, expected: prod.version };
+        house.store.commit(Tx::with_line(line).write(gone)).await.unwrap();
+        assert_eq!(house.broker.connector(house.home.id, id).await.err(), Some(StoreError::NotFound));
+        assert_eq!(house.broker.find_connector(house.home.id, &id.to_string()).await.as_deref(), Ok(&shadow));
     }
 }

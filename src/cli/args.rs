@@ -247,6 +247,9 @@ pub struct ServeArgs {
     /// A file with the passphrase of the root key
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// Vouch for the records of a store that has no seals, from a release that made none: they get theirs as they are
+    #[arg(long, conflicts_with = "dev")]
+    pub seal_records: bool,
 }
 
 /// Arguments of `valetkey audit verify`.

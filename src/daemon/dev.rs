@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::cli::args::{RootKeyProvider, ServeArgs};
 use crate::config::{self, Config};
 use crate::domain::{Entropy as _, Role};
+use crate::store::Unsealed;
 
 use super::announce;
 use super::data_dir::DataDir;
@@ -43,7 +44,8 @@ pub(super) fn run(config: Config, args: &ServeArgs) -> Result<(), DaemonError> {
         announce::write_token(&path, founder)?;
         tokens.push((path, founder));
     }
-    let plan = serve::Plan { config, data_dir: data_dir.clone(), passphrase_file: args.passphrase_file.clone() };
+    let (own, passphrase_file) = (data_dir.clone(), args.passphrase_file.clone());
+    let plan = serve::Plan { config, data_dir: own, passphrase_file, unsealed: Unsealed::Refused };
     plan.carry_out(&|address| announce::dev_ready(address, &data_dir, &tokens))
 }
 

@@ -11,7 +11,7 @@ use crate::cli::args::{InitArgs, RootKeyProvider};
 use crate::config;
 use crate::domain::{Clock, Entropy, Name, Role};
 use crate::sealing::{Keyring, RootKey};
-use crate::store::{SqliteOptions, SqliteStore};
+use crate::store::{SqliteOptions, SqliteStore, Unsealed};
 
 use super::certificates;
 use super::data_dir::DataDir;
@@ -78,7 +78,7 @@ impl Plan {
         let founding = Founding { store: Arc::clone(&store) as _, keyring, ledger, clock, entropy };
         let runtime = super::runtime::current_thread()?;
         let founders = runtime.block_on(async {
-            store.seal_records(super::serve::record_mac(&founding.keyring)).await?;
+            store.seal_records(super::serve::record_mac(&founding.keyring), Unsealed::Refused).await?;
             let mut founders = Vec::new();
             for project in &self.projects {
                 founders.extend(founding.project(project, &self.people).await?);

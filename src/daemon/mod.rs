@@ -28,6 +28,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::args::{InitArgs, ServeArgs, VerifyArgs};
 use crate::config::{self, Config, LogFormat, LogLevel};
+use crate::store::Unsealed;
 use crate::telemetry::{Chain, LogForm, start_log};
 
 pub use data_dir::DataDir;
@@ -75,7 +76,8 @@ fn serving(args: &ServeArgs) -> Result<(), DaemonError> {
     }
     let named = args.data_dir.as_deref().unwrap_or(&config.store.data_dir);
     let data_dir = DataDir::at(config::data_dir(Some(named)));
-    let plan = serve::Plan { config, data_dir, passphrase_file: args.passphrase_file.clone() };
+    let unsealed = if args.seal_records { Unsealed::Vouched } else { Unsealed::Refused };
+    let plan = serve::Plan { config, data_dir, passphrase_file: args.passphrase_file.clone(), unsealed };
     plan.carry_out(&|_| Ok(()))
 }
 

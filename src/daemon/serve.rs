@@ -28,7 +28,9 @@ use crate::connectors::aws::profile::Profiles;
 use crate::domain::{Clock, ClockWatch, Entropy, IdentityTokens, NoIssuer, Share, SteadyClock};
 use crate::outbound::{Outbound, OutboundRules};
 use crate::sealing::{Keyring, Purpose, RootKey};
-use crate::store::{Keks as _, OpenError, RecordMac, SqliteOptions, SqliteStore, StoreError, close_open_intents};
+use crate::store::{
+    Keks as _, OpenError, RecordMac, SqliteOptions, SqliteStore, StoreError, Unsealed, close_open_intents,
+};
 use crate::telemetry::Chain;
 
 use super::data_dir::DataDir;
@@ -45,6 +47,7 @@ pub(super) struct Plan {
     pub(super) config: Config,
     pub(super) data_dir: DataDir,
     pub(super) passphrase_file: Option<PathBuf>,
+    pub(super) unsealed: Unsealed,
 }
 
 /// Called once connections are accepted.
@@ -124,7 +127,7 @@ impl Plan {
         let keyring = Keyring::load(root, &store.keks().await?, Arc::clone(&clock), Arc::clone(&entropy))?;
         warn_unlocked(&keyring);
         let keyring = Arc::new(keyring);
-        store.seal_records(record_mac(&keyring)).await?;
+        store.seal_records(record_mac(&keyring), self.unsealed).await?;
         let ledger = Ledger::watched(Arc::clone(&store) as _, Arc::clone(&watch));
         close_intents(&store, &ledger).await?;
         let outbound = Arc::new(self.outbound()?);

@@ -101,15 +101,18 @@
 //!
 //! A call that reads a record that does not fit its seal answers `DATA_LOSS`,
 //! and the log names the record. A daemon that says at start that records were
-//! altered or put back does not serve: restore a backup. The first start after
-//! an update from a release without seals reads every record once, about a
-//! second for each 100,000.
+//! altered or put back does not serve: restore a backup. One that says that they
+//! have no seals was served by a release that made none, or somebody took the
+//! seals away. Who knows that it is the first starts it once with
+//! `valetkey serve --seal-records`, which reads every record once and seals it
+//! as it is.
 //!
 //! ## Long lists and expensive keys
 //!
 //! Lists and audit queries are read by half of `store.readers`, and keys whose
-//! passphrase costs many rounds are opened two at a time; both on threads that
-//! give way to others. Beyond that callers are told to come again
+//! passphrase costs many rounds are opened two at a time of those that are
+//! handed in, and two of those that are stored; all on threads that give way to
+//! others. Beyond that callers are told to come again
 //! (`OVERLOADED`); minting and health do not wait for them.
 //!
 //! ## Keys in memory

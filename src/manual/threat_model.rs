@@ -24,7 +24,9 @@
 //! A change commits only while its caller is there and holds what allowed it:
 //! a removal that was acknowledged ends calls that wait for a cloud, and those
 //! whose body comes late. A token that was found makes none of its holder's own
-//! that outlives it, except where the holder manages everybody's.
+//! that outlives it, except where the holder manages everybody's. It can start a
+//! run, which goes on for its own time, seven days at most: `run list` shows
+//! it to the holder, and `run finish` ends it.
 //!
 //! ## Not against
 //!
@@ -41,26 +43,34 @@
 //!
 //! ## The records' seals
 //!
-//! Connectors, components, stacks, principals, tokens, role bindings and runs
-//! each have a MAC over all that their rows say, under a key derived from the
-//! root key (`valetkey/mac/v1/record`). One MAC more, the head, is over all of
+//! Projects, connectors, components, stacks, principals, tokens, role bindings
+//! and runs each have a MAC over all that their rows say, under a key derived
+//! from the root key (`valetkey/mac/v1/record`). One MAC more, the head, is over all of
 //! these and the store's revision; a change renews both in its transaction,
 //! and every line of the ledger carries the revision.
 //!
 //! At start the head is held against all seals, and the last line of the
 //! ledger against the head: a store whose records were put back, with their
 //! seals or without, does not open (`AlteredRecords`). The seals then stay in
-//! memory, and a record is held against its own whenever it is read to decide
-//! something: one that was altered, made up or put back, also under a running
-//! daemon, answers `DATA_LOSS`, and its neighbours go on. A source credential
-//! is bound to the version in its connector's row, so the two cannot be mixed.
+//! memory, and a record is held against its own row, and that row against its
+//! seal, whenever it is read to decide something: one that was altered, made up
+//! or put back, also under a running daemon, answers `DATA_LOSS`, and its
+//! neighbours go on; so does a row that claims to be another one. A source
+//! credential is bound to the version in its connector's row, so the two cannot
+//! be mixed.
 //!
-//! Not sealed: the lists that people are shown (nothing is decided by them),
-//! issuances, the answers kept for repeated requests, names of projects, and
-//! that a record is *missing*, which takes power away and gives none, until the
-//! next start. The keys of projects and of the issuer are sealed by themselves.
-//! A store of a release without seals gets them at its first start, as it is
-//! then; the ledger says so (`daemon/seal-records`).
+//! Not sealed: the lists that people are shown (nobody gets anything by them;
+//! `rotate-secret --auto` looks through one for others that hold the same key),
+//! issuances, the answers kept for repeated requests, what a transaction looks
+//! at once more when it commits, and that a record is *missing*, which takes
+//! power away and gives none, until the next start. The keys of projects and of
+//! the issuer are sealed by themselves.
+//!
+//! A store with records and no seals does not open: it is one of a release that
+//! made none, or one whose seals and ledger somebody took away, and only a
+//! person can tell. `valetkey serve --seal-records` is that person's word: the
+//! records get seals as they are, and the ledger says so
+//! (`daemon/seal-records`).
 //!
 //! ## The clock
 //!

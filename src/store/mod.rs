@@ -2,7 +2,7 @@
 //!
 //! A change and its ledger line commit in one transaction ([`Tx`]). Updates
 //! carry the version they expect. A monotonic [`Revision`] orders all changes
-//! to connectors, components, bindings, principals and tokens.
+//! to projects, connectors, components, bindings, principals and tokens.
 
 #[cfg(test)]
 pub mod conformance;
@@ -20,5 +20,5 @@ pub use nouns::{
     Principals, Projects, Requests, RunFilter, Runs, Stacks, Store, StoreFacts, Tokens, Transactions,
 };
 pub use recovery::close_open_intents;
-pub use sqlite::{OpenError, RecordMac, SqliteOptions, SqliteStore};
+pub use sqlite::{OpenError, RecordMac, SqliteOptions, SqliteStore, Unsealed};
 pub use tx::{Committed, Guard, Remembered, Revision, Tx, Write};

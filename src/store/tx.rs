@@ -12,7 +12,8 @@ use crate::domain::{
 use crate::sealing::{SealedCredential, SealedIssuerKey, WrappedKek};
 
 /// Orders all changes of a store; grows by one with each transaction that
-/// changes a connector, component, stack, binding, principal, token or run.
+/// changes a project, connector, component, stack, binding, principal, token or
+/// run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 

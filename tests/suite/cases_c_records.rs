@@ -111,6 +111,13 @@ fn c1_a_role_that_nobody_gave_decides_nothing() {
         ),
         ("somebody else's", "UPDATE bindings SET principal = ?1 WHERE owner = 1"),
         (
+            "made up under the id of the owner's own",
+            "INSERT INTO bindings SELECT randomblob(16), project, ?1, connector, component, owner, expires_at, \
+             created_at, replace(body, json_extract(body, '$.principal'), (SELECT json_extract(body, '$.id') FROM \
+             principals WHERE id = ?1)) FROM bindings WHERE owner = 1 AND project = (SELECT project FROM principals \
+             WHERE id = ?1)",
+        ),
+        (
             "made up",
             "INSERT INTO bindings SELECT randomblob(16), project, ?1, connector, component, owner, expires_at, \
              created_at, body FROM bindings WHERE owner = 1 AND project = (SELECT project FROM principals WHERE id = ?1)",
@@ -136,6 +143,35 @@ fn c1_a_role_that_nobody_gave_decides_nothing() {
         vault.start();
         mint(&vault, "data").unwrap_or_else(|status| panic!("{what}, taken back: {status:?}"));
     }
+}
+
+/// A store without seals and ledger looks like one of a release that made no seals. A person says which it is.
+#[test]
+fn c1_a_store_whose_seals_and_ledger_are_gone_is_served_on_somebodys_word_only() {
+    let vault = Setup::new().start();
+    vault.stop();
+    let database = store(&vault);
+    let triggers: Vec<(String, String)> = {
+        let mut triggers = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+        let found = triggers.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        found.map(Result::unwrap).collect()
+    };
+    triggers.iter().for_each(|(name, _)| database.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+    for table in ["ledger", "ledger_blocks", "open_intents", "record_seals", "seal_head"] {
+        database.execute_batch(&format!("DELETE FROM {table}")).unwrap();
+    }
+    triggers.iter().for_each(|(_, sql)| database.execute_batch(sql).unwrap());
+    drop(database);
+    let mut daemon = vault.launch();
+    let status = daemon.wait(std::time::Duration::from_secs(20));
+    let said = daemon.stderr() + &daemon.stdout();
+    assert!(!status.success() && said.contains("have no seals"), "{said}");
+    let list = || vault.run(vault.connectors("alice").list_connectors(proto::ListConnectorsRequest::default()));
+    vault.start_under(&["sh", "-c", r#"exec "$@" --seal-records"#, "sh"]);
+    list().expect("it is served");
+    vault.stop();
+    vault.start();
+    list().expect("and needs nobody's word from then on");
 }
 
 #[test]

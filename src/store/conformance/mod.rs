@@ -21,7 +21,7 @@ use crate::domain::ManualClock;
 
 use super::nouns::Store;
 
-pub(crate) use fixtures::{CANARY, Furniture, World, binding, connector, line, sealed, stack};
+pub(crate) use fixtures::{CANARY, Furniture, World, binding, connector, line, run, sealed, stack};
 
 /// A store under test, and what keeps its files and moves its time.
 pub(crate) struct Subject {
@@ -73,6 +73,7 @@ suite! {
         a_name_an_id_and_a_unique_prefix_resolve
         a_short_a_foreign_and_an_ambiguous_prefix_do_not
         a_name_that_looks_like_a_prefix_goes_first
+        a_whole_id_goes_before_a_name_that_looks_like_it
         wildcards_and_quotes_resolve_to_nothing
         a_token_resolves_by_its_prefix;
     tenancy:

@@ -1,9 +1,9 @@
 //! What a name, an id and a prefix resolve to, and what they must not.
 
-use crate::domain::{Connector, ConnectorId};
-use crate::store::StoreError;
+use crate::domain::{Connector, ConnectorId, Run, RunId, TokenRecord};
+use crate::store::{StoreError, Write};
 
-use super::fixtures::{World, connector};
+use super::fixtures::{World, connector, run};
 
 pub(super) async fn a_name_an_id_and_a_unique_prefix_resolve(world: World) {
     let here = world.here;
@@ -54,6 +54,27 @@ pub(super) async fn a_name_that_looks_like_a_prefix_goes_first(world: World) {
     let named = connector(world.here, 2, "bebe");
     world.add_connector(&named).await;
     assert_eq!(world.store.resolve_connector(world.here, "bebe").await.unwrap(), named);
+}
+
+/// Who names a record like the id of another one leads nobody to it who asks by that id.
+pub(super) async fn a_whole_id_goes_before_a_name_that_looks_like_it(world: World) {
+    let here = world.here;
+    let beef = Connector { id: ConnectorId::from_bytes([0xbe; 16]), ..connector(here, 1, "first") };
+    let (id, store) = (beef.id.to_string(), &world.store);
+    let named = connector(here, 2, &id);
+    world.add_connector(&named).await;
+    assert_eq!(store.resolve_connector(here, &id).await, Ok(named.clone()), "there is no other");
+    world.add_connector(&beef).await;
+    assert_eq!(store.resolve_connector(here, &id).await, Ok(beef));
+    let (live, token) = run(here, world.owner, 1, "nightly");
+    let (other, others) = run(here, world.owner, 2, "daily");
+    let live = Run { id: RunId::from_bytes([0xbe; 16]), ..live };
+    let other = Run { name: live.id.to_string().parse().unwrap(), ..other };
+    for (run, token) in [(&live, token), (&other, others)] {
+        let token = TokenRecord { run: Some(run.id), ..token };
+        world.write(Write::InsertRun { run: run.clone(), token }).await.unwrap();
+    }
+    assert_eq!(store.resolve_run(here, None, &live.id.to_string()).await, Ok(live));
 }
 
 pub(super) async fn wildcards_and_quotes_resolve_to_nothing(world: World) {

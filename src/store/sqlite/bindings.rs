@@ -13,8 +13,8 @@ use crate::store::{Bindings, RoleRule, StoreError};
 use super::SqliteStore;
 use super::columns::{from_body, id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named::{self, read_bodies};
-use super::seals::Asked;
 use super::work::Work;
 
 pub(super) const NOUN: &str = "binding";

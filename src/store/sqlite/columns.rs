@@ -87,6 +87,11 @@ pub(super) fn id_range(text: &str) -> Option<([u8; 16], [u8; 16])> {
     Some((filled("0")?, filled("f")?))
 }
 
+/// The id that `text` is, in its one spelling.
+pub(super) fn whole_id(text: &str) -> Option<[u8; 16]> {
+    id_range(text).filter(|(low, high)| low == high).map(|(id, _)| id)
+}
+
 /// The only one of at most two found.
 pub(super) fn only<T>(found: Vec<T>) -> Result<T, StoreError> {
     let mut found = found.into_iter();

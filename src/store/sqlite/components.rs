@@ -9,8 +9,8 @@ use crate::store::{Components, StoreError};
 
 use super::columns::{rows_for, signed, to_body};
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named::{self, Named, NamedSql, Versioned, WantedLabels, named_sql};
-use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, bindings, stacks};
 

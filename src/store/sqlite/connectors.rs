@@ -11,8 +11,8 @@ use crate::store::{Connectors, StoreError};
 
 use super::columns::{rows_for, signed, to_body, unsigned};
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named::{self, Named, NamedSql, Versioned, WantedLabels, named_sql};
-use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, bindings, components};
 

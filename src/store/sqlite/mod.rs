@@ -14,6 +14,7 @@ mod columns;
 mod components;
 mod connectors;
 mod failure;
+mod guarded;
 mod guards;
 mod issuances;
 mod issuer_keys;
@@ -60,11 +61,12 @@ use crate::store::{Committed, Revision, StoreError, StoreFacts, Transactions, Tx
 use alarm::Alarm;
 use chain::{Chain, EncodedLine};
 use checkpointer::Wishes;
+use guarded::{Asked, Guarded};
 use queue::Queue;
 use readers::Read;
 use relay::Relay;
 use reserve::Reserve;
-use seals::{Asked, Guarded, Seals};
+use seals::Seals;
 use tx::EncodedTx;
 use wal::Wal;
 use writer::{Job, Writer};
@@ -72,7 +74,7 @@ use writer::{Job, Writer};
 pub use offline::{OfflineError, verify_ledger};
 pub use open_error::OpenError;
 pub use options::{OnFatal, SqliteOptions};
-pub use seals::RecordMac;
+pub use seals::{RecordMac, Unsealed};
 
 /// What the writer tells everybody.
 struct Shared {
@@ -194,14 +196,16 @@ impl SqliteStore {
     }
 
     /// Holds the records against their seals, from now on also whenever one
-    /// is read, and seals what changes. A store that never had seals gets them.
+    /// is read, and seals what changes. A store with no records gets its first
+    /// seals; one with records and no seals only when they are vouched for.
     ///
     /// # Errors
-    /// `AlteredRecords` when the records are not those that were sealed.
-    pub async fn seal_records(&self, mac: RecordMac) -> Result<(), OpenError> {
+    /// `AlteredRecords` when the records are not those that were sealed;
+    /// `Unsealed` when they have no seals; `NotSealed` when they cannot get any.
+    pub async fn seal_records(&self, mac: RecordMac, unsealed: Unsealed) -> Result<(), OpenError> {
         let (answer, answered) = oneshot::channel();
-        let stopped = || OpenError::AlteredRecords { what: "the store has stopped" };
-        self.writes.put(Job::Seal { mac, answer }).map_err(|_| stopped())?;
+        let stopped = || OpenError::NotSealed { why: "the store has stopped" };
+        self.writes.put(Job::Seal { mac, unsealed, answer }).map_err(|_| stopped())?;
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -285,7 +289,7 @@ impl SqliteStore {
             let snapshot = database.unchecked_transaction()?;
             let found = read(&snapshot)?;
             for record in &found {
-                seals.check(&tags, &snapshot, T::SEALED_AS, &record.seal_key())?;
+                seals.check(&tags, &snapshot, record)?;
                 if !record.answers(&asked) {
                     tracing::error!(noun = T::SEALED_AS, "a row in the store leads to a record that was not asked for");
                     return Err(seals::ALTERED);

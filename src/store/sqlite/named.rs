@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::{Labels, Name, Page, PageAsk, ProjectId, Version};
 use crate::store::StoreError;
 
-use super::columns::{from_body, id_range, only, page_of};
+use super::columns::{from_body, id_range, only, page_of, whole_id};
 use super::failure::Failure;
 
 /// The statements of one table.
@@ -55,8 +55,16 @@ pub(super) fn find<T: Named>(connection: &Connection, project: ProjectId, id: &[
     from_body(&body)
 }
 
-/// The name goes first: somebody may call a record `beef`.
+/// A whole id goes first: a record that is called like the id of another one
+/// leads nobody to it who means that. The beginning of an id goes last:
+/// somebody may call a record `beef`.
 pub(super) fn resolve<T: Named>(connection: &Connection, project: ProjectId, text: &str) -> Result<T, StoreError> {
+    if let Some(id) = whole_id(text) {
+        match find(connection, project, &id) {
+            Err(StoreError::NotFound) => {}
+            found => return found,
+        }
+    }
     if text.parse::<Name>().is_ok() {
         let mut statement = connection.prepare_cached(T::SQL.by_name)?;
         let named = statement.query_row(params![project.as_bytes(), text], |row| row.get::<_, String>(0)).optional()?;
@@ -149,9 +157,10 @@ pub(super) fn read_bodies<T: DeserializeOwned>(
     statement: &mut CachedStatement<'_>,
     bound: impl Params,
 ) -> Result<Vec<T>, StoreError> {
-    let body = |row: &Row<'_>| -> Result<T, StoreError> {
-        let body = row.get_ref(0)?.as_str().map_err(|_| StoreError::Corrupt { what: "a record" })?;
-        from_body(body)
-    };
     statement.query_and_then(bound, body)?.collect()
+}
+
+/// A record from the first column of a row.
+pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, StoreError> {
+    from_body(row.get_ref(0)?.as_str().map_err(|_| StoreError::Corrupt { what: "a record" })?)
 }

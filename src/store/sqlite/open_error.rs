@@ -66,6 +66,18 @@ pub enum OpenError {
         /// In our own words.
         what: &'static str,
     },
+    /// They have no seals.
+    #[error(
+        "the records of the store have no seals: if a release that made none has served it until now, vouch for them \
+         once with `valetkey serve --seal-records`; else somebody took the seals away: restore a backup"
+    )]
+    Unsealed,
+    /// They cannot get seals.
+    #[error("the records of the store cannot be sealed: {why}")]
+    NotSealed {
+        /// In our own words.
+        why: &'static str,
+    },
     /// A file does not open.
     #[error("{what} does not open")]
     File {

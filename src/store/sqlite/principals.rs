@@ -8,8 +8,8 @@ use crate::store::{Principals, StoreError};
 
 use super::columns::{rows_for, to_body};
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named::{self, Named, NamedSql, named_sql};
-use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, bindings, tokens};
 

@@ -11,8 +11,8 @@ use crate::store::{RunFilter, Runs, StoreError};
 
 use super::columns::{id_range, only, page_of, parse_time_key, rows_for, time_key, to_body};
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named::{self, Named, NamedSql, named_sql, read_bodies};
-use super::seals::Asked;
 use super::work::Work;
 use super::{SqliteStore, tokens};
 
@@ -57,8 +57,8 @@ impl Runs for SqliteStore {
     }
 }
 
-/// A name is of the run that goes on under it; when none does, of the last
-/// one that did.
+/// A whole id is that run's. A name is of the run that goes on under it; when
+/// none does, of the last one that did.
 fn resolve(
     database: &Database,
     project: ProjectId,
@@ -73,6 +73,18 @@ fn resolve(
     const BY_PREFIX: &str = "SELECT body FROM runs WHERE project = :project AND id BETWEEN :low AND :high \
                              AND (:principal IS NULL OR principal = :principal) LIMIT 2";
     let principal = principal.map(|id| *id.as_bytes());
+    let ids = id_range(text);
+    let by_ids = |(low, high): ([u8; 16], [u8; 16])| {
+        let bound =
+            named_params! { ":project": project.as_bytes(), ":low": low, ":high": high, ":principal": principal };
+        only(read_bodies(&mut database.prepare_cached(BY_PREFIX)?, bound)?)
+    };
+    if let Some(whole) = ids.filter(|(low, high)| low == high) {
+        match by_ids(whole) {
+            Err(StoreError::NotFound) => {}
+            found => return found,
+        }
+    }
     if text.parse::<Name>().is_ok() {
         for sql in [LIVE, LAST] {
             let bound = named_params! {
@@ -84,9 +96,7 @@ fn resolve(
             }
         }
     }
-    let (low, high) = id_range(text).ok_or(StoreError::NotFound)?;
-    let bound = named_params! { ":project": project.as_bytes(), ":low": low, ":high": high, ":principal": principal };
-    only(read_bodies(&mut database.prepare_cached(BY_PREFIX)?, bound)?)
+    by_ids(ids.ok_or(StoreError::NotFound)?)
 }
 
 fn list(database: &Database, project: ProjectId, filter: &RunFilter, page: &PageAsk) -> Result<Page<Run>, StoreError> {
@@ -180,6 +190,7 @@ pub(super) fn renew(
 }
 
 pub(super) fn finish(work: &mut Work<'_>, project: ProjectId, id: RunId, at: Timestamp) -> Result<(), Failure> {
+    work.check_seal(Run::NOUN, id)?;
     let old: Run = named::find(work.database, project, id.as_bytes())?;
     if old.finished_at.is_some() {
         return Ok(());

@@ -4,30 +4,32 @@
 //! Each record has a MAC over what it says. All MACs and the revision they
 //! are of have one, the head, which the same transaction renews; ledger lines
 //! carry the revision. At start the head is held against all of them, and they
-//! stay in memory; a record is held against its own whenever it is read. Lists
-//! for people are not checked: nothing is decided by them.
+//! stay in memory; a record is held against its own row and that row's MAC
+//! whenever it is read. Lists for people are not: they give nobody anything.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{
-    Binding, BindingId, Component, ComponentId, Connector, ConnectorId, Principal, PrincipalId, ProjectId, Run, RunId,
-    Stack, StackId, TokenRecord,
-};
 use crate::store::{Revision, StoreError};
 
 use super::columns::signed;
 use super::failure::Failure;
-use super::named::Named as _;
-use super::tokens;
+use super::guarded::{Guarded, content, keys_of, own_row};
 
 /// HMAC-SHA-256 under a key that is not in the store.
 pub type RecordMac = Arc<dyn Fn(&[u8]) -> [u8; 32] + Send + Sync>;
+
+/// What becomes of records that have no seals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsealed {
+    /// They are refused: somebody may have taken their seals away.
+    Refused,
+    /// They get seals as they are: an operator vouches for them.
+    Vouched,
+}
 
 /// What an altered record is told to be.
 pub(super) const ALTERED: StoreError =
@@ -39,81 +41,6 @@ type Tags = HashMap<Slot, Tag>;
 /// A sum of secret numbers, one for each seal. Adding and taking away needs no
 /// look at the others; who does not know the numbers cannot make the sum.
 type Sum = [u64; 4];
-
-/// A record that has a seal.
-pub(super) trait Guarded {
-    const SEALED_AS: &'static str;
-    fn seal_key(&self) -> String;
-    /// Whether this is what was asked for: a row beside it could lead here.
-    fn answers(&self, asked: &Asked) -> bool;
-}
-
-/// What a record was looked up by. What is not set is not looked at.
-pub(super) struct Asked {
-    pub(super) project: Option<ProjectId>,
-    /// A name, an id or the beginning of one.
-    pub(super) text: Option<String>,
-    /// Whose it is.
-    pub(super) principal: Option<PrincipalId>,
-}
-
-impl Asked {
-    pub(super) fn text(project: ProjectId, text: &str) -> Self {
-        Self { project: Some(project), text: Some(text.to_owned()), principal: None }
-    }
-
-    pub(super) fn id(project: ProjectId, id: impl Display) -> Self {
-        Self::text(project, &id.to_string())
-    }
-
-    fn fits(&self, project: ProjectId, name: &str, key: &str, principal: Option<PrincipalId>) -> bool {
-        self.project.is_none_or(|asked| asked == project)
-            && self.text.as_ref().is_none_or(|asked| asked == name || key.starts_with(asked))
-            && (self.principal.is_none() || self.principal == principal)
-    }
-}
-
-macro_rules! guarded {
-    ($($record:ty: $principal:expr;)*) => {$(
-        impl Guarded for $record {
-            const SEALED_AS: &'static str = <$record>::NOUN;
-            fn seal_key(&self) -> String {
-                self.id.to_string()
-            }
-            fn answers(&self, asked: &Asked) -> bool {
-                let principal: fn(&Self) -> Option<PrincipalId> = $principal;
-                asked.fits(self.project, self.name.as_str(), &self.seal_key(), principal(self))
-            }
-        }
-    )*};
-}
-guarded! {
-    Connector: |_| None;
-    Component: |_| None;
-    Stack: |_| None;
-    Principal: |_| None;
-    Run: |run| Some(run.principal);
-}
-
-impl Guarded for Binding {
-    const SEALED_AS: &'static str = super::bindings::NOUN;
-    fn seal_key(&self) -> String {
-        self.id.to_string()
-    }
-    fn answers(&self, asked: &Asked) -> bool {
-        asked.fits(self.project, "", &self.seal_key(), Some(self.principal))
-    }
-}
-
-impl Guarded for TokenRecord {
-    const SEALED_AS: &'static str = tokens::NOUN;
-    fn seal_key(&self) -> String {
-        self.id.to_string()
-    }
-    fn answers(&self, asked: &Asked) -> bool {
-        asked.fits(self.project, "", &self.seal_key(), Some(self.principal))
-    }
-}
 
 /// The seals as they are committed, for everybody who reads.
 pub(super) struct Seals {
@@ -128,10 +55,13 @@ impl Seals {
         self.tags.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a record that is not what its seal is over.
-    pub(super) fn check(&self, tags: &Tags, database: &Connection, noun: &str, key: &str) -> Result<(), StoreError> {
-        let content = content(database, noun, key)?.ok_or(StoreError::NotFound)?;
-        if tags.get(&slot(noun, key)) == Some(&self.tag(noun, key, &content)) {
+    /// Refuses a record that is not what its own row says and its seal is
+    /// over. It may have been read from another row, which names that one.
+    pub(super) fn check<T: Guarded>(&self, tags: &Tags, database: &Connection, found: &T) -> Result<(), StoreError> {
+        let (noun, key) = (T::SEALED_AS, found.seal_key());
+        let own = own_row::<T>(database, &key)?;
+        let sealed = |content: &str| tags.get(&slot(noun, &key)) == Some(&self.tag(noun, &key, content));
+        if own.is_some_and(|(record, content)| sealed(&content) && record == *found) {
             return Ok(());
         }
         tracing::error!(noun, id = key, "a record in the store does not fit its seal: it was altered or put back");
@@ -176,7 +106,7 @@ pub(super) struct Mark {
 
 impl Sealing {
     /// With no seals.
-    fn new(mac: RecordMac) -> Self {
+    pub(super) fn new(mac: RecordMac) -> Self {
         let seals = Arc::new(Seals { mac, tags: RwLock::default() });
         Self { seals, sum: Sum::default(), pending: Vec::new() }
     }
@@ -210,6 +140,9 @@ impl Sealing {
         if sealing.seals.head(revision, &sealing.sum) != head {
             return Err(LoadError::Altered("the seals do not fit their head"));
         }
+        if last_line.is_none() && revision > Revision(0) {
+            return Err(LoadError::Altered("the ledger of the changes is gone"));
+        }
         if last_line.is_some_and(|line| line.revision.is_none_or(|told| told > revision.0)) {
             return Err(LoadError::Altered("the ledger tells of changes that are not there"));
         }
@@ -221,20 +154,27 @@ impl Sealing {
         *self.seals.tags.write().unwrap_or_else(PoisonError::into_inner) = tags;
     }
 
-    /// Seals every record that is there, inside the writer's transaction: for
-    /// a store that never had seals.
-    pub(super) fn adopt(database: &Connection, mac: RecordMac, revision: Revision) -> Result<Self, Failure> {
-        let mut sealing = Self::new(mac);
-        for (noun, all) in ALL {
-            let mut statement = database.prepare(all)?;
-            let keys: Vec<String> =
-                statement.query_map([], |row| Ok(key_of(noun, row.get::<_, Value>(0)?)))?.collect::<Result<_, _>>()?;
-            for key in keys {
-                sealing.reseal(database, noun, &key)?;
+    /// Whether there are records of this noun and none of them has a seal. The
+    /// head says so: nobody has taken them away.
+    pub(super) fn lacks(&self, database: &Connection, noun: &str) -> Result<bool, Failure> {
+        let (tags, keys) = (self.seals.hold(), keys_of(database, noun)?);
+        Ok(!keys.is_empty() && keys.iter().all(|key| !tags.contains_key(&slot(noun, key))))
+    }
+
+    /// Seals every record of these nouns, which had none, inside the writer's
+    /// transaction.
+    pub(super) fn adopt(
+        &mut self,
+        database: &Connection,
+        nouns: &[&'static str],
+        revision: Revision,
+    ) -> Result<(), Failure> {
+        for noun in nouns {
+            for key in keys_of(database, noun)? {
+                self.replace(database, noun, &key, None)?;
             }
         }
-        sealing.write_head(database, revision)?;
-        Ok(sealing)
+        self.write_head(database, revision)
     }
 
     /// For everybody who reads.
@@ -252,11 +192,15 @@ impl Sealing {
 
     /// The seal of a record as it is now; none when it is gone.
     pub(super) fn reseal(&mut self, database: &Connection, noun: &str, key: &str) -> Result<(), Failure> {
+        let old = self.tag_of(&slot(noun, key));
+        self.replace(database, noun, key, old)
+    }
+
+    fn replace(&mut self, database: &Connection, noun: &str, key: &str, old: Option<Tag>) -> Result<(), Failure> {
         const PUT: &str = "INSERT INTO record_seals (slot, tag) VALUES (?1, ?2) \
                            ON CONFLICT (slot) DO UPDATE SET tag = excluded.tag";
         let slot = slot(noun, key);
         let tag = content(database, noun, key)?.map(|content| self.seals.tag(noun, key, &content));
-        let old = self.tag_of(&slot);
         if tag == old {
             return Ok(());
         }
@@ -360,76 +304,3 @@ fn minus(mut sum: Sum, number: Sum) -> Sum {
     sum.iter_mut().zip(number).for_each(|(lane, less)| *lane = lane.wrapping_sub(less));
     sum
 }
-
-/// All that a record says: every column, none of which can pass for another.
-/// The sealed fields of a connector are bound to its `secret.version`.
-fn content(database: &Connection, noun: &str, key: &str) -> Result<Option<String>, StoreError> {
-    let Some(select) = CONTENT.iter().find(|(name, _)| *name == noun).map(|(_, select)| select) else {
-        return Err(StoreError::Corrupt { what: "a noun without seals" });
-    };
-    let found = database.prepare_cached(select)?.query_row([id_of(noun, key)], |row| row.get(0)).optional()?;
-    Ok(found)
-}
-
-/// As the tables have it: text for tokens, else the bytes of a UUID.
-fn id_of(noun: &str, key: &str) -> Value {
-    if noun == tokens::NOUN {
-        return Value::Text(key.to_owned());
-    }
-    Value::Blob(hex::decode(key.replace('-', "")).unwrap_or_default())
-}
-
-fn key_of(noun: &str, id: Value) -> String {
-    let bytes = match id {
-        Value::Text(text) => return text,
-        Value::Blob(bytes) => <[u8; 16]>::try_from(bytes).unwrap_or_default(),
-        Value::Null | Value::Integer(_) | Value::Real(_) => return String::new(),
-    };
-    match noun {
-        Connector::NOUN => ConnectorId::from_bytes(bytes).to_string(),
-        Component::NOUN => ComponentId::from_bytes(bytes).to_string(),
-        Stack::NOUN => StackId::from_bytes(bytes).to_string(),
-        Principal::NOUN => PrincipalId::from_bytes(bytes).to_string(),
-        Run::NOUN => RunId::from_bytes(bytes).to_string(),
-        _ => BindingId::from_bytes(bytes).to_string(),
-    }
-}
-
-const CONTENT: [(&str, &str); 7] = [
-    (
-        Connector::NOUN,
-        "SELECT json_array(hex(id), hex(project), name, connector_type, version, body) FROM connectors WHERE id = ?1",
-    ),
-    (
-        Component::NOUN,
-        "SELECT json_array(hex(id), hex(project), name, component_type, hex(connector), version, body) \
-         FROM components WHERE id = ?1",
-    ),
-    (Stack::NOUN, "SELECT json_array(hex(id), hex(project), name, version, body) FROM stacks WHERE id = ?1"),
-    (Principal::NOUN, "SELECT json_array(hex(id), hex(project), name, kind, body) FROM principals WHERE id = ?1"),
-    (
-        tokens::NOUN,
-        "SELECT json_array(id, hex(project), hex(principal), hex(digest), description, created_at, expires_at, \
-         hex(created_by), hex(run)) FROM tokens WHERE id = ?1",
-    ),
-    (
-        super::bindings::NOUN,
-        "SELECT json_array(hex(id), hex(project), hex(principal), hex(connector), hex(component), owner, expires_at, \
-         created_at, body) FROM bindings WHERE id = ?1",
-    ),
-    (
-        Run::NOUN,
-        "SELECT json_array(hex(id), hex(project), hex(principal), hex(stack), name, started_at, over_at, body) \
-         FROM runs WHERE id = ?1",
-    ),
-];
-
-const ALL: [(&str, &str); 7] = [
-    (Connector::NOUN, "SELECT id FROM connectors"),
-    (Component::NOUN, "SELECT id FROM components"),
-    (Stack::NOUN, "SELECT id FROM stacks"),
-    (Principal::NOUN, "SELECT id FROM principals"),
-    (tokens::NOUN, "SELECT id FROM tokens"),
-    (super::bindings::NOUN, "SELECT id FROM bindings"),
-    (Run::NOUN, "SELECT id FROM runs"),
-];

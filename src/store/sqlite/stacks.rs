@@ -11,8 +11,8 @@ use super::SqliteStore;
 use super::columns::{rows_for, signed, to_body};
 use super::components::read_names;
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named::{self, Named, NamedSql, Versioned, WantedLabels, named_sql};
-use super::seals::Asked;
 use super::work::Work;
 
 impl Named for Stack {

@@ -11,8 +11,8 @@ use crate::store::{StoreError, Tokens};
 use super::SqliteStore;
 use super::columns::only;
 use super::failure::Failure;
+use super::guarded::Asked;
 use super::named;
-use super::seals::Asked;
 use super::work::Work;
 
 pub(super) const NOUN: &str = "token";
@@ -62,7 +62,7 @@ fn list(database: &Database, project: ProjectId, principal: PrincipalId) -> Resu
     Ok(found?)
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
     Ok(TokenRecord {
         id: TokenId(row.get(0)?),
         project: ProjectId::from_bytes(row.get(1)?),

@@ -19,15 +19,16 @@ use crate::store::{Committed, Revision, StoreError};
 use super::alarm::Alarm;
 use super::chain::{Chain, EncodedLine, Head};
 use super::failure::Failure;
+use super::guarded;
 use super::open_error::OpenError;
 use super::options::SqliteOptions;
 use super::queue::{Queue, Taken};
 use super::relay::Reply;
 use super::reserve::Reserve;
-use super::seals::{LastLine, LoadError, RecordMac, Sealing};
+use super::seals::{LastLine, LoadError, RecordMac, Sealing, Unsealed};
 use super::tx::{Applied, EncodedTx};
 use super::wal::Wal;
-use super::{Shared, requests};
+use super::{Shared, projects, requests};
 
 /// How long the writer waits for work before it looks after the files.
 const TICK: Duration = Duration::from_secs(1);
@@ -56,6 +57,7 @@ pub(super) enum Job {
     /// Done alone, before whatever was taken with it.
     Seal {
         mac: RecordMac,
+        unsealed: Unsealed,
         answer: oneshot::Sender<Result<(), OpenError>>,
     },
 }
@@ -148,8 +150,8 @@ impl Writer {
         let mut rest = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
-                Job::Seal { mac, answer } => {
-                    let sealed = self.seal(&mac);
+                Job::Seal { mac, unsealed, answer } => {
+                    let sealed = self.seal(&mac, unsealed);
                     // The store is of no use to who went away.
                     let _ = answer.send(sealed);
                 }
@@ -159,53 +161,69 @@ impl Writer {
         rest
     }
 
-    fn seal(&mut self, mac: &RecordMac) -> Result<(), OpenError> {
+    fn seal(&mut self, mac: &RecordMac, unsealed: Unsealed) -> Result<(), OpenError> {
+        // Readers know the first ones, and go on with them.
+        if self.sealing.is_some() {
+            return Ok(());
+        }
         let last = self.last_line()?;
         let loaded = Sealing::load(&self.database, Arc::clone(mac), self.revision, last.as_ref());
         let sealing = match loaded {
-            Ok(Some(sealing)) => sealing,
-            Ok(None) => self.adopt(mac)?,
+            Ok(Some(sealing)) => self.with_projects(sealing)?,
+            Ok(None) => self.adopt(mac, unsealed)?,
             Err(LoadError::Altered(what)) => return Err(OpenError::AlteredRecords { what }),
             Err(LoadError::Database(error)) => return Err(error.into()),
         };
-        // Asked for once; a second wish would find the same.
+        // Set nowhere else, and not twice: see above.
         let _ = self.shared.seals.set(sealing.seals());
         self.sealing = Some(sealing);
         Ok(())
     }
 
     /// The first seals of a store. One whose ledger knows of seals had some,
-    /// and somebody took them away.
-    fn adopt(&mut self, mac: &RecordMac) -> Result<Sealing, OpenError> {
+    /// and somebody took them away; one whose ledger was taken away too looks
+    /// like one that never had any, which a person has to tell apart.
+    fn adopt(&mut self, mac: &RecordMac, unsealed: Unsealed) -> Result<Sealing, OpenError> {
         const TOLD: &str = "SELECT EXISTS (SELECT 1 FROM ledger WHERE instr(body, '\"store_revision\":') > 0)";
         let told: bool = self.database.query_row(TOLD, [], |row| row.get(0))?;
         if told {
             return Err(OpenError::AlteredRecords { what: "they had seals, and have none" });
         }
-        let failed = |_: Failure| OpenError::AlteredRecords { what: "the first seals could not be written" };
-        let head = self.chain.head();
-        let adopted = self.adopt_all(mac);
-        if adopted.is_err() {
-            self.roll_back(head, self.revision).map_err(|what| OpenError::AlteredRecords { what })?;
+        if unsealed == Unsealed::Refused && !guarded::nothing_to_seal(&self.database)? {
+            return Err(OpenError::Unsealed);
         }
-        let mut sealing = adopted.map_err(failed)?;
+        self.first_seals(Sealing::new(Arc::clone(mac)), &guarded::nouns())
+    }
+
+    /// Those of a release that sealed no projects get theirs for them.
+    fn with_projects(&mut self, sealing: Sealing) -> Result<Sealing, OpenError> {
+        let lacking = sealing.lacks(&self.database, projects::NOUN).map_err(not_sealed)?;
+        if lacking { self.first_seals(sealing, &[projects::NOUN]) } else { Ok(sealing) }
+    }
+
+    fn first_seals(&mut self, mut sealing: Sealing, nouns: &[&'static str]) -> Result<Sealing, OpenError> {
+        let head = self.chain.head();
+        if let Err(failure) = self.write_first_seals(&mut sealing, nouns) {
+            self.roll_back(head, self.revision).map_err(|why| OpenError::NotSealed { why })?;
+            return Err(not_sealed(failure));
+        }
         let seals = sealing.seals();
         sealing.publish(seals.hold_to_publish());
         self.shared.lines.send_replace(self.chain.head().seq);
         Ok(sealing)
     }
 
-    fn adopt_all(&mut self, mac: &RecordMac) -> Result<Sealing, Failure> {
+    fn write_first_seals(&mut self, sealing: &mut Sealing, nouns: &[&'static str]) -> Result<(), Failure> {
         self.execute("BEGIN IMMEDIATE")?;
-        let sealing = Sealing::adopt(&self.database, Arc::clone(mac), self.revision)?;
+        sealing.adopt(&self.database, nouns, self.revision)?;
         if self.chain.head().seq > Seq(0) {
             let mut line = Line::about(SEALED_METHOD, LineKind::Single, Outcome::Ok);
             line.at = self.options.clock.now();
             line.store_revision = Some(self.revision.0);
+            let line = line.with_detail("nouns", &nouns.join(" "));
             self.chain.append(&self.database, &EncodedLine::of(&line)?)?;
         }
-        self.execute("COMMIT")?;
-        Ok(sealing)
+        self.execute("COMMIT")
     }
 
     fn last_line(&self) -> Result<Option<LastLine>, OpenError> {
@@ -371,6 +389,14 @@ fn refuse(jobs: Vec<Job>, error: &StoreError) {
             Job::Seal { .. } => {}
         }
     }
+}
+
+fn not_sealed(failure: Failure) -> OpenError {
+    let why = match failure {
+        Failure::Unwritable(cause) | Failure::Fatal(cause) => cause,
+        Failure::Refused(_) => "one of them does not read",
+    };
+    OpenError::NotSealed { why }
 }
 
 fn replies(jobs: Vec<Job>, outcomes: Outcomes) -> Vec<Reply> {

@@ -8,13 +8,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection as Database;
 use sha2::Sha256;
 
+use super::super::seals::Sealing;
+use super::super::{changes, guarded};
 use super::{Folder, plain, subject};
 use crate::audit::{Journal as _, Line};
-use crate::domain::{Connector, Role, Timestamp, Version};
-use crate::store::conformance::{Furniture, Subject, World, binding, connector, line, sealed};
+use crate::domain::{Binding, Connector, Role, Timestamp, Version};
+use crate::store::conformance::{Furniture, Subject, World, binding, connector, line, run, sealed};
 use crate::store::{
-    AuditLines as _, Bindings as _, Connectors as _, OpenError, Principals as _, RecordMac, SqliteStore, Store,
-    StoreError, Tokens as _, Transactions as _, Tx, Write,
+    AuditLines as _, Bindings as _, Connectors as _, OpenError, Principals as _, Projects as _, RecordMac, Runs as _,
+    SqliteStore, Store, StoreError, Tokens as _, Transactions as _, Tx, Unsealed, Write,
 };
 
 /// A key that is not in the file.
@@ -28,7 +30,7 @@ fn mac(key: u8) -> RecordMac {
 
 async fn opened(folder: &Folder) -> Result<SqliteStore, OpenError> {
     let store = folder.open();
-    store.seal_records(mac(1)).await.map(|()| store)
+    store.seal_records(mac(1), Unsealed::Refused).await.map(|()| store)
 }
 
 /// That it does not open, and why.
@@ -43,7 +45,7 @@ async fn altered(folder: &Folder) -> &'static str {
 /// A sealed store with one of everything, and its world.
 async fn furnished(folder: &Folder) -> (Arc<SqliteStore>, World, Furniture) {
     let store = Arc::new(folder.create());
-    store.seal_records(mac(1)).await.unwrap();
+    store.seal_records(mac(1), Unsealed::Refused).await.unwrap();
     let shared: Arc<dyn Store> = store.clone();
     let world = World::new(Subject { store: shared, clock: folder.clock.clone(), keep: Box::new(()) }).await;
     let furniture = world.furnish(world.here).await;
@@ -103,8 +105,10 @@ mod sealed_suite {
         let store = folder.create();
         // The suite's own runtime is not there yet.
         std::thread::scope(|scope| {
-            let seal =
-                || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(store.seal_records(mac(1)));
+            let seal = || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(store.seal_records(mac(1), Unsealed::Refused))
+            };
             scope.spawn(seal).join().unwrap().unwrap();
         });
         drop(subject);
@@ -239,6 +243,116 @@ async fn c1_a_row_that_leads_to_a_sealed_record_of_another_is_noticed() {
     drop(world);
 }
 
+/// The seal of the neighbour fits the neighbour's row, and says nothing of the one that names it.
+#[tokio::test]
+async fn c1_a_row_that_claims_the_id_of_a_sealed_record_is_not_believed() {
+    const INSERT: &str = "INSERT INTO bindings SELECT randomblob(16), project, ?1, NULL, NULL, 1, NULL, created_at, ?2 \
+                          FROM bindings WHERE principal = ?1";
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (project, ada) = (furniture.principal.project, furniture.principal.id);
+    let owners = store.bindings_of(project, world.owner).await.unwrap().remove(0);
+    let nobodys = crate::domain::BindingId::from_bytes([9; 16]);
+    for claimed in [owners.id, nobodys] {
+        let before = Copy::of(&folder.path(), &["bindings"]);
+        let forged = serde_json::to_string(&Binding { id: claimed, principal: ada, ..owners.clone() }).unwrap();
+        plain(&folder.path()).execute(INSERT, rusqlite::params![ada.as_bytes(), forged]).unwrap();
+        let found = store.bindings_of(project, ada).await;
+        assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{claimed}: {found:?}");
+        before.put_back(&folder.path());
+    }
+    let other = connector(project, 2, "other");
+    world.add_connector(&other).await;
+    let ceiling = crate::domain::MintPolicy { allow_passthrough: true, ..other.policy.clone() };
+    let forged = Connector { policy: ceiling, name: furniture.connector.name.clone(), ..other };
+    let body = serde_json::to_string(&forged).unwrap();
+    plain(&folder.path()).execute("UPDATE connectors SET body = ? WHERE name = 'source'", [body]).unwrap();
+    let found = store.resolve_connector(project, "source").await;
+    assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
+}
+
+/// Whoever takes the ledger and the seals away leaves a store that looks older than both.
+#[tokio::test]
+async fn c1_a_store_without_ledger_and_seals_gets_no_seals_for_what_is_in_it() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    drop((world, store));
+    emptied(&folder.path(), &["ledger", "ledger_blocks", "open_intents"]);
+    assert_eq!(altered(&folder).await, "the ledger of the changes is gone");
+    emptied(&folder.path(), &["record_seals", "seal_head"]);
+    edit(&folder.path(), "UPDATE connectors SET body = replace(body, 'eu-central-1', 'us-east-1')");
+    assert!(matches!(opened(&folder).await, Err(OpenError::Unsealed)));
+    drop(furniture);
+}
+
+/// Its head says that there were none.
+#[tokio::test]
+async fn a_store_that_sealed_no_projects_gets_seals_for_them_by_itself() {
+    let folder = Folder::new();
+    let (store, world, _) = furnished(&folder).await;
+    drop((world, store));
+    emptied(&folder.path(), &["record_seals", "seal_head"]);
+    let database = plain(&folder.path());
+    let revision = changes::last(&database).unwrap();
+    Sealing::new(mac(1)).adopt(&database, &guarded::nouns()[1..], revision).unwrap();
+    drop(database);
+    for _ in 0..2 {
+        assert_eq!(opened(&folder).await.unwrap().projects().await.unwrap().len(), 2);
+    }
+    edit(&folder.path(), "UPDATE projects SET created_at = created_at + 1");
+    let projects = opened(&folder).await.unwrap().projects().await;
+    assert!(matches!(projects, Err(StoreError::Corrupt { .. })), "{projects:?}");
+}
+
+/// Empties tables, triggers or not.
+fn emptied(path: &Path, tables: &[&str]) {
+    let database = plain(path);
+    let triggers: Vec<(String, String)> = {
+        let mut statement = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    triggers.iter().for_each(|(name, _)| database.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+    tables.iter().for_each(|table| database.execute_batch(&format!("DELETE FROM {table}")).unwrap());
+    triggers.iter().for_each(|(_, sql)| database.execute_batch(sql).unwrap());
+}
+
+#[tokio::test]
+async fn seals_that_are_wished_for_twice_go_on_to_be_those_that_readers_know() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    store.seal_records(mac(1), Unsealed::Refused).await.unwrap();
+    let rotated = rotate(&world, &furniture.connector).await;
+    assert_eq!(store.connector(rotated.project, rotated.id).await, Ok(rotated));
+}
+
+#[tokio::test]
+async fn c1_a_run_that_was_altered_is_not_sealed_by_its_end() {
+    let folder = Folder::new();
+    let (store, world, furniture) = furnished(&folder).await;
+    let (run, token) = run(furniture.principal.project, furniture.principal.id, 1, "nightly");
+    world.write(Write::InsertRun { run: run.clone(), token }).await.unwrap();
+    edit(&folder.path(), "UPDATE runs SET body = replace(body, '\"nightly\"', '\"daily\"')");
+    let ended = world.write(Write::FinishRun { project: run.project, id: run.id, at: run.started_at }).await;
+    assert!(matches!(ended, Err(StoreError::Corrupt { .. })), "{ended:?}");
+    assert!(matches!(store.run(run.project, run.id).await, Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn c1_projects_whose_names_were_swapped_are_nobodys() {
+    let folder = Folder::new();
+    let (store, world, _) = furnished(&folder).await;
+    let names = async |store: &SqliteStore| store.projects().await.map(|all| all.len());
+    assert_eq!(names(&store).await, Ok(2));
+    edit(&folder.path(), "UPDATE projects SET name = CASE name WHEN 'here' THEN 'x' WHEN 'there' THEN 'here' END");
+    edit(&folder.path(), "UPDATE projects SET name = 'there' WHERE name = 'x'");
+    assert!(matches!(names(&store).await, Err(StoreError::Corrupt { .. })));
+    let here = store.project_named(&"here".parse().unwrap()).await;
+    assert!(matches!(here, Err(StoreError::Corrupt { .. })), "{here:?}");
+    drop(world);
+}
+
 #[tokio::test]
 async fn c1_a_store_without_its_seals_is_not_taken_for_an_old_one() {
     let folder = Folder::new();
@@ -259,7 +373,7 @@ async fn a_seal_that_was_altered_or_made_with_another_key_is_refused_at_start() 
     let (store, world, _) = furnished(&folder).await;
     drop((world, store));
     let store = folder.open();
-    assert!(matches!(store.seal_records(mac(2)).await, Err(OpenError::AlteredRecords { .. })));
+    assert!(matches!(store.seal_records(mac(2), Unsealed::Refused).await, Err(OpenError::AlteredRecords { .. })));
     drop(store);
     drop(opened(&folder).await.unwrap());
     edit(
@@ -276,7 +390,7 @@ fn without_seals(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_store_of_the_release_before_gets_seals_at_its_first_start_and_says_so() {
+async fn a_store_of_a_release_without_seals_gets_them_when_it_is_vouched_for_and_says_so() {
     let folder = Folder::new();
     let store = Arc::new(folder.create());
     let shared: Arc<dyn Store> = store.clone();
@@ -284,6 +398,10 @@ async fn a_store_of_the_release_before_gets_seals_at_its_first_start_and_says_so
     let furniture = world.furnish(world.here).await;
     drop((world, store));
     without_seals(&folder.path());
+    assert!(matches!(opened(&folder).await, Err(OpenError::Unsealed)));
+    let vouched = folder.open();
+    vouched.seal_records(mac(1), Unsealed::Vouched).await.unwrap();
+    drop(vouched);
     for start in 0..2 {
         let store = opened(&folder).await.unwrap();
         let found = store.connector(furniture.connector.project, furniture.connector.id).await;
