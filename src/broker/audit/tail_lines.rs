@@ -19,6 +19,8 @@ const BATCH: u32 = 100;
 /// The longest time between two looks at the caller's right, also while a
 /// slow reader holds back the stream.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the last item waits for its reader.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// When to ask for a place again.
 const PLACE_AFTER: Duration = Duration::from_secs(10);
 
@@ -48,8 +50,8 @@ impl Broker {
         let (broker, call) = (Arc::clone(self), call.clone());
         detach(async move {
             if let Err(error) = broker.send_lines(&call, after, &sender).await {
-                // Nobody to tell when the reader has gone.
-                drop(sender.send(Err(error)).await);
+                // A reader that takes nothing does not keep its place for it.
+                drop(sender.send_timeout(Err(error), FAREWELL).await);
             }
             drop(place);
         });

@@ -147,6 +147,29 @@ async fn a_tail_ends_when_the_token_is_revoked() {
     assert_eq!(end_of(&mut tail).await, Some(BrokerError::Unauthenticated));
 }
 
+/// Its reader takes nothing, and its right was taken away: nobody waits for it.
+#[tokio::test]
+async fn a_tail_that_nobody_reads_gives_its_place_back_when_it_ends() {
+    let house = House::new().await;
+    let reader = house.person(&house.home, "rita", None).await;
+    let binding = house.bind(&reader, Role::Auditor, BindingTarget::Project).await;
+    // What the first item leaves no room for waits for its reader.
+    for named in ["nora", "nina"] {
+        change(&house, named).await;
+    }
+    let unread = house.broker.tail_audit_lines(&house.call(&reader).await, Some(Seq(0))).await.unwrap();
+    assert_eq!(house.broker.tails.taken(), 1);
+    let owner = house.call(&house.owner).await;
+    house.broker.delete_binding(&owner, &binding.to_string(), None).await.unwrap();
+    let given_back = tokio::time::timeout(Duration::from_secs(10), async {
+        while house.broker.tails.taken() > 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(given_back.await.is_ok());
+    drop(unread);
+}
+
 #[tokio::test]
 async fn tails_are_bounded_and_a_place_is_free_again_when_its_reader_goes() {
     let house = House::new().await;
