@@ -164,6 +164,14 @@ pub trait Issuances: Send + Sync {
     async fn resolve_issuance(&self, project: ProjectId, text: &str) -> Found<Issuance>;
     /// Newest first.
     async fn issuances(&self, project: ProjectId, filter: &IssuanceFilter, page: &PageAsk) -> Found<Page<Issuance>>;
+    /// The same for whoever ends them, who does not wait behind what people
+    /// look at.
+    async fn issuances_to_end(
+        &self,
+        project: ProjectId,
+        filter: &IssuanceFilter,
+        page: &PageAsk,
+    ) -> Found<Page<Issuance>>;
 }
 
 /// Project keys, wrapped.

@@ -66,7 +66,7 @@ impl Broker {
         let mut found = Deleted { outstanding: 0, outstanding_until: None, removed_bindings: 0 };
         let mut page = PageAsk { size: PAGE_SIZE_MAX, after: None };
         loop {
-            let alive = self.store.issuances(call.project(), filter, &page).await;
+            let alive = self.store.issuances_to_end(call.project(), filter, &page).await;
             let alive = alive.map_err(|error| BrokerError::of("issuance", &error))?;
             found.outstanding = found.outstanding.saturating_add(u32::try_from(alive.items.len()).unwrap_or(u32::MAX));
             found.outstanding_until = alive.items.iter().map(|one| one.expires_at).chain(found.outstanding_until).max();

@@ -93,7 +93,7 @@ impl Broker {
                 let active_at = Some(self.clock.now());
                 let filter = IssuanceFilter { connector: Some(connector), active_at, ..IssuanceFilter::default() };
                 let page = PageAsk { size: REVOKE_MAX, after: None };
-                let found = self.store.issuances(call.project(), &filter, &page).await;
+                let found = self.store.issuances_to_end(call.project(), &filter, &page).await;
                 Ok(found.map_err(|error| BrokerError::of("issuance", &error))?.items)
             }
             (None, texts) if texts.len() > usize::try_from(REVOKE_MAX).unwrap_or(usize::MAX) => {

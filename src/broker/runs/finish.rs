@@ -74,7 +74,7 @@ impl Broker {
         let filter =
             IssuanceFilter { run: Some(run.id), active_at: Some(self.clock.now()), ..IssuanceFilter::default() };
         let page = PageAsk { size: REVOKE_MAX, after: None };
-        let found = self.store.issuances(run.project, &filter, &page).await;
+        let found = self.store.issuances_to_end(run.project, &filter, &page).await;
         let alive = found.map_err(|error| BrokerError::of("issuance", &error))?;
         let mut credentials = Vec::with_capacity(alive.items.len());
         for issuance in alive.items {

@@ -36,6 +36,16 @@ impl Issuances for SqliteStore {
         let (filter, page) = (filter.clone(), page.clone());
         self.browse(move |database| list(database, project, &filter, &page)).await
     }
+
+    async fn issuances_to_end(
+        &self,
+        project: ProjectId,
+        filter: &IssuanceFilter,
+        page: &PageAsk,
+    ) -> Result<Page<Issuance>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |database| list(database, project, &filter, &page)).await
+    }
 }
 
 fn find(database: &Database, project: ProjectId, id: IssuanceId) -> Result<Issuance, StoreError> {

@@ -2,6 +2,7 @@
 
 mod disk;
 mod files;
+mod lanes;
 mod log;
 mod offline;
 mod seals;
