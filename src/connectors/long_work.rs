@@ -9,15 +9,26 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
-/// Threads at a time: the machine has other work.
+/// Threads at a time in each lane: the machine has other work.
 const PLACES_MAX: usize = 2;
 /// How long one waits for a place: callers have deadlines of ten seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much such a thread gives way to the others.
 const NICENESS: i32 = 10;
 
-// Of the process and not of a connector: what it bounds is the machine's.
-static PLACES: Semaphore = Semaphore::const_new(PLACES_MAX);
+/// What work is about. Whoever has a stored key opened in a loop holds up
+/// nobody who hands one in, nor the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// A source credential that somebody hands in.
+    HandedIn,
+    /// One that is stored, for a mint or a signature.
+    Stored,
+}
+
+// Of the process and not of a connector: what they bound is the machine's.
+static OF_HANDED_IN: Semaphore = Semaphore::const_new(PLACES_MAX);
+static OF_STORED: Semaphore = Semaphore::const_new(PLACES_MAX);
 
 /// All places are taken, or there is no thread to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,12 +39,16 @@ pub struct Busy;
 ///
 /// # Errors
 /// When no place came free in time, or the work panicked.
-pub async fn aside<T, F>(work: F) -> Result<T, Busy>
+pub async fn aside<T, F>(lane: Lane, work: F) -> Result<T, Busy>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    let place = tokio::time::timeout(PATIENCE, PLACES.acquire()).await.ok().and_then(Result::ok).ok_or(Busy)?;
+    let places = match lane {
+        Lane::HandedIn => &OF_HANDED_IN,
+        Lane::Stored => &OF_STORED,
+    };
+    let place = tokio::time::timeout(PATIENCE, places.acquire()).await.ok().and_then(Result::ok).ok_or(Busy)?;
     let (answer, answered) = oneshot::channel();
     let thread = Builder::new().name("long-work".to_owned()).spawn(move || {
         // A sandbox may forbid it; it is a courtesy.
@@ -61,7 +76,7 @@ mod tests {
         let works: Vec<_> = (0..8)
             .map(|_| {
                 let (now, most, gate) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&gate));
-                tokio::spawn(aside(move || {
+                tokio::spawn(aside(Lane::Stored, move || {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     gate.lock().unwrap().recv().unwrap();
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -72,6 +87,7 @@ mod tests {
         while now.load(Ordering::SeqCst) < PLACES_MAX {
             tokio::task::yield_now().await;
         }
+        assert_eq!(aside(Lane::HandedIn, || 7).await, Ok(7), "the other lane is free");
         for _ in 0..8 {
             open.send(()).unwrap();
         }
@@ -84,8 +100,8 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_frees_its_place() {
         for _ in 0..2 * PLACES_MAX {
-            assert_eq!(aside::<(), _>(|| panic!("in a thread")).await, Err(Busy));
+            assert_eq!(aside::<(), _>(Lane::HandedIn, || panic!("in a thread")).await, Err(Busy));
         }
-        assert_eq!(aside(|| 7).await, Ok(7));
+        assert_eq!(aside(Lane::HandedIn, || 7).await, Ok(7));
     }
 }

@@ -53,7 +53,7 @@ pub use description::{
 };
 pub use erased::{AnyConnectorType, CheckedSettings, NarrowedScope};
 pub use hostile::{fuzz_answer, fuzz_cloud_answer};
-pub use long_work::{Busy, aside};
+pub use long_work::{Busy, Lane, aside};
 pub use secret_end::SecretEnd;
 pub use typed::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, HostBinding, ListAsk, MadeKey, MintOutcome, Upstream, Verified,

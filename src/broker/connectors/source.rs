@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::audit::{Line, OpenEntry, Outcome, Reason};
 use crate::authz::Permit;
-use crate::connectors::{AnyConnectorType, CheckedSettings, ListAsk, UpstreamError, Verified, aside, find};
+use crate::connectors::{AnyConnectorType, CheckedSettings, Lane, ListAsk, UpstreamError, Verified, aside, find};
 use crate::domain::{Connector, FieldError, ResourceTypeName, Timestamp, Verification, VerificationState};
 use crate::sealing::{SealContext, SourceCredential};
 
@@ -70,7 +70,7 @@ pub(in crate::broker) async fn check_secret_aside(
         let done = check_secret(kind, &mut checked, &taken, now);
         (taken, done.map(|()| checked))
     };
-    let (taken, checked) = aside(work).await.map_err(|_| BrokerError::Exhausted {
+    let (taken, checked) = aside(Lane::HandedIn, work).await.map_err(|_| BrokerError::Exhausted {
         code: "OVERLOADED",
         message: "too many keys are being opened".to_owned(),
         retry_after: Some(Duration::from_secs(5)),

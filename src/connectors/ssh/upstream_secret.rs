@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::connectors::{Busy, aside};
+use crate::connectors::{Busy, Lane, aside};
 use crate::domain::{FieldError, FieldErrors};
 use crate::sealing::SourceCredential;
 
@@ -53,7 +53,7 @@ pub async fn source_key_aside(
     };
     let text = Zeroizing::new(text.expose().to_vec());
     let passphrase = Zeroizing::new(passphrase.expose().to_vec());
-    aside(move || SourceKey::read(&text, Some(&passphrase))).await
+    aside(Lane::Stored, move || SourceKey::read(&text, Some(&passphrase))).await
 }
 
 /// Checks a source credential; see `ConnectorType::check_secret`. The key is
