@@ -156,6 +156,7 @@ impl Broker {
     /// acknowledged; and what its cloud said of the one that it was.
     fn forget_minted(&self, connector: ConnectorId) {
         self.breakers.forget(connector);
+        self.flights.forget(connector);
         self.forget(&[Touched::Connector(connector)]);
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::connectors::UpstreamError;
 use crate::connectors::paper::Cloud;
 use crate::domain::{ConnectorId, Timestamp};
+use crate::sealing::SourceCredential;
 
-use super::super::{BrokerError, MintAsk, MintSource};
+use super::super::{BrokerError, MintAsk, MintSource, Update};
 use super::breaker::{Breakers, PAUSE_MAX, PAUSED_MAX};
 use super::tests::{ask, code, house_at, mint};
 
@@ -129,6 +130,33 @@ async fn f8_a_throttling_cloud_is_left_alone_whatever_is_asked_for_and_what_is_k
     for resource in ["paper://c", "paper://b", "paper://d"] {
         assert_eq!(code(mint(&house, &house.scientist, &of(resource)).await), "OK", "{resource}");
     }
+}
+
+/// The manual says so of every change, and it is tried with what was refused already.
+#[tokio::test]
+async fn a_change_of_the_connector_ends_the_pause() {
+    let (house, connector) = house_at("slow-changed", |_| {}).await;
+    let cloud = Cloud::of("slow-changed");
+    *cloud.slow.lock().unwrap() = Some(Some(Duration::from_secs(30)));
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "UPSTREAM_THROTTLED");
+    *cloud.slow.lock().unwrap() = None;
+    let update = Update {
+        connector: connector.name.to_string(),
+        expected: connector.version,
+        name: None,
+        description: Some("asked to be let in again".to_owned()),
+        labels: None,
+        settings: None,
+        policy: None,
+        secret_expires_at: None,
+        secret_skew_tolerance: None,
+        secret: SourceCredential::default(),
+        skip_verify: false,
+        validate_only: false,
+        once: None,
+    };
+    house.broker.update_connector(&house.call(&house.engineer).await, update).await.unwrap();
+    assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ impl Broker {
             Err(StoreError::Stale | StoreError::NotFound) => {
                 Err(self.close_outliving(call, entry, record, changed_meanwhile()).await)
             }
-            Err(_) => Err(self.close_failed(call, entry, changed_meanwhile()).await),
+            Err(error) => Err(self.close_failed(call, entry, BrokerError::of("issuance", &error)).await),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::connectors::UpstreamError;
-use crate::domain::{PrincipalId, Share, Timestamp};
+use crate::domain::{ConnectorId, PrincipalId, Share, Timestamp};
 
 use super::super::{BrokerError, HeldPlace, NoPlace, SharedPlaces};
 use super::breaker::PAUSE_MAX;
@@ -141,6 +141,11 @@ impl Flights {
             let leading = Leading { flights: self.clone(), key: key.clone(), landing: sender, _place: place };
             Ok(Boarding::Lead(leading, Waiting { landing, waiters }))
         })
+    }
+
+    /// What failed for a connector that was changed says nothing of it any more.
+    pub(in crate::broker) fn forget(&self, connector: ConnectorId) {
+        self.board(|board| board.failures.retain(|key, _| key.connector() != connector));
     }
 
     // The lock is held for map operations only, never across an await.

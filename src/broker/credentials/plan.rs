@@ -49,6 +49,7 @@ pub struct MintAsk {
 /// Which minted credentials may stand for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct CacheKey {
+    connector: ConnectorId,
     route: [u8; 32],
     /// Nobody when the connector shares its credentials. What is minted in a
     /// run is that run's alone: not another's, and not its starter's outside.
@@ -56,11 +57,19 @@ pub(super) struct CacheKey {
     lifetime: Lifetime,
 }
 
+impl CacheKey {
+    /// Whose credentials they are.
+    pub(super) const fn connector(&self) -> ConnectorId {
+        self.connector
+    }
+}
+
 #[cfg(test)]
 impl CacheKey {
     /// A key for tests.
     pub(super) const fn of(byte: u8) -> Self {
-        Self { route: [byte; 32], holder: None, lifetime: Lifetime::Whole(Ttl::seconds(3600)) }
+        let connector = ConnectorId::from_bytes([byte; 16]);
+        Self { connector, route: [byte; 32], holder: None, lifetime: Lifetime::Whole(Ttl::seconds(3600)) }
     }
 
     /// As many others as a test needs.
@@ -109,7 +118,7 @@ impl Broker {
         // it could not have anything signed.
         let shared = route.connector.policy.shared && route.scope.shape != ShapeName::SigningSession;
         let holder = (!shared).then(|| (call.principal().id, call.run()));
-        let key_of = |lifetime| CacheKey { route: route.digest, holder, lifetime };
+        let key_of = |lifetime| CacheKey { connector: route.connector.id, route: route.digest, holder, lifetime };
         let until = cut.map(|(end, _)| end);
         let key = key_of(until.map_or(Lifetime::Whole(granted.ttl), Lifetime::Until));
         let uncut = cut.map(|(_, whole)| key_of(Lifetime::Whole(whole)));
