@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
-
 use crate::connectors::UpstreamError;
 pub use crate::connectors::answer::{Doing, unanswered};
+
+use super::xml::{Piece, pieces};
 
 /// The longest code that is repeated.
 const CODE_LENGTH_MAX: usize = 64;
@@ -136,22 +135,13 @@ pub fn xml_error(body: &[u8]) -> (Option<String>, String) {
 
 /// The first text of an element with this name.
 pub fn xml_text(body: &[u8], name: &str) -> Option<String> {
-    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     let mut inside = false;
-    for _ in 0..EVENTS_MAX {
-        match reader.read_event().ok()? {
-            Event::Start(tag) => inside = tag.local_name().as_ref() == name,
-            Event::Text(text) if inside => return Some(text.to_string()),
-            Event::Eof => return None,
-            Event::End(_)
-            | Event::Empty(_)
-            | Event::Text(_)
-            | Event::CData(_)
-            | Event::Comment(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_)
-            | Event::GeneralRef(_) => {}
+    for piece in pieces(body, EVENTS_MAX) {
+        match piece {
+            Piece::Start(tag) => inside = tag.local_name().as_ref() == name,
+            Piece::Text(text) if inside => return Some(text.to_string()),
+            Piece::Over => return None,
+            Piece::Empty(_) | Piece::Text(_) | Piece::End(_) => {}
         }
     }
     None

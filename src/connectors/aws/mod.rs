@@ -50,6 +50,7 @@ mod upstream_s3;
 mod upstream_signed;
 mod upstream_sts;
 mod upstream_verify;
+mod xml;
 
 pub use hostile::{fuzz_answer, fuzz_policy};
 pub use scope::Scope;

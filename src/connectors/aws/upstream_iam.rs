@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 
 use aws_credential_types::Credentials;
-use quick_xml::Reader;
-use quick_xml::events::Event;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -23,6 +21,7 @@ use super::settings_check::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use super::upstream::source;
 use super::upstream_signed::{Plain, send, send_once};
 use super::upstream_sts::Sts;
+use super::xml::{Piece, pieces};
 
 /// The version of IAM's API.
 const API_VERSION: &str = "2010-05-08";
@@ -175,31 +174,24 @@ struct Listed {
 
 /// The keys of a `ListAccessKeysResponse`; hostile input, printable parts only.
 fn keys(body: &[u8]) -> Option<Vec<Listed>> {
-    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     let (mut inside, mut current, mut found) = (String::new(), Listed::default(), Vec::new());
-    for _ in 0..EVENTS_MAX {
-        match reader.read_event().ok()? {
-            Event::Start(tag) => inside = tag.local_name().as_ref().to_owned(),
-            Event::Text(text) => match inside.as_str() {
+    for piece in pieces(body, EVENTS_MAX) {
+        match piece {
+            Piece::Start(tag) => inside = tag.local_name().as_ref().to_owned(),
+            Piece::Text(text) => match inside.as_str() {
                 "AccessKeyId" => current.id = text.to_string(),
                 "CreateDate" => current.made_at = text.to_string(),
                 "Status" => current.status = text.to_string(),
                 _ => {}
             },
-            Event::End(tag) if tag.local_name().as_ref() == "member" => {
+            Piece::End(tag) if tag.local_name().as_ref() == "member" => {
                 let listed = std::mem::take(&mut current);
                 let fits = key_id(&listed.id) && one_word(&listed.made_at) && one_word(&listed.status);
                 found.extend(fits.then_some(listed));
             }
-            Event::End(_) => inside.clear(),
-            Event::Eof => return (!found.is_empty()).then_some(found),
-            Event::Empty(_)
-            | Event::CData(_)
-            | Event::Comment(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_)
-            | Event::GeneralRef(_) => {}
+            Piece::End(_) => inside.clear(),
+            Piece::Over => return (!found.is_empty()).then_some(found),
+            Piece::Empty(_) => {}
         }
     }
     None

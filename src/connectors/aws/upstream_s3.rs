@@ -3,14 +3,13 @@
 
 use aws_credential_types::Credentials;
 use percent_encoding::utf8_percent_encode;
-use quick_xml::Reader;
-use quick_xml::events::Event;
 
 use crate::connectors::{Upstream, UpstreamError};
 
 use super::errors::Doing;
 use super::place::{Place, Service};
 use super::upstream_signed::{Plain, QUERY, send};
+use super::xml::{Piece, pieces};
 
 /// XML events of one answer: those of 10,000 buckets, the most of a page.
 const EVENTS_MAX: usize = 200_000;
@@ -52,19 +51,11 @@ pub async fn look(
 
 /// The name of the element that everything else is in.
 pub fn root(body: &[u8]) -> Option<String> {
-    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
-    for _ in 0..PROLOG_EVENTS_MAX {
-        match reader.read_event().ok()? {
-            Event::Start(tag) | Event::Empty(tag) => return Some(tag.local_name().as_ref().to_owned()),
-            Event::Eof => return None,
-            Event::End(_)
-            | Event::Text(_)
-            | Event::CData(_)
-            | Event::Comment(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_)
-            | Event::GeneralRef(_) => {}
+    for piece in pieces(body, PROLOG_EVENTS_MAX) {
+        match piece {
+            Piece::Start(tag) | Piece::Empty(tag) => return Some(tag.local_name().as_ref().to_owned()),
+            Piece::Over => return None,
+            Piece::End(_) | Piece::Text(_) => {}
         }
     }
     None
@@ -94,21 +85,20 @@ pub async fn buckets(
 
 /// The names and the continuation token of a `ListAllMyBucketsResult`.
 pub fn names(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
-    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
     let (mut path, mut names, mut next) = (Vec::<String>::new(), Vec::new(), None);
     let mut rooted = false;
-    for _ in 0..EVENTS_MAX {
-        match reader.read_event().ok()? {
+    for piece in pieces(body, EVENTS_MAX) {
+        match piece {
             // A page without a word in it is no empty list.
-            Event::Start(tag) | Event::Empty(tag) if path.is_empty() && tag.local_name().as_ref() != LIST => {
+            Piece::Start(tag) | Piece::Empty(tag) if path.is_empty() && tag.local_name().as_ref() != LIST => {
                 return None;
             }
-            Event::Start(tag) => {
+            Piece::Start(tag) => {
                 rooted = true;
                 path.push(tag.local_name().as_ref().to_owned());
             }
-            Event::End(_) => drop(path.pop()),
-            Event::Text(text) => {
+            Piece::End(_) => drop(path.pop()),
+            Piece::Text(text) => {
                 let steps: Vec<&str> = path.iter().map(String::as_str).collect();
                 match steps.as_slice() {
                     [LIST, "Buckets", "Bucket", "Name"] => names.push(text.to_string()),
@@ -116,14 +106,8 @@ pub fn names(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
                     _ => {}
                 }
             }
-            Event::Eof => return (rooted && path.is_empty()).then_some((names, next)),
-            Event::Empty(_) => rooted = true,
-            Event::CData(_)
-            | Event::Comment(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_)
-            | Event::GeneralRef(_) => {}
+            Piece::Over => return (rooted && path.is_empty()).then_some((names, next)),
+            Piece::Empty(_) => rooted = true,
         }
     }
     None

@@ -90,13 +90,7 @@ async fn looking(
 }
 
 async fn reach(upstream: &Upstream, settings: &Settings, credentials: &Credentials, ask: &ListAsk) -> Vec<Reach> {
-    let one = |resource_type| async move {
-        let wanted = ask.resource_type.as_ref().is_none_or(|wanted| wanted.as_str() == resource_type);
-        if wanted { reach_of(upstream, settings, credentials, ask, resource_type).await } else { None }
-    };
-    let [generic, buckets, clusters, registries] = TYPES;
-    let all = tokio::join!(one(generic), one(buckets), one(clusters), one(registries));
-    [all.0, all.1, all.2, all.3].into_iter().flatten().collect()
+    search::reach_each(TYPES, ask, |name| reach_of(upstream, settings, credentials, ask, name)).await
 }
 
 async fn reach_of(

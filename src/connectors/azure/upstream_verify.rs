@@ -76,13 +76,7 @@ async fn identity(asker: &Asker<'_>) -> Result<String, UpstreamError> {
 }
 
 async fn reach(asker: &Asker<'_>, ask: &ListAsk) -> Vec<Reach> {
-    let one = |resource_type| async move {
-        let wanted = ask.resource_type.as_ref().is_none_or(|wanted| wanted.as_str() == resource_type);
-        if wanted { reach_of(asker, ask, resource_type).await } else { None }
-    };
-    let [generic, containers, clusters, registries] = TYPES;
-    let all = tokio::join!(one(generic), one(containers), one(clusters), one(registries));
-    [all.0, all.1, all.2, all.3].into_iter().flatten().collect()
+    search::reach_each(TYPES, ask, |name| reach_of(asker, ask, name)).await
 }
 
 async fn reach_of(asker: &Asker<'_>, ask: &ListAsk, resource_type: &'static str) -> Option<Reach> {

@@ -53,7 +53,8 @@ impl World {
     /// The request of the method at this path.
     pub fn request(&self, path: &str) -> Vec<u8> {
         let name = path.rsplit('/').next().unwrap();
-        let found = self.of_access(name).or_else(|| self.of_connectors(name)).or_else(|| self.of_the_rest(name));
+        let found = self.of_access(name).or_else(|| self.of_connectors(name));
+        let found = found.or_else(|| self.of_stacks(name)).or_else(|| self.of_runs_and_credentials(name));
         found.unwrap_or_else(|| panic!("{path} is new: give it a well-formed request here"))
     }
 
@@ -105,8 +106,8 @@ impl World {
         Some(bytes)
     }
 
-    fn of_the_rest(&self, name: &str) -> Option<Vec<u8>> {
-        let (component, stack) = (self.component.name.clone(), self.stack.name.clone());
+    fn of_stacks(&self, name: &str) -> Option<Vec<u8>> {
+        let component = self.component.name.clone();
         let bytes = match name {
             "RegisterComponent" => {
                 let requirement =
@@ -117,18 +118,17 @@ impl World {
                 ask.encode_to_vec()
             }
             "ListComponents" => proto::ListComponentsRequest::default().encode_to_vec(),
-            "DescribeComponent" => proto::DescribeComponentRequest { component, ..Default::default() }.encode_to_vec(),
             "ConnectComponent" => proto::ConnectComponentRequest { component, ..Default::default() }.encode_to_vec(),
-            "DeleteComponent" => proto::DeleteComponentRequest { component, ..Default::default() }.encode_to_vec(),
             "RegisterStack" => proto::RegisterStackRequest { name: "another".to_owned(), ..stack_of() }.encode_to_vec(),
             "ListStacks" => proto::ListStacksRequest::default().encode_to_vec(),
-            "DescribeStack" => proto::DescribeStackRequest { stack, ..Default::default() }.encode_to_vec(),
-            "UpdateStack" => {
-                let (components, etag) = (vec!["pipeline".to_owned()], self.stack.etag.clone());
-                proto::UpdateStackRequest { stack, components, etag, ..Default::default() }.encode_to_vec()
-            }
-            "DeleteStack" => proto::DeleteStackRequest { stack, ..Default::default() }.encode_to_vec(),
-            "StartRun" => proto::StartRunRequest { stack, ..Default::default() }.encode_to_vec(),
+            _ => return about_stack(name, &self.stack, &component),
+        };
+        Some(bytes)
+    }
+
+    fn of_runs_and_credentials(&self, name: &str) -> Option<Vec<u8>> {
+        let component = self.component.name.clone();
+        let bytes = match name {
             "RenewRun" => proto::RenewRunRequest { run: self.run.id.clone(), ..Default::default() }.encode_to_vec(),
             "FinishRun" => proto::FinishRunRequest { run: self.run.id.clone(), ..Default::default() }.encode_to_vec(),
             "ListRuns" => proto::ListRunsRequest::default().encode_to_vec(),
@@ -155,6 +155,24 @@ impl World {
 
 fn stack_of() -> proto::RegisterStackRequest {
     proto::RegisterStackRequest { components: vec!["pipeline".to_owned()], ..Default::default() }
+}
+
+/// A request about this one stack, or about the component that it names.
+pub fn about_stack(name: &str, about: &proto::Stack, component: &str) -> Option<Vec<u8>> {
+    let (stack, component) = (about.name.clone(), component.to_owned());
+    let bytes = match name {
+        "DescribeComponent" => proto::DescribeComponentRequest { component, ..Default::default() }.encode_to_vec(),
+        "DeleteComponent" => proto::DeleteComponentRequest { component, ..Default::default() }.encode_to_vec(),
+        "DescribeStack" => proto::DescribeStackRequest { stack, ..Default::default() }.encode_to_vec(),
+        "UpdateStack" => {
+            let (components, etag) = (vec![component], about.etag.clone());
+            proto::UpdateStackRequest { stack, components, etag, ..Default::default() }.encode_to_vec()
+        }
+        "DeleteStack" => proto::DeleteStackRequest { stack, ..Default::default() }.encode_to_vec(),
+        "StartRun" => proto::StartRunRequest { stack, ..Default::default() }.encode_to_vec(),
+        _ => return None,
+    };
+    Some(bytes)
 }
 
 /// A request about this one connector, with the secret that a rotation hands in.

@@ -5,7 +5,7 @@
 use prost::Message as _;
 use valetkey::proto;
 
-use super::calls::{World, about_connector};
+use super::calls::{World, about_connector, about_stack};
 use super::cast;
 use super::sshd::Pair;
 use super::vault::Vault;
@@ -93,16 +93,16 @@ impl Granted {
     /// The request of the method at this path, about the places.
     pub fn request(&self, path: &str, place: Place) -> Vec<u8> {
         let name = path.rsplit('/').next().unwrap();
-        let found =
-            about_connector(name, &self.connector, secrets(&self.authority)).or_else(|| self.of_the_rest(name, place));
+        let found = about_connector(name, &self.connector, secrets(&self.authority));
+        let found = found.or_else(|| about_stack(name, &self.stack, &self.component.name));
+        let found = found.or_else(|| self.about_minting(name, place));
         found.unwrap_or_else(|| self.world.request(path))
     }
 
-    fn of_the_rest(&self, name: &str, place: Place) -> Option<Vec<u8>> {
-        let (component, stack) = (self.component.name.clone(), self.stack.name.clone());
-        let connector = self.connector.name.clone();
+    /// What may be minted through the component, and what was.
+    fn about_minting(&self, name: &str, place: Place) -> Option<Vec<u8>> {
+        let (component, connector) = (self.component.name.clone(), self.connector.name.clone());
         let bytes = match name {
-            "DescribeComponent" => proto::DescribeComponentRequest { component, ..Default::default() }.encode_to_vec(),
             "ConnectComponent" => {
                 let (resource_id, access_max) = (HOST.to_owned(), proto::AccessLevel::Read.into());
                 let ask = proto::ConnectComponentRequest {
@@ -114,14 +114,6 @@ impl Granted {
                 };
                 ask.encode_to_vec()
             }
-            "DeleteComponent" => proto::DeleteComponentRequest { component, ..Default::default() }.encode_to_vec(),
-            "DescribeStack" => proto::DescribeStackRequest { stack, ..Default::default() }.encode_to_vec(),
-            "UpdateStack" => {
-                let (components, etag) = (vec![component], self.stack.etag.clone());
-                proto::UpdateStackRequest { stack, components, etag, ..Default::default() }.encode_to_vec()
-            }
-            "DeleteStack" => proto::DeleteStackRequest { stack, ..Default::default() }.encode_to_vec(),
-            "StartRun" => proto::StartRunRequest { stack, ..Default::default() }.encode_to_vec(),
             "MintCredential" => proto::MintCredentialRequest { ask: Some(self.mint()) }.encode_to_vec(),
             "WatchCredential" => proto::WatchCredentialRequest { ask: Some(self.mint()) }.encode_to_vec(),
             // What was minted through the component is all that a role on it is about.
