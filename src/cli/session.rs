@@ -248,7 +248,7 @@ pub(super) fn request_id() -> String {
 /// was spent, and that it passes by itself.
 fn may_repeat(status: &Status, unsaid: bool) -> bool {
     let details = status.get_error_details();
-    let passes = details.retry_info().is_some();
+    let passes = details.retry_info().is_some_and(|info| info.retry_delay.is_some());
     let promised =
         details.error_info().map(|info| info.metadata.get(NOTHING_SPENT).is_some_and(|promise| promise == "true"));
     status.code() == Code::Unavailable && promised.map_or(unsaid, |promised| promised && passes)

@@ -272,7 +272,11 @@ fn register(named: &str, endpoint: &str) -> Register {
 async fn a_credential_that_its_check_used_up_is_said_to_be_when_it_could_not_be_stored() {
     for verb in ["register", "rotate", "update"] {
         let endpoint = format!("gate-once-spent-{verb}");
-        let (house, _) = house_at(&endpoint, |_| {}).await;
+        let (house, _) = house_at(&endpoint, |connector| {
+            connector.resource_type = Some(crate::domain::ResourceTypeName::parse("paper-shelf").unwrap());
+            connector.resource_id = Some(crate::domain::ResourceId::canonical("paper://shelf").unwrap());
+        })
+        .await;
         let cloud = Cloud::of(&endpoint);
         let binding = house.bind(&house.engineer, Role::Auditor, BindingTarget::Project).await.to_string();
         let (call, before) = (house.call(&house.engineer).await, stored(&house).await);
@@ -287,12 +291,14 @@ async fn a_credential_that_its_check_used_up_is_said_to_be_when_it_could_not_be_
                 _ => update(&house, |ask| (ask.secret, ask.skip_verify) = (secret, false)).await,
             }
         };
-        let (landed, ()) = tokio::join!(changed, async {
+        let meanwhile = async {
             asked(&cloud, 1).await;
             let owner = house.call(&house.owner).await;
             house.broker.delete_binding(&owner, &binding, None).await.unwrap();
             cloud.gate.as_ref().unwrap().add_permits(1);
-        });
+        };
+        let both = async { tokio::join!(changed, meanwhile) };
+        let (landed, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the cloud is asked");
         let error = landed.err().unwrap();
         assert_eq!((error.code(), error.nothing_spent()), ("SUCCESSOR_LOST", false), "{verb}: {error}");
         assert_eq!(stored(&house).await, before, "{verb}");
