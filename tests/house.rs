@@ -100,6 +100,11 @@ fn no_banned_crate_is_locked() {
 }
 
 #[test]
+fn every_locked_crate_comes_from_crates_io() {
+    none(dependencies::from_elsewhere(&source::text_of("Cargo.lock")));
+}
+
+#[test]
 fn the_two_lists_of_banned_crates_agree() {
     none(dependencies::not_in_deny(&source::text_of("deny.toml")));
 }

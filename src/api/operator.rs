@@ -44,10 +44,12 @@ impl OperatorHandlers {
     async fn accept(
         &self,
         call: &Call,
-        body: proto::AcceptClockRequest,
+        mut body: proto::AcceptClockRequest,
     ) -> Result<proto::AcceptClockResponse, BrokerError> {
         own_project(call, &body.project)?;
-        let accepted = self.broker.accept_clock(call).await?;
+        let request_id = std::mem::take(&mut body.request_id);
+        let once = once(call, &request_id, &body)?;
+        let accepted = self.broker.accept_clock(call, once.as_ref()).await?;
         Ok(proto::AcceptClockResponse { accepted: Some(convert::clock_jump(accepted)) })
     }
 

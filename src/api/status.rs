@@ -18,6 +18,13 @@ use crate::broker::UpstreamError;
 
 /// The domain of every reason code.
 const DOMAIN: &str = "valetkey";
+/// In the metadata of `ErrorInfo`: the same call may be made again as it is. It
+/// used no source credential up, or what replaced it is stored. A promise to
+/// clients: without it a call that asks a cloud is not to be repeated.
+pub const NOTHING_SPENT: &str = "nothing_spent";
+/// What to look at when a cloud does not answer.
+const NO_WAY: &str = "try again; if it stays so, look at the server's way out to the cloud: name resolution, firewall, \
+                      and the endpoints in the connector's settings";
 /// When to try again after something that passes by itself, when nobody said.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -25,7 +32,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn status(error: BrokerError) -> Status {
     let mut details = ErrorDetails::new();
-    details.set_error_info(error.code(), DOMAIN, metadata(&error));
+    let mut metadata = metadata(&error);
+    if error.nothing_spent() {
+        metadata.insert(NOTHING_SPENT.to_owned(), "true".to_owned());
+    }
+    details.set_error_info(error.code(), DOMAIN, metadata);
     if let Some(delay) = retry_after(&error) {
         details.set_retry_info(Some(delay));
     }
@@ -52,11 +63,12 @@ pub fn status(error: BrokerError) -> Status {
     Status::with_error_details(code(&error), error.to_string(), details)
 }
 
-/// A refusal that no use case made.
+/// A refusal that no use case made; it used no source credential up.
 #[must_use]
 pub fn refusal(code: Code, reason: &'static str, message: &str, retry_after: Option<Duration>) -> Status {
     let mut details = ErrorDetails::new();
-    details.set_error_info(reason, DOMAIN, HashMap::new());
+    let promise = (code == Code::Unavailable).then(|| (NOTHING_SPENT.to_owned(), "true".to_owned()));
+    details.set_error_info(reason, DOMAIN, promise.into_iter().collect::<HashMap<_, _>>());
     if let Some(delay) = retry_after {
         details.set_retry_info(Some(delay));
     }
@@ -192,11 +204,11 @@ fn upstream_metadata(error: &UpstreamError) -> Vec<(&'static str, String)> {
             vec![("upstream_code", code.clone())]
         }
         UpstreamError::NotEnabled { remedy } => vec![("hint", (*remedy).to_owned())],
+        UpstreamError::Unavailable { .. } => vec![("hint", NO_WAY.to_owned())],
         UpstreamError::PolicyTooLarge { .. }
         | UpstreamError::InDoubt
         | UpstreamError::Expired
         | UpstreamError::Throttled { .. }
-        | UpstreamError::Unavailable { .. }
         | UpstreamError::DeadlineExceeded
         | UpstreamError::BadAnswer { .. }
         | UpstreamError::AddressRefused { .. }
@@ -207,6 +219,8 @@ fn upstream_metadata(error: &UpstreamError) -> Vec<(&'static str, String)> {
 fn retry_after(error: &BrokerError) -> Option<Duration> {
     match error {
         BrokerError::Exhausted { retry_after, .. } => *retry_after,
+        // An operator must look: it does not pass by itself.
+        BrokerError::Unavailable { code: "CLOCK_JUMPED", .. } => None,
         BrokerError::Unavailable { .. } => Some(RETRY_AFTER),
         BrokerError::Upstream(UpstreamError::Throttled { retry_after }) => Some(retry_after.unwrap_or(RETRY_AFTER)),
         BrokerError::Upstream(error) if error.recoverable() => Some(RETRY_AFTER),

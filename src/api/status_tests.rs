@@ -20,6 +20,7 @@ fn every_error() -> Vec<BrokerError> {
         BrokerError::Precondition { code: "STILL_LINKED", message: text("in use by a"), hint: text("unlink it") },
         BrokerError::Exhausted { code: "OVERLOADED", message: text("too many"), retry_after: seconds(2) },
         BrokerError::Unavailable { code: "STORE_UNWRITABLE", message: "the store cannot be written" },
+        BrokerError::Unavailable { code: "CLOCK_JUMPED", message: "the server's clock jumped" },
         BrokerError::DataLoss { message: "the sealed record does not open" },
         BrokerError::Internal { what: "words" },
     ];
@@ -78,6 +79,23 @@ fn every_error_has_the_status_of_the_golden_table() {
         std::fs::write(GOLDEN, table()).unwrap();
     }
     assert_eq!(table(), std::fs::read_to_string(GOLDEN).unwrap());
+}
+
+/// What clients repeat a call by: the command line's half is in `cli::stories`.
+#[test]
+fn that_nothing_was_spent_is_promised_of_what_is_unavailable_here_and_of_nothing_that_asked_a_cloud() {
+    for error in every_error() {
+        let here = matches!(error, BrokerError::Unavailable { .. });
+        let status = status(error);
+        let info = status.get_details_error_info().unwrap();
+        let promise = info.metadata.get("nothing_spent").map(String::as_str);
+        assert_eq!(promise, here.then_some("true"), "{}", info.reason);
+        assert!(!here || status.code() == Code::Unavailable, "{status:?}");
+    }
+    for code in [Code::Unavailable, Code::ResourceExhausted, Code::InvalidArgument] {
+        let info = refusal(code, "WORD", "words", None).get_details_error_info().unwrap();
+        assert_eq!(info.metadata.contains_key("nothing_spent"), code == Code::Unavailable);
+    }
 }
 
 #[test]

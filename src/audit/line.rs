@@ -244,6 +244,16 @@ impl Line {
         }
     }
 
+    /// The run that it was done in, and the run that it was done to.
+    #[must_use]
+    pub const fn runs(&self) -> [Option<RunId>; 2] {
+        let about = match self.subject {
+            Some(Subject::Run(id)) => Some(id),
+            Some(Subject::Principal(_) | Subject::Token(_) | Subject::Binding(_) | Subject::Stack(_)) | None => None,
+        };
+        [self.run, about]
+    }
+
     /// With a detail in words.
     #[must_use]
     pub fn with_detail(mut self, key: &'static str, text: &str) -> Self {
@@ -261,6 +271,8 @@ pub struct LineFilter {
     pub principal: Option<PrincipalId>,
     /// About this connector.
     pub connector: Option<ConnectorId>,
+    /// In this run, or about it.
+    pub run: Option<RunId>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
     /// Not before.

@@ -11,6 +11,7 @@ pub mod entry;
 pub mod journal;
 pub mod ledger;
 pub mod line;
+pub mod reads;
 pub mod verify;
 
 pub use aggregate::{Aggregator, Measure};
@@ -19,4 +20,5 @@ pub use entry::{Notes, OpenEntry};
 pub use journal::{Journal, JournalError};
 pub use ledger::Ledger;
 pub use line::{Detail, Line, LineFilter, LineKind, Outcome, Reason, Seq, Subject};
+pub use reads::{READ_LINES_BURST, READ_LINES_PER_SECOND, ReadCounts};
 pub use verify::{BadLine, Columns, ExpectedHead, Fault, RawLine, Verified, Verifier};

@@ -128,6 +128,28 @@ impl BrokerError {
         }
     }
 
+    /// Whether the same call may be made again as it is: it used no source
+    /// credential up, or what replaced it is stored. Clients repeat by it.
+    ///
+    /// Invariant: whoever used one up says something else than `Unavailable`.
+    #[must_use]
+    pub const fn nothing_spent(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Unauthenticated
+            | Self::Denied { .. }
+            | Self::NotFound { .. }
+            | Self::Invalid(_)
+            | Self::Stale { .. }
+            | Self::NameTaken { .. }
+            | Self::Precondition { .. }
+            | Self::Exhausted { .. }
+            | Self::Upstream(_)
+            | Self::DataLoss { .. }
+            | Self::Internal { .. } => false,
+        }
+    }
+
     /// The reason code, for replies and the ledger.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::audit::{Line, Outcome};
 use crate::authz::{
-    Decision, DenyReason, MintWish, Permission, Permit, Question, Target, Visible, decide, visible_scope,
+    Decision, DenyReason, MintWish, Permission, Permit, Question, Target, Visible, decide, permissions_of,
+    visible_scope,
 };
-use crate::domain::{ComponentId, Connector, ConnectorId};
+use crate::domain::{ComponentId, Connector, ConnectorId, Role};
 use crate::store::{Committed, Guard, StoreError, Tx};
 
 use super::call::Call;
@@ -193,10 +194,18 @@ pub(super) fn denied_by(code: &'static str, permission: Permission, hint: &str) 
     BrokerError::Denied { code, permission: permission.as_str(), hint: hint.to_owned() }
 }
 
+/// The roles that have a permission, in words.
+fn roles_with(permission: Permission) -> String {
+    let roles = Role::ALL.iter().filter(|role| permissions_of(**role).contains(&permission));
+    roles.map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
+
 fn denied(reason: DenyReason, permission: Permission) -> BrokerError {
     let hint = match reason {
         DenyReason::ForeignProject => return BrokerError::NotFound { noun: "project" },
-        DenyReason::GrantMissing => format!("ask an owner for a role that allows {permission}"),
+        DenyReason::GrantMissing => {
+            format!("ask an owner for a role that allows {permission}: {}", roles_with(permission))
+        }
         DenyReason::GrantExpired => "ask an owner to renew the role binding".to_owned(),
         DenyReason::RolesApart => {
             "an owner writes no connectors: have one of your two roles taken away, or use another principal".to_owned()

@@ -36,7 +36,7 @@ pub use access::{
 pub use audit::{LineAsk, LineKind, LineSubject, Outcome, Seq, StoredLine, Tailed};
 // What callers of the broker must name: the door writes a line for each call
 // that has none, and words every error.
-pub use crate::audit::{Aggregator, Line, Measure, Reason};
+pub use crate::audit::{Aggregator, Line, Measure, READ_LINES_BURST, READ_LINES_PER_SECOND, ReadCounts, Reason};
 pub use crate::connectors::UpstreamError;
 pub use crate::connectors::{Challenge, HostBinding};
 pub use authenticate::CallerFacts;

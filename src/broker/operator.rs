@@ -5,7 +5,7 @@ use crate::authz::Permission;
 use crate::domain::{ClockJump, IssuerKeyFacts, IssuerUrl, KekId, Timestamp};
 use crate::issuer::{IssuerError, Rotation};
 use crate::sealing::KekState;
-use crate::store::StoreFacts;
+use crate::store::{Remembered, StoreFacts, Tx};
 
 use super::{Broker, BrokerError, Call, Once};
 
@@ -93,12 +93,23 @@ impl Broker {
     ///
     /// # Errors
     /// `Denied`; `Precondition` when it is not in doubt; `Unavailable`.
-    pub async fn accept_clock(&self, call: &Call) -> Result<ClockJump, BrokerError> {
+    pub async fn accept_clock(&self, call: &Call, once: Option<&Once>) -> Result<ClockJump, BrokerError> {
         self.permit(call, Permission::OperatorAcceptClock).await?;
+        if let Some(earlier) = self.recall(call, once).await? {
+            return Ok(earlier);
+        }
         let jump = self.watch.doubt().ok_or_else(not_in_doubt)?;
         let line = call.line(Outcome::Ok, "CLOCK_ACCEPTED").with_detail("expected", &jump.expected.to_string());
-        self.write_line(&call.record, line.with_detail("shown", &jump.shown.to_string())).await?;
-        Ok(self.watch.accept().unwrap_or(jump))
+        let line = line.with_detail("shown", &jump.shown.to_string());
+        // Kept for a day also by the clock that is believed from now on.
+        let kept = self.remember(call, once, &jump)?;
+        let kept = kept.map(|kept| Remembered { at: kept.at.max(jump.shown), ..kept });
+        let committed = self.commit(call, "clock", Tx::with_line(line).remember(kept)).await;
+        // Whose line it is accepts: a second call with the id might accept the next jump.
+        if committed.is_ok() {
+            self.watch.accept();
+        }
+        self.settled(call, once, jump, committed).await
     }
 
     /// Nothing is made whose end could not be judged.

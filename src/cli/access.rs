@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::Row;
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{access_in_words, given, or_dash};
+use super::pairs::{access_in_words, given, given_seconds, or_dash};
 use super::session::Session;
 
 /// What to ask about your access.
@@ -31,6 +31,10 @@ pub(super) struct CanArgs {
     limit: LimitArgs,
 }
 
+/// What to do when there is nothing to mint.
+const NOTHING: &str =
+    "no role of yours mints: an owner gives one with `valetkey binding create --principal YOU --role data-scientist`";
+
 /// Something the caller may mint.
 #[derive(Debug, Serialize)]
 pub(super) struct MintableView {
@@ -44,8 +48,8 @@ pub(super) struct MintableView {
     resources: Vec<String>,
     /// The highest level.
     access_max: String,
-    /// The longest lifetime.
-    ttl_max_seconds: u32,
+    /// The longest lifetime; null means the provider's own.
+    ttl_max_seconds: Option<u32>,
     /// Through which role.
     role: String,
     /// The command that mints it.
@@ -60,7 +64,7 @@ impl From<proto::Mintable> for MintableView {
             resource_type: given(mintable.resource_type),
             resources: mintable.resources,
             access_max: access_in_words(mintable.access_max),
-            ttl_max_seconds: mintable.ttl_max_seconds,
+            ttl_max_seconds: given_seconds(mintable.ttl_max_seconds),
             role: mintable.role,
             command: mintable.command,
         }
@@ -79,7 +83,7 @@ impl Row for MintableView {
             or_dash(self.resource_type.as_ref()),
             if self.resources.is_empty() { "any".to_owned() } else { self.resources.join(", ") },
             format!("up to {}", self.access_max),
-            format!("up to {}", moment::lifetime(self.ttl_max_seconds)),
+            self.ttl_max_seconds.map_or_else(|| "-".to_owned(), |max| format!("up to {}", moment::lifetime(max))),
             self.role.clone(),
         ]
     }
@@ -108,9 +112,7 @@ async fn can(session: &Session, args: CanArgs) -> Result<(), Failure> {
     .await?;
     let views: Vec<MintableView> = mintable.into_iter().map(MintableView::from).collect();
     session.output.list(&views)?;
-    if !views.is_empty() {
-        session.output.say("to mint:")?;
-    }
+    session.output.say(if views.is_empty() { NOTHING } else { "to mint:" })?;
     for view in &views {
         session.output.say(&format!("  {}", view.command))?;
     }

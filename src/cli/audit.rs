@@ -38,6 +38,7 @@ pub(super) enum RemoteVerb {
     #[command(after_help = "\
 Examples:
   valetkey audit list --since 1h --outcome denied
+  valetkey audit list --run nightly
   valetkey audit list --principal bob --connector prod-s3 -o json")]
     List(ListArgs),
     /// Show lines as they are written, until Ctrl-C
@@ -57,6 +58,9 @@ pub(super) struct ListArgs {
     /// Only about this connector
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     connector: String,
+    /// Only of this run, what was done in it and what was done to it: name or id
+    #[arg(long, value_name = "RUN", default_value = "", hide_default_value = true)]
+    run: String,
     /// Only with this outcome
     #[arg(long, value_name = "OUTCOME",
         value_parser = ["pending", "ok", "denied", "malformed", "throttled", "failed", "unknown"])]
@@ -88,8 +92,8 @@ pub(super) struct AuditLineView {
     at: Option<Moment>,
     /// `intent`, `result` or `single`.
     kind: String,
-    /// The number of the intent that a result closes; 0 when it closes none.
-    intent_seq: u64,
+    /// The number of the intent that a result closes; null when it closes none.
+    intent_seq: Option<u64>,
     /// For example `valetkey.v1.CredentialService/MintCredential`.
     method: String,
     /// The principal's id.
@@ -135,7 +139,7 @@ impl From<proto::AuditLine> for AuditLineView {
             seq: line.seq,
             at: Moment::from_proto(line.at.as_ref()),
             kind: line.kind,
-            intent_seq: line.intent_seq,
+            intent_seq: (line.intent_seq > 0).then_some(line.intent_seq),
             method: line.method,
             principal_id: given(line.principal_id),
             principal_name: given(line.principal_name),
@@ -222,6 +226,7 @@ async fn list(session: &Session, args: ListArgs) -> Result<(), Failure> {
             outcome: args.outcome.clone().unwrap_or_default(),
             since: since.map(Moment::to_proto),
             until: until.map(Moment::to_proto),
+            run: args.run.clone(),
         };
         let answer = session.call(ask, async |ask| session.audit().list_audit_lines(ask).await).await?;
         Ok((answer.lines, answer.next_page_token))

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::moment::{self, Moment, parse_length, parse_seconds};
 use super::output::{Facts, Record, Row};
 use super::pages::{LimitArgs, PageAsk, gather};
-use super::pairs::{Access, access_in_words, given};
+use super::pairs::{Access, access_in_words, given, given_seconds};
 use super::session::{Session, request_id};
 
 /// What to do with bindings.
@@ -107,9 +107,9 @@ pub(super) struct BindingView {
     resource_patterns: Vec<String>,
     /// The highest access level; null means `admin`.
     access_max: Option<String>,
-    /// The longest lifetime of a minted credential; 0 means no limit of its
+    /// The longest lifetime of a minted credential; null means no limit of its
     /// own.
-    ttl_max_seconds: u32,
+    ttl_max_seconds: Option<u32>,
     /// When the binding ends, if it does.
     expires_at: Option<Moment>,
     /// Who gave it.
@@ -131,7 +131,7 @@ impl From<proto::Binding> for BindingView {
             component_id: given(binding.component_id),
             resource_patterns: conditions.resource_patterns,
             access_max: given(access_in_words(conditions.access_max)),
-            ttl_max_seconds: conditions.ttl_max_seconds,
+            ttl_max_seconds: given_seconds(conditions.ttl_max_seconds),
             expires_at: Moment::from_proto(conditions.expires_at.as_ref()),
             created_by: given(binding.created_by),
             created_at: Moment::from_proto(binding.created_at.as_ref()),
@@ -153,9 +153,7 @@ impl BindingView {
     fn conditions(&self) -> String {
         let mut words = self.resource_patterns.clone();
         words.extend(self.access_max.iter().map(|level| format!("at most {level}")));
-        if self.ttl_max_seconds > 0 {
-            words.push(format!("at most {}", moment::lifetime(self.ttl_max_seconds)));
-        }
+        words.extend(self.ttl_max_seconds.iter().map(|max| format!("at most {}", moment::lifetime(*max))));
         if words.is_empty() { "-".to_owned() } else { words.join(", ") }
     }
 }

@@ -10,7 +10,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record};
-use super::session::Session;
+use super::session::{Session, request_id};
 
 /// What to do about the clock.
 #[derive(Subcommand)]
@@ -54,7 +54,7 @@ impl Record for JumpView {
 pub(super) async fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Accept => {
-            let ask = proto::AcceptClockRequest { project: session.project.clone() };
+            let ask = proto::AcceptClockRequest { project: session.project.clone(), request_id: request_id() };
             let answer = session.call(ask, async |ask| session.operator().accept_clock(ask).await).await?;
             session.output.record(&JumpView::from(answer.accepted.unwrap_or_default()))
         }

@@ -12,6 +12,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::{Moment, lifetime};
 use super::output::{Facts, Record, Row};
+use super::pairs::given_seconds;
 use super::schema::{Setting, settings_of};
 use super::secrets::Wanted;
 use super::session::Session;
@@ -63,12 +64,12 @@ pub(super) struct MethodView {
     name: String,
     /// One line for people.
     summary: String,
-    /// The shortest lifetime.
-    ttl_min_seconds: u32,
+    /// The shortest lifetime; null where the provider alone decides.
+    ttl_min_seconds: Option<u32>,
     /// The lifetime when none is asked for.
-    ttl_default_seconds: u32,
+    ttl_default_seconds: Option<u32>,
     /// The longest lifetime.
-    ttl_max_seconds: u32,
+    ttl_max_seconds: Option<u32>,
     /// JSON schema of the settings.
     settings_schema: Value,
     /// The fields of the source credential.
@@ -76,7 +77,6 @@ pub(super) struct MethodView {
     /// `connector rotate-secret --auto` can make the next one.
     rotates: bool,
     /// Other names that are taken for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<String>,
 }
 
@@ -144,9 +144,9 @@ impl From<proto::AuthMethod> for MethodView {
         Self {
             name: method.name,
             summary: method.summary,
-            ttl_min_seconds: method.ttl_min_seconds,
-            ttl_default_seconds: method.ttl_default_seconds,
-            ttl_max_seconds: method.ttl_max_seconds,
+            ttl_min_seconds: given_seconds(method.ttl_min_seconds),
+            ttl_default_seconds: given_seconds(method.ttl_default_seconds),
+            ttl_max_seconds: given_seconds(method.ttl_max_seconds),
             settings_schema: serde_json::from_str(&method.settings_schema).unwrap_or(Value::Null),
             secret_fields: method.secret_fields.into_iter().map(secret).collect(),
             rotates: method.rotates,
@@ -297,9 +297,9 @@ impl MethodView {
     fn lifetimes(&self) -> String {
         format!(
             "{} to {}, {} when none is asked for",
-            lifetime(self.ttl_min_seconds),
-            lifetime(self.ttl_max_seconds),
-            lifetime(self.ttl_default_seconds)
+            lifetime(self.ttl_min_seconds.unwrap_or_default()),
+            lifetime(self.ttl_max_seconds.unwrap_or_default()),
+            lifetime(self.ttl_default_seconds.unwrap_or_default())
         )
     }
 }

@@ -30,6 +30,21 @@ const OPTIONS: [(&str, &str); 5] = [
     ("secret_expires_at", "--secret-expires-in"),
     ("conditions.ttl_max_seconds", "--ttl-max"),
 ];
+/// Where to look for what was not found.
+const LISTS: [(&str, &str); 9] = [
+    ("connector", "`valetkey connector list` shows those that you may see"),
+    ("connector type", "`valetkey connector-type list` shows those of this server"),
+    ("component", "`valetkey component list` shows those that you may see"),
+    ("stack", "`valetkey stack list` shows those that you may see"),
+    ("run", "`valetkey run list` shows those that you may see"),
+    ("issuance", "`valetkey issuance list` shows those that you may see"),
+    ("binding", "`valetkey binding list` shows them"),
+    ("principal", "`valetkey user list` and `valetkey service-account list` show them"),
+    ("project", "--project (VALETKEY_PROJECT) names it; a token is good in its own project alone"),
+];
+/// What to do when nobody knows the token.
+const NO_TOKEN: &str = "the token has ended, was revoked, or is not one of this server; an owner makes another with `valetkey token create \
+     --for YOU`, and --token-file (VALETKEY_TOKEN_FILE) names the file that it is in";
 /// Causes of a connection error that are shown; a chain may be circular.
 const CAUSES_MAX: usize = 8;
 
@@ -169,12 +184,20 @@ impl From<Status> for Failure {
             fields.push(FieldProblem { field: violation.field.clone(), problem: violation.description.clone() });
         }
         let retry = details.retry_info().and_then(|r| r.retry_delay);
-        let hint = info.and_then(|i| i.metadata.get(HINT_KEY).cloned()).filter(|hint| !hint.is_empty());
+        // The daemon's own speaks of headers.
+        let unknown = info.filter(|i| i.reason == "UNAUTHENTICATED").map(|_| NO_TOKEN.to_owned());
+        let hint = unknown.or_else(|| info.and_then(|i| i.metadata.get(HINT_KEY).cloned()));
+        let hint = hint.filter(|hint| !hint.is_empty());
+        let hint = hint.or_else(|| info.and_then(|i| list_hint(i.metadata.get("noun")?)));
         let hint = hint.or_else(|| fields.iter().find_map(|field| option_hint(&field.field)));
         let hint = hint.or_else(|| broke(&status).then(|| BROKEN_HINT.to_owned()));
         Self {
             kind: kind_of(&status),
-            message: message_of(&status),
+            message: if says_all(&fields, status.message()) {
+                format!("{} fields are not as they must be", fields.len())
+            } else {
+                message_of(&status)
+            },
             reason: info.map(|i| i.reason.clone()).filter(|reason| !reason.is_empty()),
             fields,
             hint: hint.or_else(|| retry.map(|delay| format!("try again in {} s", delay.as_secs().max(1)))),
@@ -194,10 +217,21 @@ fn broke(status: &Status) -> bool {
     status.get_details_error_info().is_none() && BROKEN.iter().any(|words| status.message().starts_with(words))
 }
 
+/// Where to look for what was not found.
+fn list_hint(noun: &str) -> Option<String> {
+    LISTS.iter().find(|(name, _)| *name == noun).map(|(_, hint)| (*hint).to_owned())
+}
+
 /// With which option a field is given.
 fn option_hint(field: &str) -> Option<String> {
     let (field, option) = OPTIONS.iter().find(|(name, _)| *name == field)?;
     Some(format!("{field} is what {option} gives"))
+}
+
+/// Whether `message` repeats every one of many fields, which are shown anyway.
+fn says_all(fields: &[FieldProblem], message: &str) -> bool {
+    let all: Vec<String> = fields.iter().map(|one| format!("{}: {}", one.field, one.problem)).collect();
+    fields.len() > 1 && all.join("; ") == message
 }
 
 fn kind_of(status: &Status) -> Kind {
@@ -346,6 +380,29 @@ mod tests {
             "error: ttl_seconds: too long\nhint: ttl_seconds is what --ttl gives\n"
         );
         assert_eq!(about("name").fields.len(), 1, "programs get it all the same");
+    }
+
+    #[test]
+    fn many_fields_are_said_once() {
+        let mut details = ErrorDetails::new();
+        details.add_bad_request_violation("name", "too long");
+        details.add_bad_request_violation("labels", "too many");
+        let said = "name: too long; labels: too many";
+        let failure = Failure::from(Status::with_error_details(Code::InvalidArgument, said, details));
+        let text = "error: 2 fields are not as they must be\n  name: too long\n  labels: too many\n";
+        assert_eq!(failure.text(false), text);
+    }
+
+    #[test]
+    fn what_was_not_found_is_said_where_to_look_for_and_an_unknown_token_what_to_do() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("NOT_FOUND", "valetkey", HashMap::from([("noun".to_owned(), "stack".to_owned())]));
+        let failure = Failure::from(Status::with_error_details(Code::NotFound, "no such stack", details));
+        assert!(failure.hint.unwrap().contains("`valetkey stack list`"));
+        let hint = HashMap::from([("hint".to_owned(), "present it as `authorization: Bearer`".to_owned())]);
+        let details = ErrorDetails::with_error_info("UNAUTHENTICATED", "valetkey", hint);
+        let failure = Failure::from(Status::with_error_details(Code::Unauthenticated, "nobody known", details));
+        assert_eq!(failure.hint.as_deref(), Some(NO_TOKEN));
     }
 
     #[test]

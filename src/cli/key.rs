@@ -11,6 +11,7 @@ use crate::proto;
 use super::failure::Failure;
 use super::moment::{self, Moment};
 use super::output::{Facts, Record, Row};
+use super::pairs::given;
 use super::session::{Session, request_id};
 
 /// What is said of the memory that keys are in.
@@ -77,7 +78,7 @@ pub(super) struct RotationView {
     /// Signs from now on.
     active_key: String,
     /// Signs no more.
-    retired_key: String,
+    retired_key: Option<String>,
 }
 
 /// A project key.
@@ -103,7 +104,7 @@ impl From<proto::GetKeyStatusResponse> for KeyStatusView {
             algorithm: status.algorithm,
             locked_in_memory: status.locked_in_memory,
             keys: status.keys.into_iter().map(ProjectKeyView::from).collect(),
-            issuer_url: Some(status.issuer_url).filter(|url| !url.is_empty()),
+            issuer_url: given(status.issuer_url),
             issuer_keys: status.issuer_keys.into_iter().map(IssuerKeyView::from).collect(),
         }
     }
@@ -123,7 +124,7 @@ impl From<proto::IssuerKey> for IssuerKeyView {
 
 impl From<proto::RotateIssuerKeyResponse> for RotationView {
     fn from(rotation: proto::RotateIssuerKeyResponse) -> Self {
-        Self { active_key: rotation.active_key, retired_key: rotation.retired_key }
+        Self { active_key: rotation.active_key, retired_key: given(rotation.retired_key) }
     }
 }
 
@@ -152,7 +153,7 @@ impl Record for KeyStatusView {
 
 impl Record for RotationView {
     fn facts(&self, _: Moment) -> Facts {
-        vec![("active key", self.active_key.clone()), ("retired key", self.retired_key.clone())]
+        vec![("active key", self.active_key.clone()), ("retired key", self.retired_key.clone().unwrap_or_default())]
     }
 }
 

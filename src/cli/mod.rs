@@ -10,13 +10,18 @@ mod access;
 pub mod args;
 mod audit;
 mod binding;
+mod blocks;
 mod clock;
+#[cfg(test)]
+mod command_line_tests;
 mod completion;
 mod component;
 mod connector;
 mod connector_type;
 mod escape;
 mod failure;
+#[cfg(test)]
+mod fits_tests;
 #[cfg(test)]
 mod golden;
 mod issuance;
@@ -121,8 +126,7 @@ fn token_on_command_line(matches: &ArgMatches) -> bool {
 }
 
 fn look(global: &Global) -> Look {
-    let terminal = std::io::stdout().is_terminal();
-    Look { terminal, color: terminal && !global.no_color }
+    if std::io::stdout().is_terminal() { Look::of_terminal(!global.no_color) } else { Look::PLAIN }
 }
 
 /// Tells a failure on standard error; gives the exit code.

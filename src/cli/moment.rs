@@ -68,7 +68,10 @@ impl Moment {
     pub(super) fn distance(self, now: Self) -> String {
         let seconds = self.0.as_second().saturating_sub(now.0.as_second());
         let length = length_in_words(seconds.saturating_abs());
-        if seconds >= 0 { format!("in {length}") } else { format!("{length} ago") }
+        if seconds == 0 {
+            return "now".to_owned();
+        }
+        if seconds > 0 { format!("in {length}") } else { format!("{length} ago") }
     }
 }
 
@@ -233,7 +236,7 @@ mod tests {
     #[test]
     fn what_is_over_says_so() {
         let at = |seconds| Moment(Timestamp::from_second(seconds).unwrap());
-        assert_eq!(end(Some(at(60)), at(60)), "expired: 1970-01-01T00:01:00Z (in 0 s)");
+        assert_eq!(end(Some(at(60)), at(60)), "expired: 1970-01-01T00:01:00Z (now)");
         assert_eq!(end(Some(at(61)), at(60)), "1970-01-01T00:01:01Z (in 1 s)");
         assert_eq!(end(None, at(60)), "-");
     }

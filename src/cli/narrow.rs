@@ -1,18 +1,16 @@
 //! How a list goes into a terminal that is too narrow for it.
 //!
 //! Owns what gives way, and in which order: first times break between date and
-//! hour, then columns go that a noun can spare, then ids become prefixes, which
-//! the verbs take as well, and last long words break. An id never does: half of
-//! one cannot be pasted.
+//! hour, then columns go that a noun can spare, and last ids become prefixes,
+//! which the verbs take as well. No word breaks: half of an id, an ARN or a URL
+//! cannot be pasted. Where that is not enough there is no table at all.
 
 use std::collections::BTreeSet;
 
 /// Room that borders take beside each column, and once at the end.
 const BORDER: usize = 3;
-/// The longest word that is kept whole while anything else can give way: a UUID.
-const WORD_MAX: usize = 36;
-/// No column gets narrower for the words in it.
-const WORD_MIN: usize = 10;
+/// The length of a UUID.
+const ID_LENGTH: usize = 36;
 /// Digits of an id that is shortened, when those differ from all others'.
 const PREFIX: usize = 8;
 
@@ -23,62 +21,51 @@ pub(super) struct Fitted {
     pub(super) heads: Vec<&'static str>,
     /// The cells that are left.
     pub(super) rows: Vec<Vec<String>>,
-    /// The least width of each column, its borders not counted; nothing when
-    /// it does not fit at all and the terminal has to break the lines.
-    pub(super) floors: Option<Vec<usize>>,
+    /// The least width of each column, its borders not counted.
+    pub(super) floors: Vec<usize>,
     /// The heads of the columns that are not.
     pub(super) left_out: Vec<&'static str>,
-    /// Ids that were shortened.
-    prefixes: BTreeSet<String>,
 }
 
-/// Fits `rows` into `width` columns of text. `spare` names the columns that
-/// may go, the first one first.
-pub(super) fn fit(heads: &[&'static str], spare: &[&'static str], rows: Vec<Vec<String>>, width: usize) -> Fitted {
-    let mut fitted =
-        Fitted { heads: heads.to_vec(), rows, floors: None, left_out: Vec::new(), prefixes: BTreeSet::new() };
-    if fitted.done(width, WORD_MAX) {
-        return fitted;
+/// Fits `rows` into `width` columns of text; nothing when no table does. `spare`
+/// names the columns that may go, the first one first.
+pub(super) fn fit(
+    heads: &[&'static str],
+    spare: &[&'static str],
+    rows: &[Vec<String>],
+    width: usize,
+) -> Option<Fitted> {
+    let mut fitted = Fitted { heads: heads.to_vec(), rows: rows.to_vec(), floors: Vec::new(), left_out: Vec::new() };
+    if fitted.done(width) {
+        return Some(fitted);
     }
     fitted.change(break_times);
     for head in spare {
-        if fitted.done(width, WORD_MAX) {
-            return fitted;
+        if fitted.done(width) {
+            return Some(fitted);
         }
         fitted.leave_out(head);
     }
-    if !fitted.done(width, WORD_MAX) {
-        let ids = ids_in(&fitted.rows);
-        let digits = telling_apart(&ids);
-        fitted.prefixes = ids.iter().map(|id| shorten_ids(id, digits)).collect();
-        fitted.change(|cell| shorten_ids(cell, digits));
-        let _ = fitted.done(width, WORD_MAX) || fitted.done(width, WORD_MIN);
+    if fitted.done(width) {
+        return Some(fitted);
     }
-    fitted
+    let digits = telling_apart(&ids_in(&fitted.rows));
+    fitted.change(|cell| shorten_ids(cell, digits));
+    fitted.done(width).then_some(fitted)
 }
 
 impl Fitted {
-    /// Whether it fits when words up to `word_max` are kept whole.
-    fn done(&mut self, width: usize, word_max: usize) -> bool {
-        let floors: Vec<usize> = (0..self.heads.len()).map(|column| self.floor(column, word_max)).collect();
-        let taken = floors.iter().sum::<usize>() + BORDER * floors.len() + 1;
-        self.floors = (taken <= width).then_some(floors);
-        self.floors.is_some()
+    /// Whether it fits when words are kept whole.
+    fn done(&mut self, width: usize) -> bool {
+        self.floors = (0..self.heads.len()).map(|column| self.floor(column)).collect();
+        self.floors.iter().sum::<usize>() + BORDER * self.floors.len() < width
     }
 
-    /// What is in the first column names a row, and is as good as an id.
-    fn floor(&self, column: usize, word_max: usize) -> usize {
-        let whole = if column == 0 { WORD_MAX } else { word_max };
-        let cells = self.rows.iter().filter_map(|row| row.get(column));
-        let words = cells.flat_map(|cell| cell.split_whitespace());
-        let widths = words.map(|word| {
-            let long = word.chars().count();
-            let has_id = word.char_indices().any(|(at, _)| id_at(word, at))
-                || self.prefixes.iter().any(|prefix| word.contains(prefix));
-            if long <= whole || has_id { long } else { WORD_MIN }
-        });
-        let head = self.heads.get(column).map_or(0, |head| head.split(' ').map(str::len).max().unwrap_or(0));
-        widths.max().unwrap_or(0).max(head)
+    /// The longest word of a column.
+    fn floor(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(column).map(String::as_str));
+        let words = cells.chain(self.heads.get(column).copied()).flat_map(|cell| cell.split(' '));
+        words.map(|word| word.chars().count()).max().unwrap_or(0)
     }
 
     fn change(&mut self, change: impl Fn(&str) -> String) {
@@ -112,7 +99,7 @@ fn is_date(text: &str) -> bool {
 fn ids_in(rows: &[Vec<String>]) -> BTreeSet<String> {
     let all = |cell: &String| -> Vec<String> {
         let places = cell.char_indices().filter(|(at, _)| id_at(cell, *at));
-        places.filter_map(|(at, _)| cell.get(at..at + WORD_MAX)).map(str::to_owned).collect()
+        places.filter_map(|(at, _)| cell.get(at..at + ID_LENGTH)).map(str::to_owned).collect()
     };
     rows.iter().flatten().flat_map(all).collect()
 }
@@ -120,7 +107,7 @@ fn ids_in(rows: &[Vec<String>]) -> BTreeSet<String> {
 /// How many digits tell these ids apart.
 fn telling_apart(ids: &BTreeSet<String>) -> usize {
     let starts = |digits: usize| ids.iter().filter_map(move |id| id.get(..digits)).collect::<BTreeSet<_>>();
-    (PREFIX..WORD_MAX).find(|digits| starts(*digits).len() == ids.len()).unwrap_or(WORD_MAX)
+    (PREFIX..ID_LENGTH).find(|digits| starts(*digits).len() == ids.len()).unwrap_or(ID_LENGTH)
 }
 
 /// Every id by its first digits.
@@ -133,7 +120,7 @@ fn shorten_ids(cell: &str, digits: usize) -> String {
         }
         if id_at(cell, at) {
             text.push_str(cell.get(at..at + digits).unwrap_or_default());
-            skip = at + WORD_MAX;
+            skip = at + ID_LENGTH;
         } else {
             text.push(letter);
         }
@@ -145,7 +132,7 @@ fn shorten_ids(cell: &str, digits: usize) -> String {
 fn id_at(text: &str, at: usize) -> bool {
     const DASHES: [usize; 4] = [8, 13, 18, 23];
     let fits = |(at, byte): (usize, u8)| if DASHES.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
-    text.get(at..at + WORD_MAX).is_some_and(|id| id.bytes().enumerate().all(fits))
+    text.get(at..at + ID_LENGTH).is_some_and(|id| id.bytes().enumerate().all(fits))
 }
 
 #[cfg(test)]
@@ -161,7 +148,7 @@ mod tests {
     }
 
     fn heads(width: usize) -> Vec<&'static str> {
-        fit(&HEADS, &["who", "about"], rows(), width).heads
+        fit(&HEADS, &["who", "about"], &rows(), width).unwrap().heads
     }
 
     #[test]
@@ -170,23 +157,29 @@ mod tests {
         assert_eq!(heads(98), HEADS, "the time breaks first");
         assert_eq!(heads(97), ["id", "about", "at"]);
         assert_eq!(heads(80), ["id", "at"]);
-        let fitted = fit(&HEADS, &["who", "about"], rows(), 80);
+        let fitted = fit(&HEADS, &["who", "about"], &rows(), 80).unwrap();
         assert_eq!(fitted.rows, [[ID, "2026-11-25 14:00:00Z (in 5 min)"]]);
-        assert_eq!(fitted.floors, Some(vec![36, 10]));
+        assert_eq!(fitted.floors, [36, 10]);
         assert_eq!(fitted.left_out, ["who", "about"]);
     }
 
     #[test]
     fn ids_become_prefixes_when_nothing_else_can_go() {
-        let fitted = fit(&HEADS, &["who"], rows(), 60);
+        let fitted = fit(&HEADS, &["who"], &rows(), 60).unwrap();
         assert_eq!(fitted.rows[0][0], "4f1c9a52");
         assert_eq!(fitted.rows[0][1], "connector 4f1c9a52 s3://datasets/train");
-        assert!(fitted.floors.is_some());
     }
 
     #[test]
-    fn a_terminal_that_is_too_narrow_for_everything_breaks_the_lines_itself() {
-        assert_eq!(fit(&HEADS, &["who"], rows(), 20).floors, None);
+    fn in_a_terminal_that_is_too_narrow_for_everything_there_is_no_table() {
+        assert_eq!(fit(&HEADS, &["who"], &rows(), 20), None);
+    }
+
+    #[test]
+    fn no_word_breaks_however_long_it_is() {
+        let row = [vec!["1".to_owned(), format!("some s3://{}", "x".repeat(40))]];
+        assert_eq!(fit(&["id", "about"], &[], &row, 54).unwrap().floors, [2, 45]);
+        assert_eq!(fit(&["id", "about"], &[], &row, 53), None, "one column too few");
     }
 
     #[test]
@@ -201,14 +194,9 @@ mod tests {
     fn prefixes_tell_the_ids_of_a_list_apart() {
         let other = "4f1c9a52-5d0c-4f6e-9a55-0d1f5c1d7a11";
         let rows = vec![vec![ID.to_owned()], vec![other.to_owned()], vec![ID.to_owned()]];
-        assert_eq!(fit(&["id"], &[], rows, 20).rows, [["4f1c9a52-5d0b"], ["4f1c9a52-5d0c"], ["4f1c9a52-5d0b"]]);
-    }
-
-    #[test]
-    fn an_id_that_was_shortened_is_not_broken_either() {
-        let rows = vec![vec!["7".to_owned(), format!("principal/{ID}"), "CreateServiceAccount".to_owned()]];
-        let fitted = fit(&["seq", "about", "method"], &[], rows, 42);
-        assert_eq!(fitted.rows, [["7", "principal/4f1c9a52", "CreateServiceAccount"]]);
-        assert_eq!(fitted.floors, Some(vec![3, 18, 10]));
+        assert_eq!(
+            fit(&["id"], &[], &rows, 20).unwrap().rows,
+            [["4f1c9a52-5d0b"], ["4f1c9a52-5d0c"], ["4f1c9a52-5d0b"]]
+        );
     }
 }

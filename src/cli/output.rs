@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 
+use super::blocks;
 use super::escape::{escape, escape_json, escape_lines};
 use super::failure::{Failure, Kind};
 use super::moment::Moment;
@@ -67,6 +68,19 @@ pub(super) struct Look {
     pub(super) terminal: bool,
     /// Bold heads.
     pub(super) color: bool,
+    /// How many columns a line may have; nothing when nobody knows.
+    pub(super) columns: Option<u16>,
+}
+
+impl Look {
+    /// For a pipe or a file.
+    pub(super) const PLAIN: Self = Self { terminal: false, color: false, columns: None };
+
+    /// For a terminal. One that says that it has no columns, as some that
+    /// programs make do, does not know how many.
+    pub(super) fn of_terminal(color: bool) -> Self {
+        Self { terminal: true, color, columns: Table::new().width().filter(|columns| *columns > 0) }
+    }
 }
 
 /// Where answers go.
@@ -97,11 +111,14 @@ impl Output {
         if !self.for_people() {
             return self.document(view, true);
         }
+        let facts = view.facts(Moment::now()).into_iter().filter(|(_, value)| !value.is_empty());
+        let facts: Vec<(&str, String)> = facts.map(|(name, value)| (name, escape(&value))).collect();
+        if let Some(columns) = self.columns().filter(|columns| !blocks::make_a_table(&facts, *columns)) {
+            return self.write(&blocks::lines(&facts, columns, |name| self.loud(name)));
+        }
         let mut table = self.table();
-        for (name, value) in view.facts(Moment::now()) {
-            if !value.is_empty() {
-                table.add_row(vec![self.head(name), Cell::new(escape(&value))]);
-            }
+        for (name, value) in facts {
+            table.add_row(vec![self.head(name), Cell::new(value)]);
         }
         self.lines(&table)
     }
@@ -118,26 +135,31 @@ impl Output {
             return self.write("nothing found\n");
         }
         let now = Moment::now();
+        let cells = |view: &V| view.cells(now).iter().map(|cell| escape(cell)).collect();
+        let rows: Vec<Vec<String>> = views.iter().map(cells).collect();
+        let columns = self.columns().unwrap_or(usize::MAX);
+        let Fitted { heads, rows, floors, left_out, .. } = match narrow::fit(V::HEAD, V::SPARE, &rows, columns) {
+            Some(fitted) => fitted,
+            None => return self.blocks(V::HEAD, &rows, columns),
+        };
         let mut table = self.table();
-        let rows = views.iter().map(|view| view.cells(now).iter().map(|cell| escape(cell)).collect());
-        let columns = self.columns(&table).unwrap_or(usize::MAX);
-        let Fitted { heads, rows, floors, left_out, .. } = narrow::fit(V::HEAD, V::SPARE, rows.collect(), columns);
         table.set_header(heads.iter().map(|head| self.head(&head.to_uppercase())));
         table.add_rows(rows);
-        match floors {
-            Some(floors) => set_floors(&mut table, &floors),
-            None => {
-                table.set_content_arrangement(ContentArrangement::Disabled);
-            }
-        }
+        set_floors(&mut table, &floors);
         self.lines(&table)?;
         if left_out.is_empty() {
             return Ok(());
         }
-        self.say(&format!(
-            "not shown, for want of room: {}; a wider terminal or -o json shows all",
-            left_out.join(", ")
-        ))
+        let note =
+            format!("not shown, for want of room: {}; a wider terminal or -o json shows all", left_out.join(", "));
+        self.write(&(blocks::sentence(&note, columns) + "\n"))
+    }
+
+    /// The rows one below the other, for a terminal in which no table fits.
+    fn blocks(&self, heads: &[&str], rows: &[Vec<String>], columns: usize) -> Result<(), Failure> {
+        let facts = |row: &Vec<String>| heads.iter().copied().zip(row.iter().cloned()).collect::<Vec<_>>();
+        let block = |row| blocks::lines(&facts(row), columns, |name| self.loud(name));
+        self.write(&rows.iter().map(block).collect::<Vec<_>>().join("\n"))
     }
 
     /// One item of a stream: a line of JSON, a YAML document, or for people
@@ -218,9 +240,13 @@ impl Output {
     }
 
     /// How many columns of text a line may have; a pipe does not mind.
-    fn columns(&self, table: &Table) -> Option<usize> {
-        let known = table.width().filter(|columns| self.look.terminal && *columns > 0);
-        known.map(usize::from)
+    fn columns(&self) -> Option<usize> {
+        self.look.columns.map(usize::from)
+    }
+
+    /// A name as it stands before what is said of it.
+    fn loud(&self, name: &str) -> String {
+        if self.look.color { format!("\u{1b}[1m{name}\u{1b}[0m") } else { name.to_owned() }
     }
 
     fn head(&self, name: &str) -> Cell {
@@ -232,9 +258,13 @@ impl Output {
         let mut table = Table::new();
         if self.look.terminal {
             table.load_style(presets::UTF8_FULL_CONDENSED);
-            fit(&mut table);
         } else {
-            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+            table.load_style(presets::NOTHING).force_no_tty();
+        }
+        // Lines are as long as they are where nobody knows how long they may be.
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(columns) = self.look.columns {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
         }
         table
     }
@@ -255,13 +285,6 @@ fn set_floors(table: &mut Table, floors: &[usize]) {
         let width = u16::try_from(*floor).unwrap_or(u16::MAX).saturating_add(column.padding_width());
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
     }
-}
-
-/// Lines that fit the terminal. One that says that it has no columns, as some
-/// that programs make do, does not know how many: lines are as long as they are.
-fn fit(table: &mut Table) {
-    let known = table.width() != Some(0);
-    table.set_content_arrangement(if known { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
 }
 
 fn yaml<V: Serialize>(view: &V, only: bool) -> Result<String, Failure> {
@@ -305,7 +328,13 @@ impl Page {
 
     /// An output onto this page.
     pub(super) fn output(&self, form: Form) -> Output {
-        Output::new(form, Look { terminal: false, color: false }, Box::new(self.clone()))
+        Output::new(form, Look::PLAIN, Box::new(self.clone()))
+    }
+
+    /// A terminal of that many columns onto this page.
+    pub(super) fn terminal(&self, columns: u16) -> Output {
+        let look = Look { terminal: true, color: false, columns: Some(columns) };
+        Output::new(Form::Table, look, Box::new(self.clone()))
     }
 }
 
@@ -362,14 +391,22 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_of_no_columns_is_one_of_unknown_width() {
-        for (columns, lines) in [(0, 1), (200, 1), (12, 2)] {
-            let mut table = Table::new();
-            table.load_style(presets::NOTHING).set_width(columns);
-            fit(&mut table);
-            table.add_row(vec!["enforced", "long word"]);
-            assert_eq!(table.lines().count(), lines, "{columns}");
-        }
+    fn in_a_terminal_of_unknown_width_lines_are_as_long_as_they_are() {
+        let page = Page::default();
+        let look = Look { terminal: true, ..Look::PLAIN };
+        Output::new(Form::Table, look, Box::new(page.clone())).list(&WORDS).unwrap();
+        assert!(page.text().contains("long word"), "{}", page.text());
+        assert_eq!(page.text().lines().count(), 6, "borders, heads and two rows");
+    }
+
+    #[test]
+    fn what_fits_no_table_is_told_line_by_line_and_no_word_breaks() {
+        let page = Page::default();
+        page.terminal(12).list(&WORDS).unwrap();
+        assert_eq!(page.text(), "word\n  a\\u{1b}[2Jb\nother  -\n\nword   long\n       word\nother  x\n");
+        let page = Page::default();
+        page.terminal(12).record(&WORDS[1]).unwrap();
+        assert_eq!(page.text(), "word  long\n      word\n");
     }
 
     #[test]
@@ -429,27 +466,10 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_enough_ends_the_command_without_a_word() {
-        let into = |left| {
-            let look = Look { terminal: false, color: false };
-            Output::new(Form::Table, look, Box::new(Pipe { left })).list(&WORDS)
-        };
+        let into = |left| Output::new(Form::Table, Look::PLAIN, Box::new(Pipe { left })).list(&WORDS);
         assert_eq!(into(1000), Ok(()));
         let enough = into(5).unwrap_err().kind;
         assert_eq!((enough, enough.exit_code()), (Kind::ReaderLeft, 0));
         assert_eq!(into(0).unwrap_err().kind, Kind::Failed, "nobody read any of it");
-    }
-
-    #[test]
-    fn a_table_in_a_terminal_is_as_wide_as_that_and_breaks_no_id() {
-        let id = "4f1c9a52-5d0b-4f6e-9a55-0d1f5c1d7a11";
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-        let words = "many words that can be broken at any of their spaces";
-        let row = vec![id.to_owned(), words.to_owned(), words.to_owned(), words.to_owned()];
-        let fitted = narrow::fit(&["id", "one", "two", "three"], &[], vec![row], 80);
-        table.set_width(80).add_rows(fitted.rows);
-        set_floors(&mut table, &fitted.floors.unwrap());
-        let text = table.to_string();
-        assert!(text.contains(id) && text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

@@ -93,6 +93,11 @@ pub(super) fn given(text: String) -> Option<String> {
     if text.is_empty() { None } else { Some(text) }
 }
 
+/// A length of time that may be absent: nothing when it is zero.
+pub(super) fn given_seconds(seconds: u32) -> Option<u32> {
+    (seconds > 0).then_some(seconds)
+}
+
 /// Text that may be absent, in a table.
 pub(super) fn or_dash(text: Option<&String>) -> String {
     text.cloned().unwrap_or_else(|| "-".to_owned())

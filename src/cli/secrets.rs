@@ -119,8 +119,20 @@ impl Secrets {
 
     /// For a message. What stays here is wiped; the message is wiped by the
     /// allocator when it is dropped.
-    pub(super) fn into_fields(self) -> Vec<proto::SecretField> {
-        self.0.into_iter().map(|(name, value)| proto::SecretField { name, value: value.to_vec() }).collect()
+    pub(super) fn to_fields(&self) -> Vec<proto::SecretField> {
+        let field = |(name, value): (&String, &Zeroizing<Vec<u8>>)| proto::SecretField {
+            name: name.clone(),
+            value: value.to_vec(),
+        };
+        self.0.iter().map(field).collect()
+    }
+
+    /// Another value of a field, or none.
+    pub(super) fn put(&mut self, name: &str, value: Option<Zeroizing<Vec<u8>>>) {
+        match value {
+            Some(value) => drop(self.0.insert(name.to_owned(), value)),
+            None => drop(self.0.remove(name)),
+        }
     }
 
     /// Only fields that the auth method has.
@@ -288,7 +300,7 @@ mod tests {
 
     fn read(arguments: &[&str], terminal: &ScriptedTerminal) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let secrets = args(arguments).unwrap().read(&wanted(), terminal)?;
-        Ok(secrets.into_fields().into_iter().map(|f| (f.name, f.value)).collect())
+        Ok(secrets.to_fields().into_iter().map(|f| (f.name, f.value)).collect())
     }
 
     #[test]

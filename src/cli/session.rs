@@ -1,9 +1,9 @@
 //! One connection to a daemon, and how calls are made on it.
 //!
 //! Owns the TLS set-up, the bearer token, deadlines, retries and the progress
-//! sign. A call is retried only when the daemon said UNAVAILABLE and no cloud
-//! was asked, and always with the same message, so that its request_id makes
-//! it happen once. It never sends the token over an unencrypted connection to another machine.
+//! sign. A call is retried only when the daemon said UNAVAILABLE, and one that
+//! asks a cloud only when it promised that nothing was spent; always with the
+//! same message, so that its request_id makes it happen once. It never sends the token over an unencrypted connection to another machine.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -38,10 +38,10 @@ use super::terminal::{Terminal, read_bounded};
 const TRIES_MAX: u32 = 3;
 /// Wait before the second try; doubles.
 const BACKOFF: Duration = Duration::from_millis(200);
-/// Reasons of UNAVAILABLE after which no source credential is used up: nothing
-/// was begun, or what replaces it is stored. What a cloud answered is not among
-/// them: the daemon has tried as often as makes sense.
-const NOTHING_SPENT: [&str; 4] = ["CHANGED_MEANWHILE", "NO_ENTROPY", "STOPPING", "STORE_UNWRITABLE"];
+/// The daemon's promise, in the metadata of `ErrorInfo`, that no source
+/// credential was used up, or that what replaces it is stored. It never gives it
+/// of what a cloud answered: it has tried as often as makes sense.
+const NOTHING_SPENT: &str = "nothing_spent";
 /// A connection on loopback or in one data centre takes far less.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two signs of life on a quiet connection.
@@ -110,7 +110,7 @@ impl Session {
         message: Q,
         send: impl AsyncFn(Request<Q>) -> Result<Response<R>, Status>,
     ) -> Result<R, Failure> {
-        self.repeated(message, send, |reason| reason.is_none_or(nothing_spent)).await
+        self.repeated(message, send, true).await
     }
 
     /// Makes a call that asks a cloud with a source credential, which may be
@@ -125,23 +125,20 @@ impl Session {
         message: Q,
         send: impl AsyncFn(Request<Q>) -> Result<Response<R>, Status>,
     ) -> Result<R, Failure> {
-        self.repeated(message, send, |reason| reason.is_some_and(nothing_spent)).await
+        self.repeated(message, send, false).await
     }
 
+    /// `unsaid`: also when there is no word of the daemon's own.
     async fn repeated<Q: Clone, R>(
         &self,
         message: Q,
         send: impl AsyncFn(Request<Q>) -> Result<Response<R>, Status>,
-        again: impl Fn(Option<&str>) -> bool,
+        unsaid: bool,
     ) -> Result<R, Failure> {
-        let again = |status: &Status| {
-            let info = status.get_details_error_info();
-            status.code() == Code::Unavailable && again(info.as_ref().map(|info| info.reason.as_str()))
-        };
         let mut pause = BACKOFF;
         for _ in 1..TRIES_MAX {
             match self.attempt(message.clone(), &send).await {
-                Err(status) if again(&status) => tokio::time::sleep(pause).await,
+                Err(status) if may_repeat(&status, unsaid) => tokio::time::sleep(pause).await,
                 answer => return answer.map_err(Failure::from),
             }
             pause = pause.saturating_mul(2);
@@ -247,9 +244,14 @@ pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Whether a reason of UNAVAILABLE says that no source credential was used up.
-fn nothing_spent(reason: &str) -> bool {
-    NOTHING_SPENT.contains(&reason)
+/// Whether the same call may be made again: the daemon promises that nothing
+/// was spent, and that it passes by itself.
+fn may_repeat(status: &Status, unsaid: bool) -> bool {
+    let details = status.get_error_details();
+    let passes = details.retry_info().is_some_and(|info| info.retry_delay.is_some());
+    let promised =
+        details.error_info().map(|info| info.metadata.get(NOTHING_SPENT).is_some_and(|promise| promise == "true"));
+    status.code() == Code::Unavailable && promised.map_or(unsaid, |promised| promised && passes)
 }
 
 async fn connect(endpoint: &Endpoint) -> Result<Channel, tonic::transport::Error> {

@@ -196,7 +196,15 @@ impl TokenFile {
     /// When there is one already, or it cannot be made.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
         let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let file = open.map_err(|error| Failure::usage(format!("cannot make {}: {error}", path.display())))?;
+        let file = open.map_err(|error| {
+            let failure = Failure::usage(format!("cannot make {}: {error}", path.display()));
+            let there = error.kind() == std::io::ErrorKind::AlreadyExists;
+            if there {
+                failure.hint("no token is written over another file: name a new one, or remove it first")
+            } else {
+                failure
+            }
+        })?;
         Ok(Self { file, path: path.to_owned(), whole: false })
     }
 

@@ -13,6 +13,15 @@ use super::ssh;
 pub static CATALOG: &[&dyn AnyConnectorType] =
     &[&aws::Aws, &azure::Azure, &docker::Docker, &gcp::Gcp, &kubernetes::Kubernetes, &oauth2::OAuth2, &ssh::Ssh];
 
+/// Whether a connector of some type gives credentials for this resource type.
+#[must_use]
+pub fn gives(resource_type: &str) -> bool {
+    let all = CATALOG.iter().copied();
+    #[cfg(test)]
+    let all = all.chain(find("paper"));
+    all.flat_map(|kind| &kind.description().resources).any(|resource| resource.name == resource_type)
+}
+
 /// The connector type with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static dyn AnyConnectorType> {

@@ -46,7 +46,7 @@ pub mod upstream_error;
 mod workbench;
 
 pub use answer::Doing;
-pub use catalog::{CATALOG, find};
+pub use catalog::{CATALOG, find, gives};
 pub use description::{
     AccessMeaning, MethodDescription, ParameterDescription, ResourceDescription, SecretFieldDescription,
     TypeDescription,

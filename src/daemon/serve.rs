@@ -271,7 +271,9 @@ impl Plan {
 }
 
 async fn bound(listen: SocketAddr) -> Result<TcpListener, DaemonError> {
-    TcpListener::bind(listen).await.map_err(DaemonError::file(format!("cannot listen on {listen}")))
+    TcpListener::bind(listen)
+        .await
+        .map_err(DaemonError::file(format!("cannot listen on {listen}; --listen names another address or port")))
 }
 
 impl House {

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::{Clock, Timestamp};
 
 /// How far the wall clock may go back: what clocks differ by anyway.
@@ -23,7 +25,7 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 const NEWS_MAX: usize = 64;
 
 /// The wall clock shows what it cannot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockJump {
     /// What it should show.
     pub expected: Timestamp,

@@ -2,6 +2,7 @@
 
 pub mod adding_a_connector;
 pub mod adding_a_store;
+pub mod command_line;
 pub mod openid_issuer;
 pub mod operations;
 pub mod performance;

@@ -54,6 +54,12 @@
 //! starter. Where one service account does all the work of a platform, raise
 //! the share (100 is all of it) or give it more accounts.
 //!
+//! Reading is not refused below that rate, but it fills no disk either: after a
+//! hundred reading calls at once a principal has five lines of its own in a
+//! second (`audit::reads`). The rest are counted in one line a second for each
+//! method, outcome, run and address, with the principal; a power cut loses the
+//! count of its last second. Mints and changes have a line of their own each.
+//!
 //! `PRINCIPAL_RATE` is the rate of calls (`limits.calls_per_second`,
 //! `calls_burst`); `OVERLOADED`, `TOO_MANY_WATCHES` and `TOO_MANY_TAILS` say
 //! that all places are taken.

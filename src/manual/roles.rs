@@ -63,7 +63,7 @@
 //! under the same id is done once, and answered as it was for a day. What is
 //! shown once is not shown again: `CreateToken` and `StartRun` then answer
 //! without the secret. Revoke a token, or finish a run, whose secret was lost.
-//! `MintCredential`, `WatchCredential`, `SignChallenge`, `VerifyConnector`,
-//! `ListConnectorResources` and `AcceptClock` take none: they change nothing
-//! that a second call would change again. (A refresh token that each use
-//! replaces is used by each `VerifyConnector`, and what replaces it is kept.)
+//! `MintCredential`, `WatchCredential`, `SignChallenge`, `VerifyConnector` and
+//! `ListConnectorResources` take none: they change nothing that a second call
+//! would change again. (A refresh token that each use replaces is used by each
+//! `VerifyConnector`, and what replaces it is kept.)

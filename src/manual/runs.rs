@@ -58,6 +58,7 @@
 //! | where | what |
 //! | --- | --- |
 //! | ledger | `run_id` on each line of a call from within it, beside the principal; starting and ending it are lines about `run/ID` |
+//! | `audit list --run RUN` | those lines: what was done in it and what was done to it |
 //! | `issuance list --run RUN` | what it minted |
 //! | AWS | session name `vk-NAME-RUN-HASH` with the first eight digits of the run's id, session tag `valetkey:run` with all of them; the source identity is the starter's in whichever run |
 //! | clouds that trust the issuer | the claims `run` and `run_name`, and `:run:ID` at the end of the subject: [`super::openid_issuer`] |

@@ -99,9 +99,7 @@ fn request(vault: &Vault, granted: &Granted, who: &Somebody, path: &str) -> Vec<
 }
 
 /// What changes nothing that a second call would change again: the exceptions to the rule below, each for a reason.
-const WITHOUT_REQUEST_ID: [&str; 6] = [
-    // A clock that was accepted is in no doubt: a second call is told so.
-    "/valetkey.v1.OperatorService/AcceptClock",
+const WITHOUT_REQUEST_ID: [&str; 5] = [
     // They look at the cloud again, and say again what is there.
     "/valetkey.v1.ConnectorService/VerifyConnector",
     "/valetkey.v1.ConnectorService/ListConnectorResources",

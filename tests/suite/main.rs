@@ -54,6 +54,7 @@ mod story_gcp;
 mod story_gcp_methods;
 mod story_gcp_rotate;
 mod story_issuer;
+mod story_json;
 mod story_kubernetes;
 mod story_methods;
 mod story_oauth2;

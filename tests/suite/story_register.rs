@@ -74,6 +74,38 @@ fn the_wizard_registers_a_connector_that_mints_and_shows_no_secret() {
 }
 
 #[test]
+fn an_answer_that_is_refused_is_asked_for_again_and_no_other_is() {
+    let lab = Lab::new();
+    let (arguments, mut steps) = up_to_the_secrets(&lab);
+    steps.retain(|(wait_for, _)| *wait_for != "role_arn (" && *wait_for != "set any of");
+    steps.extend([
+        ("role_arn (", "role/ml\n".to_owned()),
+        ("set any of", "\n".to_owned()),
+        ("aws_access_key_id (", "AKIA\n".to_owned()),
+        ("aws_secret_access_key (", format!("{}\n", lab.broker.key.secret)),
+        ("the source credential ends after", "\n".to_owned()),
+        ("only one resource type", "s3-bucket\n".to_owned()),
+        ("only one resource (s3://BUCKET", "\n".to_owned()),
+        ("which resources may be minted for", "\n".to_owned()),
+        ("the highest access level", "read\n".to_owned()),
+        ("the longest lifetime", "\n".to_owned()),
+        ("ask the cloud whether", "\n".to_owned()),
+        ("a name for it", "mended\n".to_owned()),
+        ("register it? [y/N]", "y\n".to_owned()),
+        // Settings are looked at first, secrets when those are right.
+        ("settings.role_arn: must be a role", String::new()),
+        ("role_arn (", format!("{}\n", Role::Data.arn())),
+        ("secrets.aws_access_key_id: must be given", String::new()),
+        ("aws_access_key_id (", format!("{}\n", lab.broker.key.id)),
+    ]);
+    let screen = run(&lab, "alice", &arguments, &steps);
+    assert_eq!(screen.code, 0, "{}", screen.text);
+    assert!(!screen.text.contains(&lab.broker.key.secret), "{}", screen.text);
+    let stored = lab.vault.cli("alice", &["connector", "describe", "mended", "-o", "json"]).json();
+    assert_eq!(stored["verification"]["state"], "verified", "with the secret that was typed once");
+}
+
+#[test]
 fn whoever_stops_the_wizard_leaves_nothing() {
     let lab = Lab::new();
     let (arguments, mut steps) = up_to_the_secrets(&lab);

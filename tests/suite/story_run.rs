@@ -79,6 +79,21 @@ fn a_run_mints_through_its_stack_and_everybody_is_told_which_run_it_was() {
     assert!(of_mint.iter().all(|line| line["run_id"] == run["id"] && line["principal_name"] == "bob"), "{of_mint:?}");
     let started = lines.as_array().unwrap().iter().find(|line| line["subject"] == json!(format!("run/{}", id(&run))));
     assert_eq!(started.unwrap()["run_id"], Value::Null, "bob started it, outside of any run");
+    for named in ["nightly", digits, &id(&run)] {
+        // As many as there are, and then a page of one.
+        let of_run = |more: &[&str]| {
+            let ask = [&["audit", "list", "--run", named, "-o", "json"][..], more].concat();
+            vault.cli("carol", &ask).json().as_array().unwrap().clone()
+        };
+        let found = of_run(&[]);
+        let own = |line: &Value| line["run_id"] == run["id"] || line["subject"] == json!(format!("run/{}", id(&run)));
+        let wanted: Vec<_> = lines.as_array().unwrap().iter().filter(|line| own(line)).cloned().collect();
+        assert!(found == wanted && wanted.len() > 4, "its start, whoami, and three of the mint: {found:?}");
+        assert_eq!(of_run(&["--limit", "1"]), found[..1]);
+        assert!(of_run(&["--outcome", "denied"]).is_empty());
+    }
+    vault.cli("carol", &["audit", "list", "--run", "weekly"]).fails(4, "run");
+    vault.cli("bob", &["audit", "list", "--run", "nightly"]).fails(3, "audit.read");
     let ledger = vault.ledger();
     assert!(!ledger.iter().any(|line| line.to_string().contains("vk1_r_")) && !vault.logs().contains("vk1_r_"));
     vault.stop();

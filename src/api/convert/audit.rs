@@ -14,6 +14,7 @@ pub fn line_ask(body: &proto::ListAuditLinesRequest) -> Result<LineAsk, FieldErr
     Ok(LineAsk {
         principal: reference_if_any("principal", &body.principal)?.map(str::to_owned),
         connector: reference_if_any("connector", &body.connector)?.map(str::to_owned),
+        run: reference_if_any("run", &body.run)?.map(str::to_owned),
         outcome: outcome(&body.outcome)?,
         since: timestamp("since", body.since.as_ref())?,
         until: timestamp("until", body.until.as_ref())?,
@@ -99,6 +100,8 @@ mod tests {
             assert_eq!(line_ask(&ask).unwrap_err().field, "principal");
             let ask = proto::ListAuditLinesRequest { connector: bad.to_owned(), ..Default::default() };
             assert_eq!(line_ask(&ask).unwrap_err().field, "connector");
+            let ask = proto::ListAuditLinesRequest { run: bad.to_owned(), ..Default::default() };
+            assert_eq!(line_ask(&ask).unwrap_err().field, "run");
         }
     }
 }

@@ -1,18 +1,28 @@
 //! A line for every call that has none when it ends; a flood of refused calls
-//! is counted, never silent. Who has no token cannot fill the disk with them.
+//! is counted, never silent, and so is one of reading calls. Neither who has no
+//! token nor who may only read can fill the disk with them.
 
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::broker::{Aggregator, Line, LineKind, Measure, Outcome, Reason};
+use crate::broker::{
+    Aggregator, Line, LineKind, Measure, Outcome, READ_LINES_BURST, READ_LINES_PER_SECOND, ReadCounts, Reason,
+};
 use crate::broker::{BrokerError, Call, CallRecord};
 
 use super::porter::Porter;
+use super::rates::PrincipalRates;
+use super::shape::method_at;
 
 /// Writes and counts lines.
 pub(super) struct Lines {
     porter: Arc<dyn Porter>,
     flood: Mutex<Flood>,
+    reading: PrincipalRates,
+    /// The ledger took the last line: reading calls may be counted.
+    taken: AtomicBool,
     // Invariant: at most what one `take` of the aggregators gives.
     unwritten: tokio::sync::Mutex<Vec<Line>>,
 }
@@ -21,12 +31,21 @@ pub(super) struct Lines {
 struct Flood {
     known: Aggregator,
     strangers: Aggregator,
+    reads: ReadCounts,
 }
 
 impl Lines {
     pub(super) fn new(porter: Arc<dyn Porter>) -> Self {
         let (known, strangers) = (Aggregator::new(Measure::KNOWN), Aggregator::new(Measure::STRANGERS));
-        Self { porter, flood: Mutex::new(Flood { known, strangers }), unwritten: tokio::sync::Mutex::default() }
+        let [often, burst] =
+            [READ_LINES_PER_SECOND, READ_LINES_BURST].map(|rate| NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN));
+        Self {
+            porter,
+            flood: Mutex::new(Flood { known, strangers, reads: ReadCounts::default() }),
+            reading: PrincipalRates::new(often, burst),
+            taken: AtomicBool::new(true),
+            unwritten: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A line about a call, or a count of it when there are too many such.
@@ -44,8 +63,27 @@ impl Lines {
             Outcome::Ok | Outcome::Failed | Outcome::Pending | Outcome::Unknown => call.is_none(),
         };
         let offer = || self.flood().of(call.is_some()).offer(line(record, call, outcome, reason), now).is_some();
-        let single = !counted || offer();
-        if single { self.porter.line_of(record, call, outcome, reason).await } else { Ok(()) }
+        let single = if counted { offer() } else { !self.counts_as_read(record, call, outcome, reason) };
+        if !single {
+            return Ok(());
+        }
+        let written = self.porter.line_of(record, call, outcome, reason).await;
+        self.taken.store(written.is_ok(), Ordering::Release);
+        written
+    }
+
+    /// Counts a reading call of somebody who has had enough lines; false when
+    /// it is to have one of its own. While the ledger takes no lines nobody is
+    /// answered on the strength of a count.
+    fn counts_as_read(&self, record: &CallRecord, call: Option<&Call>, outcome: Outcome, reason: &str) -> bool {
+        let Some(call) = call.filter(|_| method_at(record.method).is_some_and(|method| method.read)) else {
+            return false;
+        };
+        if self.reading.check(call.principal().id).is_ok() || !self.taken.load(Ordering::Acquire) {
+            return false;
+        }
+        self.flood().reads.count(call.line(outcome, reason));
+        true
     }
 
     /// Counts a call whose line could not be written.
@@ -56,6 +94,7 @@ impl Lines {
     /// Writes the counts whose window is over, or all of them. What cannot be
     /// written is kept for the next time.
     pub(super) async fn flush(&self, now: Duration, all: bool) -> Result<(), BrokerError> {
+        self.reading.tidy();
         let mut unwritten = self.unwritten.lock().await;
         // What an earlier flush left goes first, and what was counted since
         // then follows it: a stop in the middle of a flush loses neither.
@@ -66,7 +105,9 @@ impl Lines {
 
     async fn write_all(&self, unwritten: &mut Vec<Line>) -> Result<(), BrokerError> {
         while let Some(line) = unwritten.last() {
-            self.porter.write_counted(vec![line.clone()]).await?;
+            let written = self.porter.write_counted(vec![line.clone()]).await;
+            self.taken.store(written.is_ok(), Ordering::Release);
+            written?;
             unwritten.pop();
         }
         Ok(())
@@ -87,6 +128,7 @@ impl Flood {
         let take = |counts: &mut Aggregator| if all { counts.take_all() } else { counts.take(now) };
         let mut lines = take(&mut self.known);
         lines.append(&mut take(&mut self.strangers));
+        lines.append(&mut self.reads.take());
         lines
     }
 }

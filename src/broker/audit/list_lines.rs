@@ -2,7 +2,7 @@
 
 use crate::audit::{LineFilter, Outcome, StoredLine};
 use crate::authz::Permission;
-use crate::domain::{ConnectorId, Page, PageAsk, PrincipalId, Timestamp};
+use crate::domain::{ConnectorId, Page, PageAsk, PrincipalId, RunId, Timestamp};
 use crate::store::StoreError;
 
 use super::super::{Broker, BrokerError, Call};
@@ -14,6 +14,8 @@ pub struct LineAsk {
     pub principal: Option<String>,
     /// About this connector: name, id or unique prefix of the id.
     pub connector: Option<String>,
+    /// In or about this run: name, id or unique prefix of the id.
+    pub run: Option<String>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
     /// Not before.
@@ -40,6 +42,7 @@ impl Broker {
             project: Some(call.project()),
             principal: self.line_principal(call, ask.principal.as_deref()).await?,
             connector: self.line_connector(call, ask.connector.as_deref()).await?,
+            run: self.line_run(call, ask.run.as_deref()).await?,
             outcome: ask.outcome,
             since: ask.since,
             until: ask.until,
@@ -64,5 +67,14 @@ impl Broker {
         }
         let found = self.find_connector(call.project(), text).await;
         found.map(|connector| Some(connector.id)).map_err(|error| BrokerError::of("connector", &error))
+    }
+
+    async fn line_run(&self, call: &Call, text: Option<&str>) -> Result<Option<RunId>, BrokerError> {
+        let Some(text) = text else { return Ok(None) };
+        if let Ok(id) = text.parse() {
+            return Ok(Some(id));
+        }
+        let found = self.store.resolve_run(call.project(), None, text).await;
+        found.map(|run| Some(run.id)).map_err(|error| BrokerError::of("run", &error))
     }
 }

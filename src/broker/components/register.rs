@@ -2,7 +2,7 @@
 
 use crate::audit::{Line, Outcome};
 use crate::authz::Permission;
-use crate::connectors::find;
+use crate::connectors::{find, gives};
 use crate::domain::{Component, ComponentId, FieldError, Labels, Name, Requirement, Version};
 use crate::store::{Tx, Write};
 
@@ -71,9 +71,13 @@ impl Broker {
 }
 
 /// A type that is named must be one of this server, and have the resource
-/// type. Without one the check waits until a connector is linked.
+/// type; without one some type must have it, or no connector could be linked.
 fn check_requirement(requirement: &Requirement) -> Result<(), FieldError> {
-    let Some(name) = &requirement.connector_type else { return Ok(()) };
+    let Some(name) = &requirement.connector_type else {
+        let problem = "is given by no connector type of this server; see connector-type list";
+        let known = gives(requirement.resource_type.as_str());
+        return if known { Ok(()) } else { Err(FieldError::new("requirement.resource_type", problem)) };
+    };
     let kind = find(name.as_str()).ok_or_else(|| {
         FieldError::new("requirement.connector_type", "is not one of this server; see connector-type list")
     })?;

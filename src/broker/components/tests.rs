@@ -101,10 +101,12 @@ async fn a_requirement_that_no_type_of_this_server_meets_is_refused() {
     let call = house.call(&house.scientist).await;
     let refused = house.broker.register_component(&call, new("store", Some("stone"), None), None).await;
     assert_eq!(field(refused), "requirement.connector_type");
-    let mut ask = new("store", Some("paper"), None);
-    ask.requirement.resource_type = ResourceTypeName::parse("s3-bucket").unwrap();
-    let refused = house.broker.register_component(&call, ask, None).await;
-    assert_eq!(field(refused), "requirement.resource_type");
+    for (connector_type, resource_type) in [(Some("paper"), "s3-bucket"), (None, "s3-bukket")] {
+        let mut ask = new("store", connector_type, None);
+        ask.requirement.resource_type = ResourceTypeName::parse(resource_type).unwrap();
+        let refused = house.broker.register_component(&call, ask, None).await;
+        assert_eq!(field(refused), "requirement.resource_type");
+    }
 }
 
 #[tokio::test]

@@ -63,32 +63,48 @@ impl Probe {
     }
 }
 
+/// What is said when a checked credential could not be stored. Where the check
+/// used it up, the same call again would hand in one that is of no use.
+pub(super) fn unstored(used_up: bool, error: BrokerError) -> BrokerError {
+    match error {
+        BrokerError::Unavailable { .. } if used_up => BrokerError::Precondition {
+            code: "SUCCESSOR_LOST",
+            message: "the cloud replaced the credential that was handed in, and what replaced it could not be stored"
+                .to_owned(),
+            hint: "hand in a new one: the cloud may refuse this one from now on".to_owned(),
+        },
+        error => error,
+    }
+}
+
 impl Broker {
     /// Asks the cloud about a secret that was just handed in. Where asking
-    /// replaces it, `secret` and the facts of `connector` are the successor's.
+    /// replaces it, `secret` and the facts of `connector` are the successor's,
+    /// and true is answered: the one that was handed in is used up.
     pub(super) async fn verify_new(
         &self,
         call: &Call,
         connector: &mut Connector,
         secret: &mut SourceCredential,
         entry: &OpenEntry,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<bool, BrokerError> {
         let settings = stored_settings(connector)?;
         if !settings.exclusive {
             connector.verification = self.verify_handed_in(call, connector, secret, entry).await?;
-            return Ok(());
+            return Ok(false);
         }
         if connector.version == Version::FIRST {
             self.name_is_free(call, connector).await?;
         }
         let (verification, outcome) = self.probe(call, connector, &settings, entry)?.ask(secret).await?;
+        let used_up = outcome.successor.is_some();
         if let Some(successor) = outcome.successor {
             self.mark(connector, &successor)?;
             end_of_successor(type_of(connector)?, connector, &successor, self.clock.now())?;
             *secret = successor;
         }
         connector.verification = verification;
-        Ok(())
+        Ok(used_up)
     }
 
     /// A name that is taken must not cost a source credential.

@@ -10,7 +10,7 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
-use super::probe::asks_cloud;
+use super::probe::{asks_cloud, unstored};
 use super::source::{check_secret_aside, known_resource_type, seal_context};
 
 /// What is to be registered. Not Debug: it holds the secret.
@@ -71,10 +71,11 @@ impl Broker {
         let mut details = vec![("verify", if asks { "asked" } else { "skipped" })];
         details.extend(connector.policy.allow_passthrough.then_some((ALLOW_PASSTHROUGH, "on")));
         let entry = self.open_on(call, &connector, &details).await?;
+        let mut used_up = false;
         if asks {
-            let asked = self.verify_new(call, &mut connector, &mut ask.secret, &entry).await;
-            if let Err(error) = asked {
-                return Err(self.close_failed(call, &entry, error).await);
+            match self.verify_new(call, &mut connector, &mut ask.secret, &entry).await {
+                Ok(used) => used_up = used,
+                Err(error) => return Err(self.close_failed(call, &entry, error).await),
             }
         }
         if ask.validate_only {
@@ -85,11 +86,12 @@ impl Broker {
         let sealed = self.keyring.seal(&seal_context(&connector, &settings), &ask.secret);
         let sealed = match sealed {
             Ok(sealed) => sealed,
-            Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+            Err(error) => return Err(self.close_failed(call, &entry, unstored(used_up, error.into())).await),
         };
         let kept = self.remember(call, ask.once.as_ref(), &connector)?;
         let insert = Write::InsertConnector { connector: connector.clone(), sealed };
         let committed = self.commit_entry(call, &decided, &entry, |tx| tx.write(insert).remember(kept)).await;
+        let committed = committed.map_err(|error| unstored(used_up, error));
         self.settled(call, ask.once.as_ref(), connector, committed).await
     }
 

@@ -7,7 +7,7 @@ use crate::sealing::SourceCredential;
 use crate::store::Write;
 
 use super::super::{Broker, BrokerError, Call, Once};
-use super::probe::asks_cloud;
+use super::probe::{asks_cloud, unstored};
 use super::source::{check_secret_aside, seal_context, stored_settings, type_of};
 
 /// The new source credential. Not Debug: it holds the secret.
@@ -49,10 +49,11 @@ impl Broker {
         let asks = asks_cloud(&new, ask.skip_verify, ask.validate_only)?;
         let detail = if asks { "asked" } else { "skipped" };
         let entry = self.open_on(call, &old, &[("verify", detail)]).await?;
+        let mut used_up = false;
         if asks {
-            let asked = self.verify_new(call, &mut new, &mut ask.secret, &entry).await;
-            if let Err(error) = asked {
-                return Err(self.close_failed(call, &entry, error).await);
+            match self.verify_new(call, &mut new, &mut ask.secret, &entry).await {
+                Ok(used) => used_up = used,
+                Err(error) => return Err(self.close_failed(call, &entry, error).await),
             }
         }
         if ask.validate_only {
@@ -62,11 +63,12 @@ impl Broker {
         let settings = stored_settings(&new)?;
         let sealed = match self.keyring.seal(&seal_context(&new, &settings), &ask.secret) {
             Ok(sealed) => Some(sealed),
-            Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+            Err(error) => return Err(self.close_failed(call, &entry, unstored(used_up, error.into())).await),
         };
         let kept = self.remember(call, ask.once.as_ref(), &new)?;
         let write = Write::UpdateConnector { connector: new.clone(), expected, sealed };
         let committed = self.commit_entry(call, &permit, &entry, |tx| tx.write(write).remember(kept)).await;
+        let committed = committed.map_err(|error| unstored(used_up, error));
         self.forget_minted(new.id);
         self.settled(call, ask.once.as_ref(), new, committed).await
     }

@@ -12,6 +12,7 @@ use crate::sealing::SourceCredential;
 use crate::store::{Guard, Tx, Write};
 
 use super::super::{Broker, BrokerError, Call, Once};
+use super::probe::unstored;
 use super::register::{ALLOW_PASSTHROUGH, check_policy};
 use super::source::{check_secret_aside, check_tolerance, seal_context, stored_settings, type_of};
 
@@ -74,8 +75,9 @@ impl Broker {
         let mut details = vec![("change", change.as_str())];
         details.extend(passthrough_change(&old, &ask).map(|change| (ALLOW_PASSTHROUGH, change)));
         let entry = self.open_on(call, &old, &details).await?;
+        let mut used_up = false;
         if asks_cloud {
-            new = self.verified_change(call, new, &mut ask, &permit, &entry).await?;
+            (new, used_up) = self.verified_change(call, new, &mut ask, &permit, &entry).await?;
         } else if changes {
             new.verification = self.unverified();
         }
@@ -86,12 +88,13 @@ impl Broker {
         let sealed = match resealed.then(|| self.keyring.seal(&seal_context(&new, &settings), &ask.secret)).transpose()
         {
             Ok(sealed) => sealed,
-            Err(error) => return Err(self.close_failed(call, &entry, error.into()).await),
+            Err(error) => return Err(self.close_failed(call, &entry, unstored(used_up, error.into())).await),
         };
         let kept = self.remember(call, ask.once.as_ref(), &new)?;
         let write = Write::UpdateConnector { connector: new.clone(), expected: ask.expected, sealed };
         let changed = |tx: Tx| guards.into_iter().fold(tx.write(write).remember(kept), Tx::guard);
         let committed = self.commit_entry(call, &permit, &entry, changed).await;
+        let committed = committed.map_err(|error| unstored(used_up, error));
         self.forget_minted(new.id);
         self.settled(call, ask.once.as_ref(), new, committed).await
     }
@@ -154,6 +157,7 @@ impl Broker {
         Ok((new, settings))
     }
 
+    /// The record as it will be, and whether looking used up what was handed in.
     async fn verified_change(
         &self,
         call: &Call,
@@ -161,17 +165,17 @@ impl Broker {
         ask: &mut Update,
         permit: &Permit,
         entry: &OpenEntry,
-    ) -> Result<Connector, BrokerError> {
+    ) -> Result<(Connector, bool), BrokerError> {
         if !ask.secret.is_empty() {
             return match self.verify_new(call, &mut new, &mut ask.secret, entry).await {
-                Ok(()) => Ok(new),
+                Ok(used_up) => Ok((new, used_up)),
                 Err(error) => Err(self.close_failed(call, entry, error).await),
             };
         }
         match self.verify_stored(call, &Arc::new(new.clone()), permit, entry).await {
             Ok(Ok(verification)) => {
                 new.verification = verification;
-                Ok(new)
+                Ok((new, false))
             }
             Ok(Err(error)) => Err(self.close_failed(call, entry, error.into()).await),
             Err(error) => Err(self.close_failed(call, entry, error).await),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::fixture::House;
+use super::super::fixture::{House, once};
 use super::super::{BrokerError, NewRun, NewToken};
 use super::tests::{ask, code, house_at, lines, mint};
 use crate::audit::Outcome;
@@ -11,7 +11,7 @@ use crate::domain::Ttl;
 const DAY: i64 = 24 * 3600;
 
 async fn accept(house: &House, who: &super::super::fixture::Person) -> Result<(), BrokerError> {
-    house.broker.accept_clock(&house.call(who).await).await.map(drop)
+    house.broker.accept_clock(&house.call(who).await, None).await.map(drop)
 }
 
 #[tokio::test]
@@ -65,4 +65,24 @@ async fn g6_an_owner_accepts_the_clock_and_nobody_else_does() {
     assert_eq!(lines(&house, Outcome::Ok, "CLOCK_ACCEPTED").await, 1);
     assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");
     assert!(house.broker.daemon_status(&call).await.unwrap().clock.is_none());
+}
+
+/// Case I5. The answer is kept by the clock that was accepted, whichever way it went.
+#[tokio::test]
+async fn i5_a_clock_is_accepted_once_under_one_request_id() {
+    for jump in [2 * DAY, -2 * DAY] {
+        let (house, _) = house_at("clock-once", |_| {}).await;
+        let call = house.call(&house.owner).await;
+        house.clock.jump(jump);
+        let doubt = house.broker.daemon_status(&call).await.unwrap().clock.unwrap();
+        assert_eq!(house.broker.accept_clock(&call, Some(&once(7, 1))).await.unwrap(), doubt);
+        let call = house.call(&house.owner).await;
+        assert_eq!(house.broker.accept_clock(&call, Some(&once(7, 1))).await.unwrap(), doubt, "the answer of before");
+        assert_eq!(code(house.broker.accept_clock(&call, Some(&once(7, 2))).await), "REQUEST_ID_REUSED");
+        assert_eq!(code(house.broker.accept_clock(&call, Some(&once(8, 1))).await), "CLOCK_NOT_IN_DOUBT");
+        house.clock.jump(jump / 48);
+        assert_eq!(house.broker.accept_clock(&call, Some(&once(7, 1))).await.unwrap(), doubt, "not the next jump");
+        assert!(house.broker.daemon_status(&call).await.unwrap().clock.is_some(), "that one is in doubt");
+        assert_eq!(lines(&house, Outcome::Ok, "CLOCK_ACCEPTED").await, 1);
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::audit::Outcome;
 use crate::connectors::paper::{Cloud, Manner};
 use crate::domain::{
-    AccessLevel, AuthMethodName, Connector, ConnectorTypeName, Labels, MintPolicy, Pattern, SecretFieldName,
-    VerificationState,
+    AccessLevel, AuthMethodName, BindingTarget, Connector, ConnectorTypeName, Labels, MintPolicy, Pattern, Role,
+    SecretFieldName, VerificationState,
 };
 use crate::sealing::{Plaintext, SourceCredential};
 
@@ -50,7 +50,11 @@ async fn update(house: &House, change: impl FnOnce(&mut Update)) -> Result<Conne
 }
 
 async fn rotate(house: &House, text: &str) -> Result<Connector, BrokerError> {
-    let ask = Rotate {
+    house.broker.rotate_connector_secret(&house.call(&house.engineer).await, rotation(text)).await
+}
+
+fn rotation(text: &str) -> Rotate {
+    Rotate {
         connector: "vault".to_owned(),
         secret: stamp(text),
         expected: None,
@@ -58,8 +62,7 @@ async fn rotate(house: &House, text: &str) -> Result<Connector, BrokerError> {
         skip_verify: true,
         validate_only: false,
         once: None,
-    };
-    house.broker.rotate_connector_secret(&house.call(&house.engineer).await, ask).await
+    }
 }
 
 /// Waits until the cloud was asked this often.
@@ -244,16 +247,14 @@ async fn verifying_keeps_the_successor_and_listing_uses_nothing_up() {
     assert_eq!(failing.verification.state, VerificationState::Failing);
 }
 
-#[tokio::test]
-async fn registering_verifies_by_a_mint_and_seals_what_it_left() {
-    let (house, _) = house_at("once-first", |_| {}).await;
-    let register = |named: &str, validate_only| Register {
+fn register(named: &str, endpoint: &str) -> Register {
+    Register {
         name: name(named),
         connector_type: ConnectorTypeName::parse("paper").unwrap(),
         auth_method: AuthMethodName::parse("stamp").unwrap(),
         resource_type: Some(crate::domain::ResourceTypeName::parse("paper-shelf").unwrap()),
         resource_id: Some("paper://shelf".to_owned()),
-        settings: r#"{"endpoint":"once-register"}"#.to_owned(),
+        settings: format!(r#"{{"endpoint":"{endpoint}"}}"#),
         secret: stamp("canary-stamp"),
         secret_expires_at: None,
         secret_skew_tolerance: 0,
@@ -261,9 +262,53 @@ async fn registering_verifies_by_a_mint_and_seals_what_it_left() {
         labels: Labels::default(),
         policy: MintPolicy::default(),
         skip_verify: false,
-        validate_only,
+        validate_only: false,
         once: None,
-    };
+    }
+}
+
+/// Clients repeat a call that says that nothing was spent.
+#[tokio::test]
+async fn a_credential_that_its_check_used_up_is_said_to_be_when_it_could_not_be_stored() {
+    for verb in ["register", "rotate", "update"] {
+        let endpoint = format!("gate-once-spent-{verb}");
+        let (house, _) = house_at(&endpoint, |connector| {
+            connector.resource_type = Some(crate::domain::ResourceTypeName::parse("paper-shelf").unwrap());
+            connector.resource_id = Some(crate::domain::ResourceId::canonical("paper://shelf").unwrap());
+        })
+        .await;
+        let cloud = Cloud::of(&endpoint);
+        let binding = house.bind(&house.engineer, Role::Auditor, BindingTarget::Project).await.to_string();
+        let (call, before) = (house.call(&house.engineer).await, stored(&house).await);
+        let changed = async {
+            let secret = stamp("canary-stamp");
+            match verb {
+                "register" => house.broker.register_connector(&call, register("second", &endpoint)).await,
+                "rotate" => {
+                    let ask = Rotate { skip_verify: false, ..rotation("canary-stamp") };
+                    house.broker.rotate_connector_secret(&call, ask).await
+                }
+                _ => update(&house, |ask| (ask.secret, ask.skip_verify) = (secret, false)).await,
+            }
+        };
+        let meanwhile = async {
+            asked(&cloud, 1).await;
+            let owner = house.call(&house.owner).await;
+            house.broker.delete_binding(&owner, &binding, None).await.unwrap();
+            cloud.gate.as_ref().unwrap().add_permits(1);
+        };
+        let both = async { tokio::join!(changed, meanwhile) };
+        let (landed, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the cloud is asked");
+        let error = landed.err().unwrap();
+        assert_eq!((error.code(), error.nothing_spent()), ("SUCCESSOR_LOST", false), "{verb}: {error}");
+        assert_eq!(stored(&house).await, before, "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn registering_verifies_by_a_mint_and_seals_what_it_left() {
+    let (house, _) = house_at("once-first", |_| {}).await;
+    let register = |named: &str, validate_only| Register { validate_only, ..register(named, "once-register") };
     let cloud = Cloud::of("once-register");
     let call = house.call(&house.engineer).await;
     house.broker.register_connector(&call, register("dry", true)).await.unwrap();

@@ -105,7 +105,7 @@ async fn changed(
             ask.settings = new_settings(&args, &current, &method.settings()?)?;
         }
         if args.secrets.given() {
-            ask.secrets = args.secrets.read(&method.wanted(), session.terminal.as_ref())?.into_fields();
+            ask.secrets = args.secrets.read(&method.wanted(), session.terminal.as_ref())?.to_fields();
         }
     }
     let paths = lay_over(&mut ask, args, current);
@@ -177,7 +177,7 @@ pub(super) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
     let ask = proto::RotateConnectorSecretRequest {
         project: session.project.clone(),
         connector: current.id,
-        secrets: secrets.into_fields(),
+        secrets: secrets.to_fields(),
         etag: args.etag,
         secret_expires_at: args.storing.secret_expires_at()?,
         skip_verify: args.storing.skip_verify,

@@ -53,8 +53,8 @@ impl Draft {
     ///
     /// # Errors
     /// What the daemon answered.
-    pub(super) async fn register(self, session: &Session) -> Result<(), Failure> {
-        super::register::store(session, self.ask, self.settings, self.secrets).await
+    pub(super) async fn register(&self, session: &Session) -> Result<(), Failure> {
+        super::register::store(session, self.ask.clone(), self.settings.clone(), &self.secrets).await
     }
 }
 

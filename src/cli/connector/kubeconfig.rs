@@ -80,5 +80,5 @@ pub(super) async fn run(session: &Session, args: RegisterArgs, found: Found) -> 
     let ends = found.secret_expires_at.as_deref().and_then(Moment::parse).map(Moment::to_proto);
     ask.secret_expires_at = ask.secret_expires_at.or(ends);
     found.notes.iter().for_each(|note| terminal.tell(&escape(&format!("note: {note}"))));
-    store(session, ask, settings, secrets).await
+    store(session, ask, settings, &secrets).await
 }

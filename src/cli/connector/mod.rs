@@ -8,6 +8,7 @@ mod change;
 mod draft;
 mod found;
 mod kubeconfig;
+mod mending;
 mod register;
 mod view;
 mod wizard;

@@ -211,7 +211,7 @@ pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Fai
     let mut settings = args.settings.over(Map::new(), &known)?;
     complete(&mut settings, &known, terminal)?;
     let secrets = args.secrets.read(&method.wanted(), terminal)?;
-    store(session, args.into_request()?, settings, secrets).await
+    store(session, args.into_request()?, settings, &secrets).await
 }
 
 /// Registers what was put together, and shows what is stored.
@@ -222,13 +222,13 @@ pub(super) async fn store(
     session: &Session,
     ask: proto::RegisterConnectorRequest,
     settings: Map<String, Value>,
-    secrets: Secrets,
+    secrets: &Secrets,
 ) -> Result<(), Failure> {
     let (validate_only, said) = (ask.validate_only, ask.secret_expires_at);
     let ask = proto::RegisterConnectorRequest {
         project: session.project.clone(),
         settings: Value::Object(settings).to_string(),
-        secrets: secrets.into_fields(),
+        secrets: secrets.to_fields(),
         request_id: request_id(),
         ..ask
     };

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::moment::{self, Moment};
 use crate::cli::output::{Facts, Record, Row};
-use crate::cli::pairs::{access_in_words, given, labels_in_words, or_dash};
+use crate::cli::pairs::{access_in_words, given, given_seconds, labels_in_words, or_dash};
 use crate::proto;
 
 /// A connector, without its secret.
@@ -71,8 +71,8 @@ struct PolicyView {
     resource_patterns: Vec<String>,
     /// The highest access level; null when the connector names none.
     access_max: Option<String>,
-    /// The longest lifetime; 0 means the auth method's own.
-    ttl_max_seconds: u32,
+    /// The longest lifetime; null means the auth method's own.
+    ttl_max_seconds: Option<u32>,
     /// Credentials that only exist in long-lived form are handed out.
     allow_passthrough: bool,
     /// One minted credential is shared among principals.
@@ -191,7 +191,7 @@ impl From<proto::MintPolicy> for PolicyView {
         Self {
             resource_patterns: policy.resource_patterns,
             access_max: given(access_in_words(policy.access_max)),
-            ttl_max_seconds: policy.ttl_max_seconds,
+            ttl_max_seconds: given_seconds(policy.ttl_max_seconds),
             allow_passthrough: policy.allow_passthrough,
             shared: policy.shared,
         }
@@ -230,9 +230,7 @@ impl PolicyView {
             words.push("every resource it reaches".to_owned());
         }
         words.extend(self.access_max.iter().map(|level| format!("at most {level}")));
-        if self.ttl_max_seconds > 0 {
-            words.push(format!("at most {}", moment::lifetime(self.ttl_max_seconds)));
-        }
+        words.extend(self.ttl_max_seconds.iter().map(|max| format!("at most {}", moment::lifetime(*max))));
         if self.shared {
             words.push("shared among principals".to_owned());
         }
@@ -303,7 +301,7 @@ impl Record for ConnectorView {
             ("project", self.project.clone()),
             ("type", format!("{}, {}", self.connector_type, self.auth_method)),
             ("resource", self.resource()),
-            ("settings", self.settings.as_ref().map(Value::to_string).unwrap_or_default()),
+            ("settings", self.settings.as_ref().map(settings_in_words).unwrap_or_default()),
             ("description", self.description.clone().unwrap_or_default()),
             ("labels", labels_in_words(&self.labels)),
             ("ceiling", self.mint_policy.words()),
@@ -318,6 +316,16 @@ impl Record for ConnectorView {
         facts.extend(self.warnings.iter().map(|warning| ("warning", warning.clone())));
         facts
     }
+}
+
+/// `key=value` as `--set` takes them.
+fn settings_in_words(settings: &Value) -> String {
+    let Some(fields) = settings.as_object() else { return settings.to_string() };
+    let word = |(key, value): (&String, &Value)| match value.as_str() {
+        Some(text) => format!("{key}={text}"),
+        None => format!("{key}={value}"),
+    };
+    fields.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 impl Record for DeletedView {

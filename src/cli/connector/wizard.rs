@@ -2,7 +2,8 @@
 //! what the server says of its connector types.
 //!
 //! Nothing is sent but questions about types until the last answer, so
-//! whoever stops half-way leaves nothing. Secrets are asked for hidden.
+//! whoever stops half-way leaves nothing. Secrets are asked for hidden. What is
+//! refused then is asked for again in `mending`.
 
 use std::path::Path;
 
@@ -46,10 +47,11 @@ pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Fai
     let method = method(terminal, kind, args.method.as_deref())?;
     let known = method.settings()?;
     let settings = settings(terminal, &known, args.settings.over(Map::new(), &known)?)?;
+    let wanted = method.wanted();
     let named = args.given_secrets(&method, terminal)?;
     let secrets = match named {
         Some(secrets) => secrets,
-        None => secrets(terminal, &method.wanted())?,
+        None => secrets(terminal, &wanted)?,
     };
     let mut ask = args.into_request()?;
     ask.connector_type = connector_type;
@@ -71,7 +73,7 @@ pub(super) async fn run(session: &Session, args: RegisterArgs) -> Result<(), Fai
     if !yes(terminal, "register it?", false)? {
         return Err(Failure::failed("not confirmed; nothing was stored"));
     }
-    draft.register(session).await
+    super::mending::register(session, draft, &known, &wanted).await
 }
 
 /// What the type can give credentials for.
@@ -136,7 +138,7 @@ fn settings(
 }
 
 /// One setting; Enter takes the default, or leaves an optional one out.
-fn setting(terminal: &dyn Terminal, setting: &Setting) -> Result<Option<Value>, Failure> {
+pub(super) fn setting(terminal: &dyn Terminal, setting: &Setting) -> Result<Option<Value>, Failure> {
     if !setting.title.is_empty() {
         terminal.tell(&escape(&format!("{}:", setting.title)));
     }
@@ -168,7 +170,8 @@ fn secrets(terminal: &dyn Terminal, wanted: &[Wanted]) -> Result<Secrets, Failur
     Ok(Secrets::of(fields))
 }
 
-fn hidden(terminal: &dyn Terminal, want: &Wanted) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+/// One field of it; nothing when it may be left out and is.
+pub(super) fn hidden(terminal: &dyn Terminal, want: &Wanted) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let without = if want.required { "" } else { "; Enter leaves it out" };
     let label = escape(&format!("{} ({}{without})", want.name, want.summary));
     for _ in 0..TRIES_MAX {
@@ -315,7 +318,7 @@ mod tests {
         let wanted = [want("key", true), want("pem", true), want("seed", false)];
         let answers = ["", "canary", "@/no/such/canary", &format!("@{}", path.display()), ""];
         let terminal = ScriptedTerminal::answering(&answers);
-        let fields = secrets(&terminal, &wanted).unwrap().into_fields();
+        let fields = secrets(&terminal, &wanted).unwrap().to_fields();
         let fields: Vec<_> = fields.iter().map(|field| (field.name.as_str(), field.value.as_slice())).collect();
         assert_eq!(fields, [("key", b"canary".as_slice()), ("pem", b"line one\nline two".as_slice())]);
         let said = terminal.told.borrow().concat() + &terminal.asked.borrow().concat();

@@ -220,7 +220,7 @@ impl Record for CredentialView {
     fn facts(&self, now: Moment) -> Facts {
         let passthrough = if self.passthrough { "YES: this is the long-lived secret itself" } else { "" };
         vec![
-            ("credential", self.shape.replace('_', " ")),
+            ("credential", self.shape.to_owned()),
             ("resource", format!("{} {}, {}", self.resource_type, self.resource_id, self.access)),
             ("enforced scope", format!("{} (narrowed to: {})", self.enforced_scope, self.downscope)),
             ("expires", moment::words(self.expires_at, now)),
@@ -240,7 +240,7 @@ impl Row for CredentialView {
     fn cells(&self, now: Moment) -> Vec<String> {
         vec![
             moment::words(self.expires_at, now),
-            self.shape.replace('_', " "),
+            self.shape.to_owned(),
             self.enforced_scope.clone(),
             self.issuance_id.clone(),
         ]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::{LineFilter, Outcome, StoredLine};
+use crate::audit::{LineFilter, Outcome, StoredLine, Subject};
 use crate::domain::{
-    ConnectorId, ConnectorTypeName, Labels, Name, PageAsk, PrincipalId, PrincipalKind, Role, Timestamp,
+    ConnectorId, ConnectorTypeName, Labels, Name, PageAsk, PrincipalId, PrincipalKind, Role, RunId, Timestamp,
 };
 use crate::store::{StoreError, Tx, Write};
 
@@ -123,6 +123,7 @@ pub(super) async fn a_page_is_bounded_and_its_key_is_checked(world: World) {
 
 pub(super) async fn lines_are_paged_newest_first_under_every_filter(world: World) {
     let (person, source) = (PrincipalId::from_bytes(bytes(0xa1, 1)), ConnectorId::from_bytes(bytes(0xa2, 1)));
+    let (run, other) = (RunId::from_bytes(bytes(0xa3, 1)), RunId::from_bytes(bytes(0xa3, 2)));
     let mut lines = Vec::new();
     for number in 0_u32..1500 {
         let mut line = line("/mint");
@@ -130,6 +131,8 @@ pub(super) async fn lines_are_paged_newest_first_under_every_filter(world: World
         line.project = Some(if number % 5 == 0 { world.there } else { world.here });
         line.principal = (number % 7 == 0).then_some(person);
         line.connector = (number % 300 == 1).then_some(source);
+        line.run = (number % 13 == 2).then_some(run);
+        line.subject = (number % 450 == 3).then_some(Subject::Run(run));
         line.outcome = if number % 11 == 0 { Outcome::Denied } else { Outcome::Ok };
         lines.push(line);
     }
@@ -144,6 +147,9 @@ pub(super) async fn lines_are_paged_newest_first_under_every_filter(world: World
         LineFilter { since: at(1), ..all.clone() },
         LineFilter { principal: Some(person), ..all.clone() },
         LineFilter { connector: Some(source), ..all.clone() },
+        LineFilter { run: Some(run), ..all.clone() },
+        LineFilter { run: Some(run), outcome: Some(Outcome::Denied), since: at(300), ..all.clone() },
+        LineFilter { run: Some(other), ..all.clone() },
         LineFilter { outcome: Some(Outcome::Denied), ..all.clone() },
         LineFilter { outcome: Some(Outcome::Failed), ..all.clone() },
         LineFilter { since: at(300), until: at(900), ..all.clone() },
@@ -167,6 +173,7 @@ fn fits(filter: &LineFilter, line: &crate::audit::Line) -> bool {
     filter.project.is_none_or(|project| line.project == Some(project))
         && filter.principal.is_none_or(|principal| line.principal == Some(principal))
         && filter.connector.is_none_or(|connector| line.connector == Some(connector))
+        && filter.run.is_none_or(|run| line.runs().contains(&Some(run)))
         && filter.outcome.is_none_or(|outcome| line.outcome == outcome)
         && filter.since.is_none_or(|since| line.at >= since)
         && filter.until.is_none_or(|until| line.at < until)

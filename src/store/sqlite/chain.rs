@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::audit::{Columns, Hash, Line, LineKind, Seq};
 use crate::store::StoreError;
 
-use super::blocks::{Block, block_of};
+use super::blocks::{Block, Runs, block_of};
 use super::columns::{signed, unsigned};
 use super::failure::Failure;
 use super::open_error::OpenError;
@@ -16,6 +16,7 @@ use super::open_error::OpenError;
 /// A line in its stored form, made by the task that wants it written.
 pub(super) struct EncodedLine {
     columns: Columns,
+    runs: Runs,
     kind: LineKind,
     body: Vec<u8>,
 }
@@ -24,7 +25,7 @@ impl EncodedLine {
     pub(super) fn of(line: &Line) -> Result<Self, StoreError> {
         let body =
             serde_json::to_vec(line).map_err(|_| StoreError::Corrupt { what: "a line that has no stored form" })?;
-        Ok(Self { columns: Columns::of(line), kind: line.kind, body })
+        Ok(Self { columns: Columns::of(line), runs: Runs::of(line), kind: line.kind, body })
     }
 }
 
@@ -109,13 +110,13 @@ impl Chain {
             connection.prepare_cached("INSERT INTO open_intents (seq) VALUES (?1)")?.execute([signed(seq.0)])?;
         }
         self.head = Head { seq, hash };
-        self.index(connection, &line.columns)?;
+        self.index(connection, line)?;
         Ok(seq)
     }
 
     /// Tells the index of the last line; a full block is stored.
-    fn index(&mut self, connection: &Connection, columns: &Columns) -> Result<(), Failure> {
-        self.block.add(columns);
+    fn index(&mut self, connection: &Connection, line: &EncodedLine) -> Result<(), Failure> {
+        self.block.add(&line.columns, line.runs);
         let seq = self.head.seq.0;
         if block_of(seq + 1) != block_of(seq) {
             self.block.store(connection, block_of(seq)).map_err(taken)?;

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, named_params, params};
 use tokio::sync::watch;
 
-use crate::audit::{Hash, Journal, JournalError, Line, LineFilter, Outcome, Seq, StoredLine};
+use crate::audit::{Hash, Journal, JournalError, Line, LineFilter, Outcome, Seq, StoredLine, Subject};
 use crate::domain::page::PAGE_SIZE_MAX;
-use crate::domain::{Page, PageAsk, ProjectId, Timestamp};
+use crate::domain::{Page, PageAsk, ProjectId, RunId, Timestamp};
 use crate::store::{AuditLines, StoreError};
 
 use super::SqliteStore;
-use super::blocks::{BLOCK_LINES, Key, block_of, first_of, full_blocks, key_for, may_hold};
+use super::blocks::{BLOCK_LINES, Key, block_of, first_of, full_blocks, key_for, may_hold, may_hold_run};
 use super::chain::EncodedLine;
 use super::columns::{page_of, parse_seq_key, rows_for, signed, unsigned};
 
@@ -118,7 +118,8 @@ impl Wanted<'_> {
         while self.missing() > 0 {
             let Some(row) = blocks.next()? else { break };
             let filter = row.get_ref(1)?.as_blob().map_err(|_| StoreError::Corrupt { what: "the ledger's index" })?;
-            if keys.iter().all(|key| may_hold(filter, *key)) {
+            let run = self.filter.run.is_none_or(|run| may_hold_run(filter, Key::of(*run.as_bytes())));
+            if run && keys.iter().all(|key| may_hold(filter, *key)) {
                 let first = signed(first_of(unsigned(row.get(0)?)));
                 self.look(connection, first, first + signed(BLOCK_LINES))?;
             }
@@ -138,6 +139,8 @@ impl Wanted<'_> {
                             AND (:connector IS NULL OR connector = :connector) \
                             AND (:outcome IS NULL OR outcome = :outcome) \
                             AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) \
+                            AND (:run IS NULL OR json_extract(CAST(body AS TEXT), '$.run') = :run \
+                                 OR json_extract(CAST(body AS TEXT), '$.subject') = :about) \
                             ORDER BY seq DESC LIMIT :rows";
         let mut statement = connection.prepare_cached(LOOK)?;
         let rows = statement.query_and_then(
@@ -150,6 +153,8 @@ impl Wanted<'_> {
                 ":outcome": self.filter.outcome.map(Outcome::as_str),
                 ":since": self.filter.since.map(Timestamp::millis),
                 ":until": self.filter.until.map(Timestamp::millis),
+                ":run": self.filter.run.map(|id| id.to_string()),
+                ":about": self.filter.run.map(about).transpose()?,
                 ":rows": self.missing(),
             },
             stored,
@@ -161,7 +166,12 @@ impl Wanted<'_> {
     }
 }
 
-/// What a block must hold to be looked through.
+/// The stored form of a subject that is this run.
+fn about(run: RunId) -> Result<String, StoreError> {
+    serde_json::to_string(&Subject::Run(run)).map_err(|_| StoreError::Corrupt { what: "a run that has no stored form" })
+}
+
+/// What a block must hold to be looked through, besides a run.
 fn keys_of(filter: &LineFilter) -> Vec<Key> {
     let ids = [
         filter.project.map(|id| *id.as_bytes()),

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row};
 
 use crate::audit::{BadLine, Columns, ExpectedHead, Fault, RawLine, Seq, Verified, Verifier};
 
-use super::blocks::{Block, block_of};
+use super::blocks::{Block, Runs, block_of};
 use super::columns::unsigned;
 use super::open::{check_files, open_reader};
 use super::open_error::OpenError;
@@ -56,7 +56,7 @@ pub fn verify_ledger(path: &Path, expected: Option<ExpectedHead>) -> Result<Veri
 /// A listing believes the index of blocks: one that says less than there is
 /// would hide lines that are sound.
 fn check_index(database: &Connection, block: &mut Block, row: &RawLine) -> Result<(), BadLine> {
-    block.add(&row.columns);
+    block.add(&row.columns, Runs::of_stored(&row.body));
     let number = block_of(row.seq);
     if block_of(row.seq + 1) == number {
         return Ok(());

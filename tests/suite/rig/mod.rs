@@ -11,6 +11,7 @@ pub mod cache;
 pub mod calls;
 pub mod cast;
 pub mod client;
+pub mod even;
 pub mod evil;
 pub mod federated;
 pub mod front;

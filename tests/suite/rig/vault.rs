@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::process::{Daemon, eventually};
-use super::{cast, ports};
+use super::{cast, even, ports};
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_valetkey");
@@ -117,7 +117,11 @@ impl Vault {
     pub fn cli_with(&self, who: &str, arguments: &[&str], input: &str) -> Outcome {
         let mut command = self.command();
         command.env("VALETKEY_TOKEN_FILE", self.token_file(who)).args(arguments);
-        outcome(&mut command, input)
+        let said = outcome(&mut command, input);
+        if said.code == 0 && arguments.windows(2).any(|pair| pair == ["-o", "json"]) {
+            even::documents(&said.stdout);
+        }
+        said
     }
 
     /// The command line with the address and CA of this vault in a clean environment.

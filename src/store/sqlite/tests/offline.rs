@@ -1,13 +1,15 @@
 //! Somebody with the file alters the ledger: the first bad line is named.
 
 use super::{Folder, plain};
-use crate::audit::{BadLine, ExpectedHead, Fault, Hash, Journal, Seq};
-use crate::domain::ProjectId;
+use crate::audit::{BadLine, ExpectedHead, Fault, Hash, Journal, LineFilter, Seq};
+use crate::domain::{PageAsk, ProjectId, RunId};
 use crate::store::conformance::line;
 use crate::store::sqlite::{OfflineError, verify_ledger};
-use crate::store::{Transactions, Tx};
+use crate::store::{AuditLines, Transactions, Tx};
 
 const LINES: u64 = 600;
+/// Lines 1, 101, 201 and so on are of it.
+const RUN: RunId = RunId::from_bytes([3; 16]);
 
 /// A ledger, and its triggers out of the way.
 async fn ledger() -> Folder {
@@ -16,6 +18,7 @@ async fn ledger() -> Folder {
     let numbered = |number: &u64| {
         let mut line = line(&format!("/m{number}"));
         line.project = Some(ProjectId::from_bytes([1; 16]));
+        line.run = number.is_multiple_of(100).then_some(RUN);
         line
     };
     for some in (0..LINES).collect::<Vec<_>>().chunks(200) {
@@ -52,6 +55,25 @@ async fn a_sound_ledger_is_verified_beside_a_running_daemon() {
 }
 
 #[tokio::test]
+async fn an_index_from_before_there_was_one_of_runs_is_sound_and_hides_none() {
+    let folder = ledger().await;
+    plain(&folder.path()).execute_batch("UPDATE ledger_blocks SET filter = substr(filter, 1, 1024)").unwrap();
+    verify_ledger(&folder.path(), None).unwrap();
+    let trigger = |what: &str| {
+        format!(
+            "CREATE TRIGGER ledger_is_never_{what} BEFORE {}\nBEGIN\n    \
+             SELECT raise(ABORT, 'the ledger is append-only');\nEND;",
+            if what == "updated" { "UPDATE ON ledger" } else { "DELETE ON ledger" }
+        )
+    };
+    plain(&folder.path()).execute_batch(&(trigger("updated") + &trigger("deleted"))).unwrap();
+    let store = folder.open();
+    let filter = LineFilter { run: Some(RUN), ..LineFilter::default() };
+    let found = store.lines(&filter, &PageAsk { size: 1000, after: None }).await.unwrap();
+    assert_eq!(found.items.iter().map(|line| line.seq.0).collect::<Vec<_>>(), [501, 401, 301, 201, 101, 1]);
+}
+
+#[tokio::test]
 async fn altered_rows_are_named() {
     let cases = [
         ("DELETE FROM ledger WHERE seq = 300", 300, Fault::Gap),
@@ -63,6 +85,12 @@ async fn altered_rows_are_named() {
         ),
         ("UPDATE ledger SET outcome = 'denied' WHERE seq = 300", 300, Fault::ColumnsDiffer),
         ("UPDATE ledger_blocks SET filter = zeroblob(1024) WHERE block = 1", 512, Fault::IndexDiffers),
+        (
+            "UPDATE ledger_blocks SET filter = CAST(substr(filter, 1, 1024) || zeroblob(512) AS BLOB)",
+            256,
+            Fault::IndexDiffers,
+        ),
+        ("UPDATE ledger_blocks SET filter = substr(filter, 1, 1025)", 256, Fault::IndexDiffers),
         ("DELETE FROM ledger_blocks WHERE block = 0", 256, Fault::IndexDiffers),
         ("UPDATE ledger_blocks SET at_max = 0 WHERE block = 0", 256, Fault::IndexDiffers),
         ("UPDATE ledger SET project = NULL WHERE seq = 300", 300, Fault::ColumnsDiffer),
