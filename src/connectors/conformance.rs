@@ -158,7 +158,7 @@ fn unknown_fields_methods_and_types_are_refused_by_name() {
         let unknown = ResourceTypeName::parse("no-such-type").unwrap();
         assert_eq!(kind.canonical(settings, &unknown, Some("x")).unwrap_err().field, "resource_type");
         let ask = ask_for(unknown, "x", AccessLevel::Read);
-        assert!(kind.narrow(settings, &ask).is_err());
+        assert_eq!(kind.narrow(settings, &ask).unwrap_err().field, "resource_type", "{}", method.name);
     });
 }
 

@@ -68,7 +68,7 @@ async fn only_a_grant_to_mint_mints() {
     }
     assert_eq!(lines(&house, Outcome::Denied, "GRANT_MISSING").await, 4, "each refusal is in the ledger");
     let abroad = mint(&house, &house.foreigner, &ask()).await;
-    assert!(abroad.is_err(), "a connector of another project");
+    assert_eq!(code(abroad), "NOT_FOUND", "a connector of another project");
 }
 
 #[tokio::test]

@@ -145,7 +145,8 @@ mod tests {
     async fn a_queue_is_bounded() {
         let turns = turns(100);
         let mut places: Vec<_> = (0..WAITERS_MAX).map(|_| turns.queue(ONE, SAM).ok().unwrap()).collect();
-        assert!(turns.queue(ONE, SAM).is_err(), "one more than the limit");
+        let refused = turns.queue(ONE, SAM).err();
+        assert_eq!(refused.map(|error| error.code()), Some("CONNECTOR_BUSY"), "one more than the limit");
         drop(places.pop());
         assert!(turns.queue(ONE, SAM).is_ok(), "a place was given back");
         drop(places);

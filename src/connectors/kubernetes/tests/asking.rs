@@ -80,7 +80,8 @@ async fn older_servers_answer_by_their_older_names() {
 async fn nobody_is_no_identity() {
     for name in ["system:anonymous", "", "a\nb"] {
         let fake = Fake::start(move |_| (201, json!({"status": {"userInfo": {"username": name}}}))).await;
-        assert!(verified(&fake, json!({}), None).await.is_err(), "{name:?}");
+        let refused = verified(&fake, json!({}), None).await.err();
+        assert!(matches!(refused, Some(UpstreamError::BadAnswer { .. })), "{name:?}: {refused:?}");
     }
 }
 
