@@ -21,7 +21,7 @@ use crate::domain::ManualClock;
 
 use super::nouns::Store;
 
-pub(crate) use fixtures::{CANARY, Furniture, World, binding, connector, line, sealed, stack};
+pub(crate) use fixtures::{CANARY, Furniture, World, binding, connector, line, run, sealed, stack};
 
 /// A store under test, and what keeps its files and moves its time.
 pub(crate) struct Subject {
