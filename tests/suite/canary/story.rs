@@ -157,13 +157,13 @@ impl Story {
         let all: Vec<String> = self.sources.iter().map(|canary| canary.text.clone()).collect();
         self.sts.behave(Manner::Echo(all.join(" ")));
         let ask = proto::RegisterConnectorRequest { skip_verify: false, ..ask };
-        self.must_not("alice", REGISTER, &ask, "?3");
+        self.must_not("alice", REGISTER, &ask, "UPSTREAM_DENIED");
         let rotate = self.rotation("good", false);
-        self.must_not("alice", ROTATE, &rotate, "?4");
+        self.must_not("alice", ROTATE, &rotate, "UPSTREAM_DENIED");
         let _ = self.call("alice", VERIFY, &verification("good"));
         let resources = proto::ListConnectorResourcesRequest { connector: "good".to_owned(), ..Default::default() };
         let _ = self.call("alice", "/valetkey.v1.ConnectorService/ListConnectorResources", &resources);
-        self.must_not("bob", MINT, &asks::bucket("good", "models"), "?5");
+        self.must_not("bob", MINT, &asks::bucket("good", "models"), "UPSTREAM_DENIED");
         self.sts.behave(Manner::Down);
         self.must_not("bob", MINT, &asks::bucket("good", "models-2"), "UPSTREAM_UNAVAILABLE");
         self.sts.behave(Manner::Session(std::time::Duration::ZERO));
