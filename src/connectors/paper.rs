@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream,
-    UpstreamError, Verified, unsupported,
+    UpstreamError, Verified,
 };
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
