@@ -188,7 +188,8 @@ mod tests {
         let mut foreign = denied("/m");
         foreign.project = Some(ProjectId::from_bytes([1; 16]));
         assert!(flood.offer(foreign, SECOND).is_none());
-        assert!(flood.offer(Line::about("/m", LineKind::Single, Outcome::Throttled), SECOND).is_none());
+        let throttled = Line { outcome: Outcome::Throttled, ..denied("/m") };
+        assert!(flood.offer(throttled, SECOND).is_none());
         let lines = flood.take_all();
         assert_eq!(lines.len(), 3);
         assert!(lines.iter().any(|line| line.count == u32::MAX));

@@ -36,3 +36,20 @@ pub struct StoredLine {
     /// What it says.
     pub line: Line,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Worked out elsewhere: SHA-256 of a zero byte, the place as eight bytes,
+    /// the hash before and the body.
+    #[test]
+    fn a_hash_is_of_the_place_the_line_before_and_the_body() {
+        let of = |seq, previous, body: &[u8]| hex::encode(Hash::of(Seq(seq), &Hash([previous; 32]), body).0);
+        let known = "dff353983dfd8de5a3a7b0596b6f1d1deb5b399ce3503150a3d08999f18dc8e4";
+        assert_eq!(of(7, 9, br#"{"a":1}"#), known);
+        for other in [of(8, 9, br#"{"a":1}"#), of(7, 8, br#"{"a":1}"#), of(7, 9, br#"{"a":2}"#)] {
+            assert_ne!(other, known);
+        }
+    }
+}

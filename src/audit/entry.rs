@@ -73,3 +73,22 @@ impl OpenEntry {
         self.notes.on(line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_has_the_notes_of_its_entry_and_what_its_intent_said() {
+        let intent = Line::about("/mint", LineKind::Intent, Outcome::Pending).with_detail("verify", "asked");
+        let entry = OpenEntry::new(Seq(7), intent);
+        entry.notes().clone().note("identity", "issuer");
+        let result = entry.result(Outcome::Ok, Reason::new("DONE"));
+        assert_eq!(
+            (result.kind, result.outcome, result.reason.as_str()),
+            (LineKind::Result(Seq(7)), Outcome::Ok, "DONE")
+        );
+        let told: Vec<_> = result.details.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        assert_eq!(told, [("identity", "issuer"), ("verify", "asked")]);
+    }
+}

@@ -280,3 +280,32 @@ pub struct LineFilter {
     /// Before.
     pub until: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_is_one_escaped_word_of_bounded_length() {
+        for (text, kept) in [
+            ("plain, with spaces", "plain, with spaces"),
+            ("a\nb", "a\\u{a}b"),
+            ("\u{1b}[31m", "\\u{1b}[31m"),
+            ("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}"),
+            ("\u{7f}", "\\u{7f}"),
+        ] {
+            assert_eq!(Detail::new(text).as_str(), kept);
+        }
+        assert_eq!(Detail::new(&"x".repeat(DETAIL_LENGTH_MAX)).as_str().len(), DETAIL_LENGTH_MAX);
+        assert_eq!(Detail::new(&"x".repeat(DETAIL_LENGTH_MAX + 1)).as_str().len(), DETAIL_LENGTH_MAX);
+        let cut = Detail::new(&format!("{}\n", "x".repeat(DETAIL_LENGTH_MAX - 1)));
+        assert_eq!(cut.as_str().len(), DETAIL_LENGTH_MAX - 1, "no escape is cut in two");
+    }
+
+    #[test]
+    fn a_reason_is_a_code_and_nothing_else() {
+        assert_eq!(Reason::new("GRANT_MISSING_2").as_str(), "GRANT_MISSING_2");
+        assert_eq!(Reason::new("it's a\nsecret-X").as_str(), "X");
+        assert_eq!(Reason::new(&"A".repeat(64)).as_str().len(), 63);
+    }
+}

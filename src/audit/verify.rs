@@ -333,6 +333,8 @@ mod tests {
         let cut: Vec<RawLine> = rows[..4].to_vec();
         assert!(verify(cut.clone(), None).is_ok());
         assert_eq!(verify(cut, Some(head)), Err(BadLine { seq: Seq(5), fault: Fault::TailMissing }));
+        let last: Vec<RawLine> = rows[..5].to_vec();
+        assert_eq!(verify(last, Some(head)), Err(BadLine { seq: Seq(6), fault: Fault::TailMissing }));
     }
 
     #[test]

@@ -89,8 +89,8 @@ mod tests {
             let said = check_rules(&[WHOLE, MethodRule { path: "/p.S/Broken", ..broken }]).unwrap_err();
             assert!(said.contains("/p.S/Broken") && said.contains(problem), "{said}");
         }
-        assert!(check_rules(&[WHOLE, WHOLE]).is_err());
-        assert!(check_rules(&[]).is_err());
+        assert_eq!(check_rules(&[WHOLE, WHOLE]), Err("/p.S/M: has two rules".to_owned()));
+        assert_eq!(check_rules(&[]), Err("there is no method at all".to_owned()));
     }
 
     #[test]

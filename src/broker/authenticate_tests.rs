@@ -83,7 +83,7 @@ async fn a_revoked_token_is_nobodys_at_the_next_call() {
     let call = house.call(&house.owner).await;
     house.broker.revoke_token(&call, &house.scientist.token.0, None).await.unwrap();
     assert!(refused(&house, &house.scientist.header).await);
-    assert!(house.broker.caller_again(&house.scientist.token).await.is_err());
+    assert_eq!(house.broker.caller_again(&house.scientist.token).await.err(), Some(BrokerError::Unauthenticated));
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_token_ends_at_its_end_also_in_memory() {
     assert!(house.broker.authenticate(&header).await.is_ok());
     house.clock.advance(Duration::from_secs(1));
     assert!(refused(&house, &header).await);
-    assert!(house.broker.caller_again(&made.token.id).await.is_err());
+    assert_eq!(house.broker.caller_again(&made.token.id).await.err(), Some(BrokerError::Unauthenticated));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::description::{AccessMeaning, MethodDescription, ResourceDescription, SecretFieldDescription};
 use super::{
     Ask, CLOUD_ACCEPTED, Challenge, ConnectorType, ListAsk, MadeKey, MintOutcome, SecretEnd, TypeDescription, Upstream,
-    UpstreamError, Verified, unsupported,
+    UpstreamError, Verified,
 };
 use crate::domain::{
     Attribution, AuthMethodName, Downscope, EnforcedScope, Entropy, FieldError, FieldErrors, Issuance, Minted,
@@ -226,8 +226,8 @@ impl ConnectorType for Paper {
         Ok(format!("{} {}", ask.resource, ask.access))
     }
 
-    fn shape(&self, _: &PaperSettings, _: &String) -> ShapeName {
-        ShapeName::Bearer
+    fn shape(&self, settings: &PaperSettings, _: &String) -> ShapeName {
+        if signs(settings) { ShapeName::SigningSession } else { ShapeName::Bearer }
     }
 
     fn exclusive(&self, settings: &PaperSettings) -> bool {
@@ -305,11 +305,7 @@ impl ConnectorType for Paper {
             own => own,
         };
         let minted = Minted {
-            shape: MintedShape::Bearer {
-                token: SecretText::new(hex::encode(word)),
-                endpoint: None,
-                certificate_authority: None,
-            },
+            shape: shape(settings, hex::encode(word)),
             expires_at: upstream.clock.now().plus(Duration::from_secs(life.into())),
             enforced: self.enforced(settings, scope),
             revocable: revocable(settings),
@@ -322,12 +318,20 @@ impl ConnectorType for Paper {
     async fn sign(
         &self,
         _: &Upstream,
-        _: &PaperSettings,
+        settings: &PaperSettings,
         _: &SourceCredential,
         _: &String,
-        _: &Challenge,
+        challenge: &Challenge,
     ) -> Result<Vec<u8>, UpstreamError> {
-        Err(unsupported("paper lends no signatures; mint instead"))
+        let cloud = Cloud::of(&settings.endpoint);
+        cloud.asked.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = &cloud.gate {
+            gate.acquire().await.map_err(|_| UpstreamError::Unavailable { what: "closed" })?.forget();
+        }
+        match challenge.data.as_slice() {
+            b"a letter" => Ok(b"signed".to_vec()),
+            _ => Err(UpstreamError::Rejected { code: "NO_LETTER".to_owned(), remedy: "write one".to_owned() }),
+        }
     }
 
     async fn make_key(
@@ -390,6 +394,20 @@ impl ConnectorType for Paper {
     fn auth_method(&self, _: &PaperSettings) -> AuthMethodName {
         AuthMethodName::parse("stamp").unwrap()
     }
+}
+
+/// A cloud whose name starts with `signs`, after its gate if it has one, lends
+/// signatures.
+fn signs(settings: &PaperSettings) -> bool {
+    settings.endpoint.trim_start_matches("gate-").starts_with("signs")
+}
+
+fn shape(settings: &PaperSettings, word: String) -> MintedShape {
+    if signs(settings) {
+        let (username, host, host_keys) = ("scribe".to_owned(), "paper".to_owned(), Vec::new());
+        return MintedShape::SigningSession { public_key: word, username, host, host_keys };
+    }
+    MintedShape::Bearer { token: SecretText::new(word), endpoint: None, certificate_authority: None }
 }
 
 /// A cloud whose name starts with `bare` is served by its stamp itself.

@@ -144,7 +144,21 @@ mod tests {
     #[test]
     fn a_step_is_never_below_the_shortest() {
         assert_eq!(granted(Some(911), &[]).0, 910);
-        assert!(RANGE.grant(Some(Ttl::seconds(909)), &[]).is_err());
+        let short = RANGE.grant(Some(Ttl::seconds(909)), &[]).unwrap_err();
+        assert_eq!(short.problem, "the shortest lifetime of this auth method is 910 s");
+        let left = RANGE.grant(None, &[(Ttl::seconds(909), "a ceiling")]).unwrap_err();
+        assert!(left.problem.starts_with("only 909 s are allowed"), "{left}");
+        assert_eq!(granted(None, &[(Ttl::seconds(910), "a ceiling")]), (910, None));
+    }
+
+    #[test]
+    fn the_lowest_of_all_ceilings_counts_and_the_methods_own_is_one() {
+        let told = |seconds: u32, whose: &str| Some(format!("cut to {seconds} s by {whose}"));
+        assert_eq!(granted(Some(50_400), &[]), (50_000, told(50_000, "the auth method")));
+        let (low, high) = ((Ttl::seconds(1200), "the low one"), (Ttl::seconds(7200), "the high one"));
+        for ceilings in [[low, high], [high, low]] {
+            assert_eq!(granted(Some(36_000), &ceilings), (1200, told(1200, "the low one")));
+        }
     }
 
     #[test]

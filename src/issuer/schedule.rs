@@ -163,7 +163,7 @@ mod tests {
     fn a_clock_that_goes_back_rotates_nothing_and_removes_nothing() {
         let keys = [key('a', DAY, Some(DAY), Some(DAY)), key('b', DAY, Some(DAY), None), key('c', DAY, None, None)];
         assert_eq!(next_step(at(0), &keys, &RULES), None);
-        assert!(rotation(at(0), &keys, &RULES).is_err());
+        assert_eq!(rotation(at(0), &keys, &RULES), Err(Some(at(DAY + 3600))));
     }
 
     #[test]

@@ -77,11 +77,16 @@ mod tests {
     #[test]
     fn a_name_of_the_config_may_be_anywhere() {
         assert_eq!(resolver().allowed("private.example", addresses(&["10.0.0.1"])), Ok(addresses(&["10.0.0.1"])));
-        assert!(resolver().allowed("other.example", addresses(&["10.0.0.1"])).is_err());
+        let refused = Err(OutboundError::AddressRefused { origin: "other.example".to_owned() });
+        assert_eq!(resolver().allowed("other.example", addresses(&["10.0.0.1"])), refused);
     }
 
     #[tokio::test]
     async fn a_name_that_resolves_to_loopback_does_not_connect() {
-        assert!(resolver().resolve_dns("localhost").await.is_err());
+        let refused = Err(OutboundError::AddressRefused { origin: "localhost".to_owned() });
+        assert_eq!(resolver().addresses("localhost").await, refused);
+        let error = resolver().resolve_dns("localhost").await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.downcast_ref().cloned(), refused.err(), "told as it is to the client");
     }
 }

@@ -215,7 +215,7 @@ async fn the_reply_ends_when_the_session_really_does() {
     assert!(minted.expires_at.since(now()).as_secs().abs_diff(900) < 60);
     let get = ["get-object", bucket.as_str(), "train/a.txt"];
     assert!(weed.boto(&weed.aged(&key, 600)).call(&get).is_ok());
-    assert!(weed.boto(&weed.aged(&key, 901)).call(&get).is_err());
+    assert_eq!(weed.boto(&weed.aged(&key, 901)).refused(&get), "InvalidAccessKeyId");
 }
 
 #[tokio::test]

@@ -60,10 +60,10 @@ fn a14_a_token_ends_when_it_is_revoked_expires_or_its_holder_goes() {
     vault.run(vault.access("bob").revoke_token(ask)).expect("bob revokes his own token");
     assert_eq!(who_am_i(&vault, &revoked.secret).unwrap_err().code(), Code::Unauthenticated);
 
-    let short = cast::token(&vault, "owner", "bob", 2);
+    let short = cast::token(&vault, "owner", "bob", 3);
     assert!(who_am_i(&vault, &short.secret).is_ok());
-    let limit = Duration::from_secs(6);
-    assert!(eventually(limit, || who_am_i(&vault, &short.secret).is_err()), "an expired token still works");
+    let nobody = || who_am_i(&vault, &short.secret).is_err_and(|status| status.code() == Code::Unauthenticated);
+    assert!(eventually(Duration::from_secs(20), nobody), "an expired token still works");
 
     let bob = vault.token("bob");
     let gone = proto::DeletePrincipalRequest { principal: "bob".to_owned(), ..Default::default() };
@@ -108,7 +108,7 @@ fn a22_guessers_behind_the_same_address_do_not_lock_the_victim_out() {
         slowest = slowest.max(before.elapsed());
         calls += 1;
     }
-    assert!(calls > 5 && slowest < Duration::from_secs(3), "{calls} calls, the slowest took {slowest:?}");
+    assert!(calls > 5 && slowest < Duration::from_secs(10), "{calls} calls, the slowest took {slowest:?}");
     let codes = vault.run(guessing).unwrap();
     assert!(codes.iter().all(|code| matches!(code, Code::Unauthenticated | Code::ResourceExhausted)), "{codes:?}");
     assert!(codes.contains(&Code::ResourceExhausted), "guessing was never slowed down");

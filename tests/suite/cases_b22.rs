@@ -117,7 +117,7 @@ fn e4_no_timeout_of_a_client_is_longer_than_ours_and_none_hangs() {
         let head = vault.head("alice", WHO_AM_I).header("grpc-timeout", timeout);
         let answer = vault.send_unfinished(head.body(body).unwrap()).unwrap();
         assert_eq!(code(&answer), Some(Code::DeadlineExceeded), "{timeout}: {answer:?}");
-        assert!(before.elapsed() < Duration::from_secs(4), "{timeout} took {:?}", before.elapsed());
+        assert!(before.elapsed() < Duration::from_secs(15), "{timeout} took {:?}", before.elapsed());
     }
     assert_eq!(code(&send(&vault, WHO_AM_I, |head| head, frame(&[]))), Some(Code::Ok));
 }

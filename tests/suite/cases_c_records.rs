@@ -184,7 +184,8 @@ fn c1_a_token_whose_end_or_digest_was_altered_lets_nobody_in() {
         keep(&store, &["tokens"]);
         store.execute(edit, []).unwrap();
         vault.start();
-        assert!(vault.run(vault.access("bob").who_am_i(proto::WhoAmIRequest::default())).is_err(), "{edit}");
+        let answer = vault.run(vault.access("bob").who_am_i(proto::WhoAmIRequest::default()));
+        assert_eq!(reason(&refused_with(answer, Code::DataLoss)), "DATA_LOSS", "{edit}");
         vault.stop();
         put_back(&store, &["tokens"]);
         drop(store);

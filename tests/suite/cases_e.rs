@@ -47,7 +47,7 @@ fn e1_every_text_of_a_connector_is_checked_and_the_field_is_named() {
             let status = refused_with(answer, Code::InvalidArgument);
             let named = fields(&status);
             assert!(named.iter().any(|name| name.starts_with(field)), "{field} with {what}: {named:?} {status:?}");
-            assert!(started.elapsed() < Duration::from_secs(2), "{field} with {what}");
+            assert!(started.elapsed() < Duration::from_secs(10), "{field} with {what}");
         }
     }
     for empty in ["name", "connector_type", "auth_method"] {

@@ -157,6 +157,7 @@ fn f1_silent_connections_are_bounded_and_cut_and_a_good_client_is_served() {
     let vault = setup.with("server", "first_request_timeout = \"2s\"").start();
     let plain: Vec<_> =
         (0..200).filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", vault.port())).ok()).collect();
+    assert!(plain.len() > 32, "more than there are places for: {}", plain.len());
     for _ in 0..3 {
         vault.cli("bob", &["whoami"]).ok();
     }
@@ -169,7 +170,7 @@ fn f1_silent_connections_are_bounded_and_cut_and_a_good_client_is_served() {
     vault.cli("bob", &["whoami"]).ok();
     let mut last = silent.pop().expect("a handshake succeeded");
     let read =
-        vault.run(async { tokio::time::timeout(Duration::from_secs(8), last.read_to_end(&mut Vec::new())).await });
+        vault.run(async { tokio::time::timeout(Duration::from_secs(20), last.read_to_end(&mut Vec::new())).await });
     assert!(read.is_ok(), "a connection that says nothing is kept");
     drop(plain);
 }
@@ -196,7 +197,7 @@ fn f5_one_principal_over_its_rate_does_not_slow_another() {
     for status in &throttled {
         assert_eq!((status.code(), reason(status).as_str()), (Code::ResourceExhausted, "PRINCIPAL_RATE"));
     }
-    assert!(eventually(Duration::from_secs(5), || vault.cli("bob", &["whoami"]).code == 0), "bob stays locked out");
+    assert!(eventually(Duration::from_secs(20), || vault.cli("bob", &["whoami"]).code == 0), "bob stays locked out");
     vault.stop();
     let counted: u64 = vault
         .ledger()

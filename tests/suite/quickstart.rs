@@ -108,6 +108,6 @@ fn a_daemon_to_try_prints_what_to_paste_and_leaves_nothing() {
     outcome(client.arg("whoami"), "").ok();
     daemon.signal(rustix::process::Signal::TERM);
     assert!(daemon.wait(Duration::from_secs(20)).success());
-    let gone = eventually(Duration::from_secs(5), || !PathBuf::from(export("VALETKEY_CA_CERT")).exists());
+    let gone = eventually(Duration::from_secs(20), || !PathBuf::from(export("VALETKEY_CA_CERT")).exists());
     assert!(gone, "the temporary directory was left behind");
 }

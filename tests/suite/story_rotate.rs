@@ -28,7 +28,7 @@ fn a_key_is_made_verified_switched_to_and_the_old_one_is_deleted() {
     assert_eq!(said["deleted_key_ids"], serde_json::json!([lab.broker.key.id]));
     assert_eq!((&said["secret_version"], &said["warnings"]), (&2.into(), &serde_json::json!([])), "{said}");
     // The old key is refused at once; what it minted lives on, and the broker still hands it out.
-    assert!(lab.boto(&lab.broker.key).call(&["whoami"]).is_err());
+    assert_eq!(lab.boto(&lab.broker.key).refused(&["whoami"]), "InvalidAccessKeyId");
     assert_eq!(lab.boto(&before).expect(&["get-object", &lab.bucket, "train/a.txt"]), "train/a.txt");
     assert_eq!(minted(&lab.mint("bob", &["--component", "artifacts"])).id, before.id);
     // What was never minted before is minted by the new key.

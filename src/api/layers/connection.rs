@@ -183,6 +183,16 @@ mod tests {
         assert_eq!((connection.idle(), connection.age()), (Duration::from_secs(2), Duration::from_secs(10)));
     }
 
+    #[test]
+    fn a_network_is_an_address_of_v4_however_written_and_half_of_one_of_v6() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("0.0.0.7"), of("0:0:0:7::1"), "no address of the one is taken for the other");
+    }
+
     #[tokio::test]
     async fn cutting_wins_over_finishing_and_neither_is_missed() {
         let connection = Connection::new([127, 0, 0, 1].into(), String::new());

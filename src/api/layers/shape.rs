@@ -270,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn a_change_outlives_its_caller_and_what_only_hands_over_does_not() {
+        let outlives = |path: &str| method_at(path).unwrap().outlives_caller();
+        assert!(outlives("/valetkey.v1.ConnectorService/UpdateConnector"));
+        assert!(outlives("/valetkey.v1.CredentialService/RevokeIssuances"));
+        for path in [MINT, PATH, "/valetkey.v1.AuditService/ListAuditLines", "/grpc.health.v1.Health/Check"] {
+            assert!(!outlives(path), "{path}");
+        }
+    }
+
+    #[test]
     fn b22_a_path_that_is_not_exactly_a_methods_is_refused() {
         for path in [
             "/valetkey.v1.AccessService/WhoAmI?x=1",

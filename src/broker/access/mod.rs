@@ -27,3 +27,5 @@ pub use list_tokens::TokenSeen;
 mod tests;
 #[cfg(test)]
 mod tests_mintable;
+#[cfg(test)]
+mod tests_standing;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::audit::{LineFilter, Outcome, StoredLine, Subject};
 use crate::domain::page::PAGE_SIZE_DEFAULT;
 use crate::domain::{AccessLevel, BindingTarget, ComponentLink, Conditions, PageAsk, Pattern, PrincipalKind, Role};
-use crate::store::{AuditLines, Bindings, Principals};
+use crate::store::{AuditLines, Bindings, Principals, StoreError};
 
 use super::super::fixture::{House, Person, name, once};
 use super::super::{BrokerError, Call};
@@ -323,7 +323,7 @@ async fn the_same_request_is_done_once_and_another_body_under_its_id_is_refused(
     assert_eq!(first, again);
     let other = house.broker.create_principal(&owner, new_user("nina"), Some(&once(1, 2))).await;
     assert_eq!(code(other), "REQUEST_ID_REUSED");
-    assert!(house.store.resolve_principal(house.home.id, "nina").await.is_err());
+    assert_eq!(house.store.resolve_principal(house.home.id, "nina").await.err(), Some(StoreError::NotFound));
     // Without the id it is another request, and the name is taken.
     assert_eq!(code(house.broker.create_principal(&owner, new_user("nora"), None).await), "NAME_TAKEN");
     // Another caller's request with the same id is another request.

@@ -11,6 +11,8 @@ mod same_secret;
 mod source;
 #[cfg(test)]
 mod source_tests;
+#[cfg(test)]
+mod tests_change;
 mod turns;
 mod update;
 mod verify;

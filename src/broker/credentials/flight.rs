@@ -255,7 +255,8 @@ mod tests {
         let key = CacheKey::of(3);
         let (_leading, first) = lead(&flights, &key);
         let mut places: Vec<_> = (1..WAITERS_MAX).map(|_| flights.join(&key, ONE, NOW).unwrap()).collect();
-        assert!(flights.join(&key, ONE, NOW).is_err(), "one more than the limit");
+        let refused = flights.join(&key, ONE, NOW).err();
+        assert_eq!(refused.map(|error| error.code()), Some("OVERLOADED"), "one more than the limit");
         drop(places.pop());
         assert!(flights.join(&key, ONE, NOW).is_ok(), "a place was given back");
         drop(first);

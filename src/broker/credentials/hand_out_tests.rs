@@ -9,7 +9,7 @@ use crate::domain::{BindingTarget, IssuanceId, PageAsk, Role};
 use crate::store::{AuditLines as _, Transactions as _, Tx, Write};
 
 use super::super::fixture::House;
-use super::tests::{ask, house_at, mint};
+use super::tests::{ask, code, house_at, mint};
 
 /// The lines about one issuance, in order: what kind, what became of it, why.
 async fn story(house: &House, issuance: IssuanceId) -> Vec<(u64, &'static str, String)> {
@@ -117,7 +117,7 @@ async fn a_hand_out_to_the_one_who_leads_that_is_withheld_says_so() {
         cloud.gate.as_ref().unwrap().add_permits(1);
     };
     let (answer, ()) = tokio::join!(house.broker.mint_credential(&call, &asked), unbind);
-    assert!(answer.is_err());
+    assert_eq!(code(answer), "GRANT_MISSING");
     let page = PageAsk { size: 1000, after: None };
     let lines = house.store.lines(&LineFilter::default(), &page).await.unwrap().items;
     let handed_out = lines.iter().find(|stored| stored.line.reason.as_str() == "HANDED_OUT").unwrap();

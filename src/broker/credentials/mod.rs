@@ -20,7 +20,9 @@ mod route;
 mod sign;
 mod successor;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+#[cfg(test)]
+mod tests_ceilings;
 #[cfg(test)]
 mod tests_clock;
 #[cfg(test)]
@@ -35,6 +37,8 @@ mod tests_passthrough;
 mod tests_revoke;
 #[cfg(test)]
 mod tests_scoped;
+#[cfg(test)]
+mod tests_sign;
 #[cfg(test)]
 mod tests_touched;
 #[cfg(test)]

@@ -35,11 +35,12 @@ fn wishing(seconds: u32) -> MintAsk {
     MintAsk { ttl: Some(Ttl::seconds(seconds)), ..ask() }
 }
 
+const PAGE: PageAsk = PageAsk { size: 100, after: None };
+
 /// What was minted, newest first.
 async fn issuances(house: &House) -> Vec<Issuance> {
-    let page = PageAsk { size: 100, after: None };
     let call = house.call(&house.auditor).await;
-    house.broker.list_issuances(&call, &IssuanceAsk::default(), &page).await.unwrap().items
+    house.broker.list_issuances(&call, &IssuanceAsk::default(), &PAGE).await.unwrap().items
 }
 
 async fn bind_until(house: &House, seconds: u64) {
@@ -70,8 +71,10 @@ async fn d9_what_outlives_a_connectors_ttl_max_is_handed_to_nobody_and_not_minte
     let there = issuances(&house).await;
     assert_eq!((there.len(), there[0].state), (1, IssuanceState::Withdrawn));
     assert_eq!(there[0].expires_at, house.broker.now().plus(within(3600)));
-    let page = PageAsk { size: 100, after: None };
-    let ledger = house.store.lines(&LineFilter::default(), &page).await.unwrap().items;
+    let active = IssuanceAsk { active_only: true, ..IssuanceAsk::default() };
+    let asked_for = house.broker.list_issuances(&house.call(&house.auditor).await, &active, &PAGE).await.unwrap();
+    assert!(asked_for.items.is_empty(), "nobody has it");
+    let ledger = house.store.lines(&LineFilter::default(), &PAGE).await.unwrap().items;
     let result = ledger.iter().find(|stored| stored.line.outcome == Outcome::Failed).unwrap();
     assert_eq!(result.line.issuance, Some(there[0].id));
     assert_eq!(result.line.expires_at, Some(there[0].expires_at));

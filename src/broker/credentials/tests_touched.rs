@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use crate::connectors::paper::Cloud;
-use crate::domain::{AccessLevel, BindingTarget, ComponentLink, ResourceId, ResourceTypeName, Role};
+use crate::domain::{AccessLevel, BindingTarget, ComponentLink, ResourceId, ResourceTypeName, Role, SecretFieldName};
+use crate::sealing::{Plaintext, SourceCredential};
 
 use super::super::fixture::{House, Person};
-use super::super::{Connect, Link, MintAsk, MintSource};
+use super::super::{Connect, Link, MintAsk, MintSource, Rotate, Update};
 use super::cache::Kept;
 use super::tests::{ask, code, house_at, mint};
 
@@ -104,6 +105,49 @@ async fn a_component_linked_elsewhere_unlinked_or_deleted_wipes_what_was_minted_
     house.broker.delete_component(&engineer, "store", None, None).await.unwrap();
     assert!(wiped(&minted), "deleted");
     assert!(!wiped(&direct), "what was minted by the connector itself stays");
+}
+
+#[tokio::test]
+async fn a_connector_that_is_rotated_changed_or_deleted_leaves_nothing_of_what_it_minted() {
+    let (house, connector) = house_at("touched-connector", |_| {}).await;
+    let engineer = house.call(&house.engineer).await;
+    let stamp = || {
+        let field = SecretFieldName::parse("stamp").unwrap();
+        SourceCredential::new([(field, Plaintext::new(b"another-stamp".to_vec()))].into())
+    };
+    let minted = kept(&house, &house.scientist, &ask()).await;
+    let rotate = Rotate {
+        connector: "vault".to_owned(),
+        secret: stamp(),
+        expected: None,
+        secret_expires_at: None,
+        skip_verify: true,
+        validate_only: false,
+        once: None,
+    };
+    let rotated = house.broker.rotate_connector_secret(&engineer, rotate).await.unwrap();
+    assert!(wiped(&minted), "rotated");
+    let minted = kept(&house, &house.scientist, &ask()).await;
+    let update = Update {
+        connector: connector.id.to_string(),
+        expected: rotated.version,
+        name: None,
+        description: None,
+        labels: None,
+        settings: None,
+        policy: None,
+        secret_expires_at: None,
+        secret_skew_tolerance: None,
+        secret: stamp(),
+        skip_verify: true,
+        validate_only: false,
+        once: None,
+    };
+    house.broker.update_connector(&engineer, update).await.unwrap();
+    assert!(wiped(&minted), "changed");
+    let minted = kept(&house, &house.scientist, &ask()).await;
+    house.broker.delete_connector(&engineer, "vault", None, None).await.unwrap();
+    assert!(wiped(&minted), "deleted");
 }
 
 #[tokio::test]

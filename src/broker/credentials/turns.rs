@@ -143,11 +143,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_is_bounded() {
-        let turns = turns(100);
-        let mut places: Vec<_> = (0..WAITERS_MAX).map(|_| turns.queue(ONE, SAM).ok().unwrap()).collect();
-        assert!(turns.queue(ONE, SAM).is_err(), "one more than the limit");
+        let turns = turns(50);
+        let half = |who| (0..WAITERS_MAX / 2).map(move |_| (ONE, who));
+        let all = half(SAM).chain(half(SIRI));
+        let mut places: Vec<_> = all.map(|(connector, who)| turns.queue(connector, who).ok().unwrap()).collect();
+        let third = PrincipalId::from_bytes([5; 16]);
+        let refused = turns.queue(ONE, third).err();
+        assert_eq!(refused.map(|error| error.code()), Some("CONNECTOR_BUSY"), "one more than the limit");
         drop(places.pop());
-        assert!(turns.queue(ONE, SAM).is_ok(), "a place was given back");
+        assert!(turns.queue(ONE, third).is_ok(), "a place was given back");
         drop(places);
         assert!(turns.queues.lock().unwrap().is_empty());
     }

@@ -1,10 +1,11 @@
 //! The construct against altered, cut, extended and foreign records.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use crate::domain::{ConnectorId, ConnectorTypeName, ProjectId, SecretFieldName};
+use crate::domain::{ConnectorId, ConnectorTypeName, Entropy, EntropyError, ProjectId, SecretFieldName};
 use crate::sealing::SealContext;
 use crate::sealing::seeded::{Failing, Seeded, Standing, System};
 
@@ -152,7 +153,34 @@ fn c9_a_random_source_that_stands_still_seals_nothing() {
     let repeating = Fresh::new(Arc::new(Standing { step: 1 }));
     assert!(here(|place| seal(&KEY, ID, place, b"secret", &repeating)).is_ok());
     assert_eq!(here(|place| seal(&KEY, ID, place, b"secret", &repeating)), Err(SealingError::Entropy));
-    assert!(repeating.key(&mut [0; 32]).is_err(), "a key that the next salt would show");
+    let mut key = [1; 32];
+    assert_eq!(repeating.key(&mut key), Err(EntropyError), "a key that the next salt would show");
+    assert_eq!(key, [0; 32], "and nothing is left of it");
+}
+
+/// One byte, as often as is said, and then what the system gives.
+struct Stuck(std::sync::atomic::AtomicU32);
+
+impl Entropy for Stuck {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() {
+            return System.fill(buffer);
+        }
+        buffer.fill(7);
+        Ok(())
+    }
+}
+
+#[test]
+fn c9_one_draw_of_one_byte_is_enough_to_refuse() {
+    let stuck = |draws: u32| Fresh::new(Arc::new(Stuck(draws.into())));
+    let salt = stuck(1);
+    assert_eq!(here(|place| seal(&KEY, ID, place, b"secret", &salt)), Err(SealingError::Entropy));
+    assert!(here(|place| seal(&KEY, ID, place, b"secret", &salt)).is_ok(), "it moves again");
+    let mut key = [1; 32];
+    assert_eq!(stuck(1).key(&mut key), Err(EntropyError));
+    assert_eq!(key, [0; 32]);
 }
 
 #[test]

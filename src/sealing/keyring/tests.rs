@@ -341,6 +341,7 @@ fn fingerprints_tell_credentials_projects_and_borders_apart() {
     assert_eq!(one.len(), 16);
     assert_ne!(one, of(OTHER_PROJECT, &[("a", "bc")]));
     assert_ne!(one, of(PROJECT, &[("ab", "c")]));
+    assert_ne!(one, of(PROJECT, &[("b", "bc")]), "another field");
     assert_ne!(one, of(PROJECT, &[("a", "b"), ("c", "")]));
     let nobody = ProjectId::from_bytes([9; 16]);
     assert_eq!(keyring.fingerprint(nobody, &two_fields()).err(), Some(SealingError::NoKey));
@@ -349,8 +350,9 @@ fn fingerprints_tell_credentials_projects_and_borders_apart() {
 #[test]
 fn each_purpose_has_its_own_key() {
     let keyring = keyring();
-    let macs = [Purpose::TokenPepper, Purpose::PageToken, Purpose::SourceDigest].map(|p| keyring.mac(p, b"same"));
-    assert!(macs[0] != macs[1] && macs[1] != macs[2] && macs[0] != macs[2]);
+    let all = [Purpose::TokenPepper, Purpose::PageToken, Purpose::SourceDigest, Purpose::Record];
+    let macs = all.map(|p| keyring.mac(p, b"same"));
+    assert_eq!(macs.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     let other = load(2, &[]).unwrap();
     assert_ne!(other.mac(Purpose::TokenPepper, b"same"), macs[0]);
 }

@@ -68,11 +68,12 @@ pub(super) async fn an_intent_is_open_until_its_one_result(world: World) {
     world.store.commit(Tx::with_line(result.clone())).await.unwrap();
     assert!(world.store.open_intents(10).await.unwrap().is_empty());
     // A second result, and one of nothing, are refused.
-    assert!(world.store.commit(Tx::with_line(result.clone())).await.is_err());
+    let again = world.store.commit(Tx::with_line(result.clone())).await;
+    assert_eq!(again, Err(StoreError::Corrupt { what: "a result whose intent is not open" }));
     assert_eq!(world.store.append(result).await, Err(JournalError::Unwritable));
     let mut stray = line("/mint");
     stray.kind = LineKind::Result(Seq(9999));
-    assert!(world.store.append(stray).await.is_err());
+    assert_eq!(world.store.append(stray).await, Err(JournalError::Unwritable));
 }
 
 pub(super) async fn open_intents_are_closed_as_unknown_in_batches(world: World) {

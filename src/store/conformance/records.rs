@@ -185,6 +185,14 @@ pub(super) async fn a_guard_that_does_not_hold_leaves_nothing(world: World) {
         .guard(Guard::NotLinked { project: here, connector: other, components: vec![component] })
         .guard(Guard::NotLinked { project: world.there, connector, components: vec![component] });
     world.store.commit(held).await.unwrap();
+    // What has ended does not stand, and what stands beside it is no help.
+    let mut ended = binding(here, 8, principal, Role::Auditor);
+    ended.conditions.expires_at = Some(crate::domain::Timestamp::from_millis(1));
+    world.write(Write::InsertBinding(ended.clone())).await.unwrap();
+    let third = Write::InsertStack(stack(here, 3, "third", Vec::new()));
+    let tx = Tx::with_line(line("/guarded")).write(third);
+    let tx = tx.guard(stands(principal, &made.token.id, &[made.binding.id, ended.id]));
+    assert_eq!(world.store.commit(tx).await, Err(StoreError::Stale));
 }
 
 pub(super) async fn a_failed_transaction_leaves_neither_writes_nor_lines(world: World) {

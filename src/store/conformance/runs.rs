@@ -34,14 +34,16 @@ pub(super) async fn a_run_comes_with_its_token_and_is_read_back_whole(world: Wor
     let told = world.store.changes_after(crate::store::Revision(revision.0 - 1), 100).await.unwrap();
     assert!(told.iter().any(|change| (change.noun.as_str(), &change.id) == ("run", &run.id.to_string())));
     // Neither goes without the other, and they belong together.
-    assert!(world.write(Write::InsertToken(token.clone())).await.is_err());
+    let alone = world.write(Write::InsertToken(token.clone())).await;
+    assert_eq!(alone, Err(StoreError::Corrupt { what: "the token of a run without the run" }));
     let (other, theirs) = super::fixtures::run(world.here, world.owner, 2, "other");
     for (run, token) in [
         (other.clone(), token.clone()),
         (other.clone(), crate::domain::TokenRecord { run: None, ..theirs.clone() }),
         (Run { principal: PrincipalId::from_bytes(bytes(9, 9)), ..other.clone() }, theirs.clone()),
     ] {
-        assert!(world.write(Write::InsertRun { run, token }).await.is_err());
+        let odd = world.write(Write::InsertRun { run, token }).await;
+        assert_eq!(odd, Err(StoreError::Corrupt { what: "a run with the token of another" }));
     }
     assert_eq!(world.store.run(world.here, other.id).await, Err(GONE));
     assert!(world.store.token(&theirs.id).await.is_err_and(|error| error == GONE), "nothing is left of it");

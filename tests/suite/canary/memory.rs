@@ -43,4 +43,4 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8], length: impl Fn([u8; N]) -> usi
     bytes
 }
 
-const QUIET_LIMIT: Duration = Duration::from_secs(6);
+const QUIET_LIMIT: Duration = Duration::from_secs(20);

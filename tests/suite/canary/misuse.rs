@@ -40,11 +40,11 @@ fn wrong_fields(story: &mut Story) {
         let _ = story.call("alice", ROTATE, &rotate);
     }
     let wrong_method = proto::RegisterConnectorRequest { auth_method: "implicit".to_owned(), ..ask.clone() };
-    story.must_not("alice", REGISTER, &wrong_method);
+    story.must_not("alice", REGISTER, &wrong_method, "INVALID_FIELD");
     let wrong_type = proto::RegisterConnectorRequest { connector_type: "nebula".to_owned(), ..ask.clone() };
-    story.must_not("alice", REGISTER, &wrong_type);
+    story.must_not("alice", REGISTER, &wrong_type, "INVALID_FIELD");
     for who in ["bob", "carol", "owner", "stranger", "trainer"] {
-        story.must_not(who, REGISTER, &ask);
+        story.must_not(who, REGISTER, &ask, "GRANT_MISSING");
     }
 }
 
@@ -68,14 +68,14 @@ fn wrong_settings(story: &mut Story) {
     ];
     for settings in settings {
         let ask = proto::RegisterConnectorRequest { settings: settings.clone(), ..story.connector("wrong-settings") };
-        story.must_not("alice", REGISTER, &ask);
+        story.must_not("alice", REGISTER, &ask, "INVALID_FIELD");
         let update = proto::UpdateConnectorRequest {
             connector: "good".to_owned(),
             etag: "\"1\"".to_owned(),
             settings,
             ..Default::default()
         };
-        story.must_not("alice", UPDATE, &update);
+        story.must_not("alice", UPDATE, &update, "INVALID_FIELD");
     }
 }
 

@@ -74,7 +74,7 @@ fn gone(vault: &Vault, pieces: &[Vec<u8>]) {
 
 const CONNECTOR: &str = "shredded";
 // A reader may be in the way of emptying the log; it is tried again each second.
-const SHRED_LIMIT: Duration = Duration::from_secs(5);
+const SHRED_LIMIT: Duration = Duration::from_secs(20);
 const PIECE: usize = 16;
 /// A sealed record ends with commitment, ciphertext and tag.
 const RANDOM_TAIL: usize = 64;

@@ -17,7 +17,7 @@ use crate::faults::asks::{self, reaching};
 use crate::faults::root;
 use crate::faults::sts::{Manner, SessionParts, Sts};
 use crate::rig::vault::{Outcome, Vault};
-use crate::rig::wire::everything;
+use crate::rig::wire::{everything, reason};
 
 /// What a story is told with.
 pub struct Story {
@@ -94,10 +94,12 @@ impl Story {
         self.call(who, path, ask).unwrap_or_else(|status| panic!("{path}: {status:?}"));
     }
 
-    /// Calls what must be refused.
+    /// Calls what must be refused, for this reason.
     #[track_caller]
-    pub fn must_not(&mut self, who: &str, path: &'static str, ask: &impl Message) {
-        assert!(self.call(who, path, ask).is_err(), "{path} was not refused");
+    pub fn must_not(&mut self, who: &str, path: &'static str, ask: &impl Message, due: &str) {
+        let answer = self.call(who, path, ask);
+        let status = answer.err().unwrap_or_else(|| panic!("{path} was not refused; {due} was due"));
+        assert_eq!(reason(&status), due, "{path}: {status:?}");
     }
 
     /// Runs the command line and notes what it says.
@@ -123,7 +125,7 @@ impl Story {
         self.must("alice", REGISTER, &ask);
         self.must("alice", REGISTER, &ask);
         let other = proto::RegisterConnectorRequest { secrets: self.key("under a used request id"), ..ask };
-        self.must_not("alice", REGISTER, &other);
+        self.must_not("alice", REGISTER, &other, "REQUEST_ID_REUSED");
         let ask = proto::RegisterConnectorRequest { validate_only: true, ..self.connector("only-looked-at") };
         self.must("alice", REGISTER, &ask);
         let rotate = self.rotation("good", true);
@@ -154,15 +156,16 @@ impl Story {
         let ask = self.connector("refused");
         let all: Vec<String> = self.sources.iter().map(|canary| canary.text.clone()).collect();
         self.sts.behave(Manner::Echo(all.join(" ")));
-        self.must_not("alice", REGISTER, &proto::RegisterConnectorRequest { skip_verify: false, ..ask });
+        let ask = proto::RegisterConnectorRequest { skip_verify: false, ..ask };
+        self.must_not("alice", REGISTER, &ask, "UPSTREAM_DENIED");
         let rotate = self.rotation("good", false);
-        self.must_not("alice", ROTATE, &rotate);
+        self.must_not("alice", ROTATE, &rotate, "UPSTREAM_DENIED");
         let _ = self.call("alice", VERIFY, &verification("good"));
         let resources = proto::ListConnectorResourcesRequest { connector: "good".to_owned(), ..Default::default() };
         let _ = self.call("alice", "/valetkey.v1.ConnectorService/ListConnectorResources", &resources);
-        self.must_not("bob", MINT, &asks::bucket("good", "models"));
+        self.must_not("bob", MINT, &asks::bucket("good", "models"), "UPSTREAM_DENIED");
         self.sts.behave(Manner::Down);
-        self.must_not("bob", MINT, &asks::bucket("good", "models-2"));
+        self.must_not("bob", MINT, &asks::bucket("good", "models-2"), "UPSTREAM_UNAVAILABLE");
         self.sts.behave(Manner::Session(std::time::Duration::ZERO));
         self.look_around();
     }

@@ -125,4 +125,4 @@ pub fn frame(message: &[u8]) -> Vec<u8> {
     frame
 }
 
-const CLOSES_WITHIN: Duration = Duration::from_secs(5);
+const CLOSES_WITHIN: Duration = Duration::from_secs(20);

@@ -285,7 +285,7 @@ impl Vault {
     /// The daemon says that it serves.
     pub fn healthy(&self) -> bool {
         let ask = self.raw(None, "/grpc.health.v1.Health/Check", Vec::new());
-        self.run(async { tokio::time::timeout(Duration::from_secs(2), ask).await }).is_ok_and(|answer| answer.is_ok())
+        self.run(async { tokio::time::timeout(Duration::from_secs(10), ask).await }).is_ok_and(|answer| answer.is_ok())
     }
 
     fn config(&self, port: u16) -> String {

@@ -133,8 +133,9 @@ fn what_cannot_be_narrowed_is_refused_and_says_why() {
     assert_eq!(narrow(&session, "aws-generic", "us-east-1", AccessLevel::Admin), Ok(false));
     assert_eq!(narrow(&session, "aws-generic", "us-east-1", AccessLevel::Read).unwrap_err().field, "access");
     let federation = format!(r#"{{"auth_method":"federation-token",{place}}}"#);
-    assert!(narrow(&federation, "aws-generic", "us-east-1", AccessLevel::Admin).is_err());
-    assert!(narrow(&federation, "kubernetes-cluster", "us-east-1/a", AccessLevel::Read).is_err());
+    let refused = |resource_type: &str, id: &str, access| narrow(&federation, resource_type, id, access).unwrap_err();
+    assert!(refused("aws-generic", "us-east-1", AccessLevel::Admin).problem.contains("may do nothing"));
+    assert!(refused("kubernetes-cluster", "us-east-1/a", AccessLevel::Read).problem.contains("federated names"));
     assert_eq!(narrow(&federation, "s3-bucket", "s3://datasets", AccessLevel::Read), Ok(true));
     let arns = format!(
         r#"{{"auth_method":"iam-role",{place},"role_arn":"{ROLE}","policy_arns":["arn:aws:iam::aws:policy/X"]}}"#
@@ -143,7 +144,8 @@ fn what_cannot_be_narrowed_is_refused_and_says_why() {
         narrow(&arns, "s3-bucket", "s3://datasets", AccessLevel::Read).unwrap_err().problem.contains("policy_arns")
     );
     assert_eq!(narrow(&arns, "aws-generic", "us-east-1", AccessLevel::Admin), Ok(false));
-    assert!(narrow(&session, "s3-bucket", "datasets", AccessLevel::Read).is_err(), "not canonical");
+    let bare = narrow(&session, "s3-bucket", "datasets", AccessLevel::Read).unwrap_err();
+    assert_eq!((bare.field.as_str(), bare.problem.contains("canonical")), ("resource_id", true));
 }
 
 #[test]

@@ -78,9 +78,13 @@ async fn older_servers_answer_by_their_older_names() {
 
 #[tokio::test]
 async fn nobody_is_no_identity() {
-    for name in ["system:anonymous", "", "a\nb"] {
+    for (name, due) in [
+        ("system:anonymous", "SOURCE_CREDENTIAL_REFUSED"),
+        ("", "UPSTREAM_BAD_ANSWER"),
+        ("a\nb", "UPSTREAM_BAD_ANSWER"),
+    ] {
         let fake = Fake::start(move |_| (201, json!({"status": {"userInfo": {"username": name}}}))).await;
-        assert!(verified(&fake, json!({}), None).await.is_err(), "{name:?}");
+        assert_eq!(verified(&fake, json!({}), None).await.unwrap_err().code(), due, "{name:?}");
     }
 }
 

@@ -22,8 +22,9 @@ async fn closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
 #[tokio::test]
 async fn f1_silent_connections_are_cut_and_a_good_client_is_served() {
     let mut wishes = Wishes::default();
-    wishes.limits.handshake = Duration::from_millis(100);
-    wishes.limits.first_request = Duration::from_millis(200);
+    // Time enough for the good one on a busy machine.
+    wishes.limits.handshake = Duration::from_millis(1_500);
+    wishes.limits.first_request = Duration::from_millis(1_500);
     let bench = Bench::start(wishes).await;
     let mut good_client = bench.client().await;
     assert_eq!(good_client.ask(good(WHO_AM_I), EMPTY).await.code, Some(Code::Ok));
@@ -34,6 +35,18 @@ async fn f1_silent_connections_are_cut_and_a_good_client_is_served() {
     closed(&mut silent_tls).await;
     tokio::time::timeout(SOON, only_preface.ended).await.unwrap().unwrap();
     assert_eq!(good_client.ask(good(WHO_AM_I), EMPTY).await.code, Some(Code::Ok));
+}
+
+#[tokio::test]
+async fn who_was_refused_is_a_stranger_still() {
+    let bench = Bench::start(Wishes::default()).await;
+    let connection = bench.door.connection([192, 0, 2, 7].into());
+    for (asks, trusted) in [(stranger(WHO_AM_I), false), (good(WHO_AM_I), true)] {
+        let body = http_body_util::Full::new(hyper::body::Bytes::from_static(EMPTY));
+        let request = asks.version(http::Version::HTTP_2).body(body).unwrap();
+        drop(std::sync::Arc::clone(&bench.door).call(request, std::sync::Arc::clone(&connection)).await);
+        assert_eq!(connection.trusted(), trusted);
+    }
 }
 
 #[tokio::test]

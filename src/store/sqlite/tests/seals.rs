@@ -383,6 +383,42 @@ async fn a_seal_that_was_altered_or_made_with_another_key_is_refused_at_start() 
     assert_eq!(altered(&folder).await, "the seals do not fit their head");
 }
 
+/// The revision is in the head: it cannot be moved to where another feed ends.
+#[tokio::test]
+async fn c2_the_last_change_cannot_be_taken_back_by_counting_one_less() {
+    let folder = Folder::new();
+    let (store, world, _) = furnished(&folder).await;
+    drop((world, store));
+    edit(&folder.path(), "DELETE FROM changes WHERE revision = (SELECT max(revision) FROM changes)");
+    assert_eq!(altered(&folder).await, "the seals are of another time than the records");
+    edit(&folder.path(), "UPDATE seal_head SET revision = (SELECT max(revision) FROM changes)");
+    assert_eq!(altered(&folder).await, "the seals do not fit their head");
+}
+
+#[tokio::test]
+async fn c1_a_run_or_its_token_that_was_altered_is_not_renewed() {
+    let folder = Folder::new();
+    let (_store, world, furniture) = furnished(&folder).await;
+    let (run, token) = run(world.here, furniture.principal.id, 1, "nightly");
+    world.write(Write::InsertRun { run: run.clone(), token }).await.unwrap();
+    let longer = run.token_expires_at.plus(std::time::Duration::from_secs(1));
+    let renew = || Write::RenewRun { project: world.here, id: run.id, token_expires_at: longer };
+    for (table, altered) in [
+        ("runs", "UPDATE runs SET over_at = over_at + 1"),
+        ("tokens", "UPDATE tokens SET digest = zeroblob(32) WHERE run IS NOT NULL"),
+    ] {
+        let before = Copy::of(&folder.path(), &[table]);
+        edit(&folder.path(), altered);
+        let refused = world.write(renew()).await;
+        assert!(
+            matches!(refused, Err(StoreError::Corrupt { what }) if what.contains("altered")),
+            "{table}: {refused:?}"
+        );
+        before.put_back(&folder.path());
+    }
+    world.write(renew()).await.unwrap();
+}
+
 /// As a store of the release before had it.
 fn without_seals(path: &Path) {
     let database: Database = plain(path);
@@ -435,6 +471,13 @@ async fn what_was_refused_and_what_was_forgotten_leave_seals_that_fit() {
     let token = crate::domain::TokenRecord { id, expires_at: later, ..furniture.token.clone() };
     world.write(Write::InsertToken(token.clone())).await.unwrap();
     assert!(matches!(store.token(&furniture.token.id).await, Err(StoreError::NotFound)));
+    // No seal is left of what is gone: put back, it would be believed.
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        plain(&folder.path()).query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let sealed = ["connectors", "components", "stacks", "principals", "tokens", "bindings", "runs"];
+    assert_eq!(count("record_seals"), sealed.map(count).iter().sum::<i64>());
     drop((world, store));
     let store = opened(&folder).await.unwrap();
     assert!(store.token(&token.id).await.is_ok_and(|found| found == token));
