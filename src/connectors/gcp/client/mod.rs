@@ -1,0 +1,195 @@
+//! Google's own client, google-cloud-auth, where it can do no harm: it says
+//! what to ask for a login, a federation and a machine, and never holds a
+//! secret, reaches a cloud or reads a cloud's answer.
+//!
+//! Its HTTP client is its own: it obeys proxies and redirects, knows no address
+//! rules, and puts answers into errors; a task of its refreshes for most of an
+//! hour. So it asks with stand-ins, at a relay on loopback, on a thread and a
+//! runtime that end with the ask. `upstream_client` sends the ask on.
+
+use std::thread::Builder;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::json;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::connectors::{Upstream, UpstreamError};
+use crate::outbound::Detours;
+
+mod asking;
+mod relay;
+mod stand_in;
+#[cfg(test)]
+mod tests;
+
+pub use relay::Asked;
+pub use stand_in::StandIn;
+
+use relay::{Ends, Relay};
+
+/// Asks at a time. Each has a thread that waits for most of its life, and some
+/// 300 KiB: the client reads the system's roots for itself.
+const PLACES_MAX: usize = 32;
+/// How long one waits for a place: callers have deadlines of ten seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For all that is done around the call that an ask is sent on with.
+const AROUND: Duration = Duration::from_secs(10);
+/// Where the client asks a metadata server, below what it is told.
+const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
+/// Any: the client is gone long before, and the cloud says the real one.
+const EXPIRES_IN: u64 = 3600;
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+// Of the process and not of a connector: what it bounds is the machine's.
+static PLACES: Semaphore = Semaphore::const_new(PLACES_MAX);
+
+/// What the client is to ask for. It holds no secret.
+#[derive(Debug)]
+pub enum Wish {
+    /// A token for a person's refresh token.
+    Login {
+        /// The OAuth client that the person logged in through.
+        client_id: String,
+        /// For its secret.
+        client_secret: StandIn,
+        /// For the refresh token.
+        refresh_token: StandIn,
+        /// The OAuth scopes; all that were granted when there are none.
+        scopes: Vec<String>,
+    },
+    /// A token for one that a provider is to believe.
+    Federation {
+        /// The provider.
+        audience: String,
+        /// For the token.
+        subject: StandIn,
+        /// Of which kind that is.
+        subject_type: String,
+        /// The OAuth scopes.
+        scopes: Vec<String>,
+    },
+    /// The machine's own token.
+    Machine,
+}
+
+/// A client that has asked, and waits for its answer.
+pub struct Client {
+    token: StandIn,
+    answer: oneshot::Sender<String>,
+    taken: oneshot::Receiver<Option<String>>,
+}
+
+/// Has the client ask.
+///
+/// # Errors
+/// `NotEnabled` where the environment would lead it elsewhere; `Unavailable`
+/// when it does not ask, or too many do at once.
+pub async fn ask(upstream: &Upstream, wish: Wish) -> Result<(Client, Asked), UpstreamError> {
+    let rules = upstream.outbound.rules();
+    undisturbed(rules.detours, &wish)?;
+    let draw = |of| StandIn::draw(&*upstream.entropy, of);
+    let (path, token) = (draw("ask")?, draw("access-token")?);
+    let ((asked, hears), (answer, answered), (takes, taken)) =
+        (oneshot::channel(), oneshot::channel(), oneshot::channel());
+    let place = tokio::time::timeout(PATIENCE, PLACES.acquire()).await.ok().and_then(Result::ok).ok_or(BUSY)?;
+    let (ends, deadline) = (Ends { asked, answer: answered }, rules.call_timeout + AROUND);
+    let work = move || {
+        let mut takes: oneshot::Sender<Option<String>> = takes;
+        let token = aside(wish, &path, ends, deadline, &mut takes);
+        drop(place);
+        // Whoever went away is not told.
+        let _ = takes.send(token);
+    };
+    Builder::new().name(THREAD.to_owned()).spawn(work).map_err(|_| BUSY)?;
+    let asked = hears.await.map_err(|_| FAILED)?;
+    Ok((Client { token, answer, taken }, asked))
+}
+
+impl Client {
+    /// Answers with a stand-in for the token, and looks whether that is what
+    /// the client takes for one. When this returns, the client is gone.
+    ///
+    /// # Errors
+    /// `Unavailable` when it takes another or none.
+    pub async fn takes_it(self) -> Result<(), UpstreamError> {
+        let answer = json!({
+            "access_token": self.token.word(),
+            "issued_token_type": ACCESS_TOKEN,
+            "token_type": "Bearer",
+            "expires_in": EXPIRES_IN,
+        });
+        self.answer.send(answer.to_string()).map_err(|_| FAILED)?;
+        let taken = self.taken.await.ok().flatten();
+        if taken.as_deref() == Some(self.token.word()) { Ok(()) } else { Err(FAILED) }
+    }
+}
+
+impl Wish {
+    const fn method(&self) -> Method {
+        match self {
+            Self::Login { .. } | Self::Federation { .. } => Method::POST,
+            Self::Machine => Method::GET,
+        }
+    }
+
+    /// What the client adds to the URL that it is told.
+    const fn below(&self) -> &'static str {
+        match self {
+            Self::Login { .. } | Self::Federation { .. } => "",
+            Self::Machine => METADATA_PATH,
+        }
+    }
+}
+
+/// Nothing secret could get lost on a detour, and no token come back that way;
+/// nor would any ask come through.
+fn undisturbed(detours: Detours, wish: &Wish) -> Result<(), UpstreamError> {
+    match (detours, wish) {
+        (Detours { proxied: true, .. }, _) => Err(UpstreamError::NotEnabled { remedy: PROXIED }),
+        (Detours { metadata_host: true, .. }, Wish::Machine) => {
+            Err(UpstreamError::NotEnabled { remedy: METADATA_HOST })
+        }
+        (Detours { .. }, Wish::Login { .. } | Wish::Federation { .. } | Wish::Machine) => Ok(()),
+    }
+}
+
+/// One ask, on a runtime that ends with it: so do the client, its refreshing,
+/// and the relay with its connections, whatever became of the ask.
+fn aside(
+    wish: Wish,
+    path: &StandIn,
+    ends: Ends,
+    deadline: Duration,
+    takes: &mut oneshot::Sender<Option<String>>,
+) -> Option<String> {
+    // The client makes ready for TLS, which it does not get to speak, with the
+    // process's provider. The daemon has set the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async {
+        let asking = async {
+            let door = format!("/{}", path.word());
+            let relay = Relay::open(wish.method(), format!("{door}{}", wish.below()), ends).await.ok()?;
+            let url = format!("{}{door}", relay.url());
+            tokio::select! {
+                () = relay.serve() => None,
+                token = asking::token(wish, url) => token,
+            }
+        };
+        tokio::select! {
+            token = tokio::time::timeout(deadline, asking) => token.ok().flatten(),
+            // Whoever wanted it went away, or has the real call's error.
+            () = takes.closed() => None,
+        }
+    })
+}
+
+const THREAD: &str = "google-auth";
+const BUSY: UpstreamError = UpstreamError::Unavailable { what: "too many asks at once" };
+/// No CA certificates on the system, for example: it panics then.
+const FAILED: UpstreamError = UpstreamError::Unavailable { what: "google-cloud-auth did not work" };
+const PROXIED: &str = "HTTP_PROXY or ALL_PROXY is set for the server and would lead Google's client away from the \
+                       server itself: add 127.0.0.1 to its NO_PROXY, and start it again";
+const METADATA_HOST: &str = "GCE_METADATA_HOST is set for the server and would lead Google's client away from the \
+                             server itself: unset it, set metadata_url of the connector, and start the server again";
