@@ -45,7 +45,7 @@ pub async fn refreshed(
         refresh_token: refresh_token.clone(),
         scopes: owned(scopes),
     };
-    let (client, asked) = client::ask(upstream, wish).await?;
+    let asked = client::ask(upstream, wish).await?;
     let form = of_json(&asked).ok_or(ODD)?;
     let scope = scopes.join(" ");
     let wished = [("client_id", login.client_id.as_str()), ("scope", scope.as_str())];
@@ -56,9 +56,7 @@ pub async fn refreshed(
     // Without a scope, a token has all that the login was granted.
     let wished = if scope.is_empty() { &wished[..1] } else { &wished[..] };
     let form = filled(&form, &["grant_type"], wished, &secrets).ok_or(ODD)?;
-    let access = sent(upstream, &place.token_url(), form, REFRESHING).await?;
-    client.takes_it().await?;
-    Ok(access)
+    sent(upstream, &place.token_url(), form, REFRESHING).await
 }
 
 /// A token exchange.
@@ -86,29 +84,25 @@ pub async fn exchanged(
         subject_type: exchange.subject_type.to_owned(),
         scopes: owned(exchange.scopes),
     };
-    let (client, asked) = client::ask(upstream, wish).await?;
+    let asked = client::ask(upstream, wish).await?;
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&asked.body).into_owned().collect();
     let scope = exchange.scopes.join(" ");
     let wished =
         [("audience", exchange.audience), ("scope", scope.as_str()), ("subject_token_type", exchange.subject_type)];
     let secrets = [("subject_token", &subject, exchange.subject)];
     let form = filled(&form, &["grant_type", "requested_token_type"], &wished, &secrets).ok_or(ODD)?;
-    let access = sent(upstream, &place.sts_url(), form, EXCHANGING).await?;
-    client.takes_it().await?;
-    Ok(access)
+    sent(upstream, &place.sts_url(), form, EXCHANGING).await
 }
 
 /// The machine's token.
 pub async fn machine(upstream: &Upstream, own: &Implicit) -> Result<Access, UpstreamError> {
     upstream_metadata::allowed(upstream, own)?;
-    let (client, asked) = client::ask(upstream, Wish::Machine).await?;
+    let asked = client::ask(upstream, Wish::Machine).await?;
     if asked.flavor.as_deref() != Some(FLAVOR.1) || !asked.body.is_empty() {
         return Err(ODD);
     }
     // The client asks for the default account's; here it is the named one's.
-    let access = upstream_metadata::token(upstream, own).await?;
-    client.takes_it().await?;
-    Ok(access)
+    upstream_metadata::token(upstream, own).await
 }
 
 async fn sent(upstream: &Upstream, url: &str, form: Vec<(&str, &str)>, doing: Doing) -> Result<Access, UpstreamError> {
@@ -211,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_scopes_of_a_login_go_by_their_registered_name_and_none_is_left_out() {
-        let read = |body: &str| of_json(&Asked { flavor: None, body: body.into(), at: ([127, 0, 0, 1], 1).into() });
+        let read = |body: &str| of_json(&Asked { flavor: None, body: body.into() });
         assert_eq!(read(r#"{"grant_type":"g","scopes":"a b"}"#), Some(form(&[("grant_type", "g"), ("scope", "a b")])));
         assert_eq!(read(r#"{"grant_type":"g","scopes":null}"#), Some(form(&[("grant_type", "g")])));
         for odd in ["", "[]", "{", r#"{"scopes":["a"]}"#, r#"{"expires_in":1}"#, r#"{"x":true}"#, r#"{"x":{}}"#] {

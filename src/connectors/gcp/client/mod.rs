@@ -4,8 +4,9 @@
 //!
 //! Its HTTP client is its own: it obeys proxies and redirects, knows no address
 //! rules, and puts answers into errors; a task of its refreshes for most of an
-//! hour. So it asks with stand-ins, at a relay on loopback, on a thread and a
-//! runtime that end with the ask. `upstream_client` sends the ask on.
+//! hour. So it asks with stand-ins at a relay on loopback and gets another for
+//! an answer, on a thread and a runtime that end before anybody else is asked.
+//! `upstream_client` then sends on what it asked for.
 
 use std::thread::Builder;
 use std::time::Duration;
@@ -26,18 +27,19 @@ mod tests;
 pub use relay::Asked;
 pub use stand_in::StandIn;
 
-use relay::{Ends, Relay};
+use relay::Relay;
 
-/// Asks at a time. Each has a thread that waits for most of its life, and some
-/// 300 KiB: the client reads the system's roots for itself.
-const PLACES_MAX: usize = 32;
+/// Asks at a time. Each takes some milliseconds, most of them to read the
+/// system's roots, which the client does anew each time; no cloud's slowness
+/// makes it longer.
+const PLACES_MAX: usize = 8;
 /// How long one waits for a place: callers have deadlines of ten seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// For all that is done around the call that an ask is sent on with.
-const AROUND: Duration = Duration::from_secs(10);
+/// For one ask, on a machine with much to do.
+const DEADLINE: Duration = Duration::from_secs(10);
 /// Where the client asks a metadata server, below what it is told.
 const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
-/// Any: the client is gone long before, and the cloud says the real one.
+/// Any: the client is gone long before, and the cloud says the real end.
 const EXPIRES_IN: u64 = 3600;
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
@@ -73,56 +75,26 @@ pub enum Wish {
     Machine,
 }
 
-/// A client that has asked, and waits for its answer.
-pub struct Client {
-    token: StandIn,
-    answer: oneshot::Sender<String>,
-    taken: oneshot::Receiver<Option<String>>,
-}
-
-/// Has the client ask.
+/// What Google's client asks for this wish. When this returns, nothing of the
+/// client is left.
 ///
 /// # Errors
 /// `NotEnabled` where the environment would lead it elsewhere; `Unavailable`
 /// when it does not ask, or too many do at once.
-pub async fn ask(upstream: &Upstream, wish: Wish) -> Result<(Client, Asked), UpstreamError> {
-    let rules = upstream.outbound.rules();
-    undisturbed(rules.detours, &wish)?;
+pub async fn ask(upstream: &Upstream, wish: Wish) -> Result<Asked, UpstreamError> {
+    undisturbed(upstream.outbound.rules().detours, &wish)?;
     let draw = |of| StandIn::draw(&*upstream.entropy, of);
     let (path, token) = (draw("ask")?, draw("access-token")?);
-    let ((asked, hears), (answer, answered), (takes, taken)) =
-        (oneshot::channel(), oneshot::channel(), oneshot::channel());
     let place = tokio::time::timeout(PATIENCE, PLACES.acquire()).await.ok().and_then(Result::ok).ok_or(BUSY)?;
-    let (ends, deadline) = (Ends { asked, answer: answered }, rules.call_timeout + AROUND);
+    let (tell, told) = oneshot::channel();
     let work = move || {
-        let mut takes: oneshot::Sender<Option<String>> = takes;
-        let token = aside(wish, &path, ends, deadline, &mut takes);
+        let asked = aside(wish, &path, &token);
         drop(place);
         // Whoever went away is not told.
-        let _ = takes.send(token);
+        let _ = tell.send(asked);
     };
     Builder::new().name(THREAD.to_owned()).spawn(work).map_err(|_| BUSY)?;
-    let asked = hears.await.map_err(|_| FAILED)?;
-    Ok((Client { token, answer, taken }, asked))
-}
-
-impl Client {
-    /// Answers with a stand-in for the token, and looks whether that is what
-    /// the client takes for one. When this returns, the client is gone.
-    ///
-    /// # Errors
-    /// `Unavailable` when it takes another or none.
-    pub async fn takes_it(self) -> Result<(), UpstreamError> {
-        let answer = json!({
-            "access_token": self.token.word(),
-            "issued_token_type": ACCESS_TOKEN,
-            "token_type": "Bearer",
-            "expires_in": EXPIRES_IN,
-        });
-        self.answer.send(answer.to_string()).map_err(|_| FAILED)?;
-        let taken = self.taken.await.ok().flatten();
-        if taken.as_deref() == Some(self.token.word()) { Ok(()) } else { Err(FAILED) }
-    }
+    told.await.ok().flatten().ok_or(FAILED)
 }
 
 impl Wish {
@@ -156,33 +128,38 @@ fn undisturbed(detours: Detours, wish: &Wish) -> Result<(), UpstreamError> {
 
 /// One ask, on a runtime that ends with it: so do the client, its refreshing,
 /// and the relay with its connections, whatever became of the ask.
-fn aside(
-    wish: Wish,
-    path: &StandIn,
-    ends: Ends,
-    deadline: Duration,
-    takes: &mut oneshot::Sender<Option<String>>,
-) -> Option<String> {
+fn aside(wish: Wish, path: &StandIn, token: &StandIn) -> Option<Asked> {
     // The client makes ready for TLS, which it does not get to speak, with the
     // process's provider. The daemon has set the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
-        let asking = async {
-            let door = format!("/{}", path.word());
-            let relay = Relay::open(wish.method(), format!("{door}{}", wish.below()), ends).await.ok()?;
-            let url = format!("{}{door}", relay.url());
-            tokio::select! {
-                () = relay.serve() => None,
-                token = asking::token(wish, url) => token,
-            }
-        };
-        tokio::select! {
-            token = tokio::time::timeout(deadline, asking) => token.ok().flatten(),
-            // Whoever wanted it went away, or has the real call's error.
-            () = takes.closed() => None,
-        }
+        let door = format!("/{}", path.word());
+        let relay = Relay::open(wish.method(), format!("{door}{}", wish.below()), answer(token)).await.ok()?;
+        let url = format!("{}{door}", relay.url());
+        tokio::time::timeout(DEADLINE, asked_at(wish, url, relay, token)).await.ok().flatten()
     })
+}
+
+/// What came in at the relay, when the client has its answer from there: it
+/// may have been led elsewhere.
+async fn asked_at(wish: Wish, url: String, mut relay: Relay, token: &StandIn) -> Option<Asked> {
+    let taken = tokio::select! {
+        () = relay.serve() => None,
+        taken = asking::token(wish, url) => taken,
+    };
+    if taken.as_deref() == Some(token.word()) { relay.asked() } else { None }
+}
+
+/// What each of the client's identities takes for the answer of its cloud.
+fn answer(token: &StandIn) -> String {
+    json!({
+        "access_token": token.word(),
+        "issued_token_type": ACCESS_TOKEN,
+        "token_type": "Bearer",
+        "expires_in": EXPIRES_IN,
+    })
+    .to_string()
 }
 
 const THREAD: &str = "google-auth";

@@ -41,44 +41,41 @@ pub struct Asked {
     pub flavor: Option<String>,
     /// As it came.
     pub body: Vec<u8>,
-    /// Where it came in.
-    #[cfg(test)]
-    pub at: SocketAddr,
-}
-
-/// The ends of a relay that lead to whoever sends the request on.
-pub struct Ends {
-    /// Hears the request.
-    pub asked: oneshot::Sender<Asked>,
-    /// Says the JSON that the client gets.
-    pub answer: oneshot::Receiver<String>,
 }
 
 /// A listener for one request.
 pub struct Relay {
     listener: TcpListener,
     door: Arc<Door>,
+    hears: oneshot::Receiver<Asked>,
 }
 
 struct Door {
     at: SocketAddr,
     method: Method,
     path: String,
+    answer: String,
     /// Taken by the one request.
-    ends: Mutex<Option<Ends>>,
+    tell: Mutex<Option<oneshot::Sender<Asked>>>,
 }
 
 impl Relay {
-    /// Listens for this method at this path.
-    pub async fn open(method: Method, path: String, ends: Ends) -> io::Result<Self> {
+    /// Listens for this method at this path, to answer with this JSON.
+    pub async fn open(method: Method, path: String, answer: String) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let door = Door { at: listener.local_addr()?, method, path, ends: Mutex::new(Some(ends)) };
-        Ok(Self { listener, door: Arc::new(door) })
+        let (tell, hears) = oneshot::channel();
+        let door = Door { at: listener.local_addr()?, method, path, answer, tell: Mutex::new(Some(tell)) };
+        Ok(Self { listener, door: Arc::new(door), hears })
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.door.at)
+    }
+
+    /// The request that was let through, if one was.
+    pub fn asked(&mut self) -> Option<Asked> {
+        self.hears.try_recv().ok()
     }
 
     /// Serves for as long as this is waited for.
@@ -113,7 +110,7 @@ async fn attend(stream: TcpStream, door: Arc<Door>) {
 impl Door {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, text) = match self.let_through(request).await {
-            Ok(text) => (StatusCode::OK, text),
+            Ok(()) => (StatusCode::OK, self.answer.clone()),
             Err(status) => (status, String::new()),
         };
         let mut answer = Response::new(Full::new(Bytes::from(text)));
@@ -122,22 +119,16 @@ impl Door {
         answer
     }
 
-    async fn let_through(&self, request: Request<Incoming>) -> Result<String, StatusCode> {
+    async fn let_through(&self, request: Request<Incoming>) -> Result<(), StatusCode> {
         let (head, body) = request.into_parts();
         if !self.expects(&head) {
             return Err(StatusCode::NOT_FOUND);
         }
         let body = tokio::time::timeout(PATIENCE, Limited::new(body, BODY_BYTES_MAX).collect());
         let body = body.await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-        let ends = self.ends.lock().ok().and_then(|mut ends| ends.take()).ok_or(StatusCode::NOT_FOUND)?;
-        let asked = Asked {
-            flavor: text(&head, FLAVOR).map(str::to_owned),
-            body: body.to_bytes().into(),
-            #[cfg(test)]
-            at: self.at,
-        };
-        ends.asked.send(asked).map_err(|_| StatusCode::BAD_GATEWAY)?;
-        ends.answer.await.map_err(|_| StatusCode::BAD_GATEWAY)
+        let tell = self.tell.lock().ok().and_then(|mut tell| tell.take()).ok_or(StatusCode::NOT_FOUND)?;
+        let asked = Asked { flavor: text(&head, FLAVOR).map(str::to_owned), body: body.to_bytes().into() };
+        tell.send(asked).map_err(|_| StatusCode::NOT_FOUND)
     }
 
     /// The path is what nobody else knows. The host keeps out whoever was led
