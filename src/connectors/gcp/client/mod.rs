@@ -164,8 +164,9 @@ fn answer(token: &StandIn) -> String {
 
 const THREAD: &str = "google-auth";
 const BUSY: UpstreamError = UpstreamError::Unavailable { what: "too many asks at once" };
-/// No CA certificates on the system, for example: it panics then.
-const FAILED: UpstreamError = UpstreamError::Unavailable { what: "google-cloud-auth did not work" };
+/// It panics where the system has no CA certificates.
+const FAILED: UpstreamError =
+    UpstreamError::Unavailable { what: "google-cloud-auth did not ask: are the system's CA certificates there?" };
 const PROXIED: &str = "HTTP_PROXY or ALL_PROXY is set for the server and would lead Google's client away from the \
                        server itself: add 127.0.0.1 to its NO_PROXY, and start it again";
 const METADATA_HOST: &str = "GCE_METADATA_HOST is set for the server and would lead Google's client away from the \
