@@ -18,7 +18,7 @@ use crate::domain::{
     ResourceTypeName, Role, SecretFacts, SecretFieldName, Share, Timestamp, TokenDigest, TokenId, TokenRecord,
     Verification, VerificationState, Version,
 };
-use crate::outbound::{Outbound, OutboundRules};
+use crate::outbound::{Detours, Outbound, OutboundRules};
 use crate::sealing::{Keyring, Plaintext, Purpose, RootKey, SealContext, SourceCredential};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Transactions, Tx, Write};
@@ -347,6 +347,7 @@ impl Maker {
             connect_timeout: Duration::from_secs(1),
             call_timeout: Duration::from_secs(1),
             implicit_identities: Vec::new(),
+            detours: Detours::default(),
         };
         let watch = ClockWatch::over(self.clock.clone());
         let clock: Arc<dyn Clock> = watch.clone();

@@ -4,6 +4,7 @@
 //! providers. No key holds a secret; an unknown key is refused; an error names
 //! the key and never the value. Every key is in `deploy/config.example.toml`.
 
+mod detours;
 mod error;
 mod files;
 pub mod found;
@@ -20,6 +21,7 @@ use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
+pub use detours::{loopback_proxied, metadata_host};
 pub use error::ConfigError;
 pub use files::{
     boot_id, credentials_file, data_dir, extra_roots, passphrase, pem_file, temporary_dir, write_new_private_file,

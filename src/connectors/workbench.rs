@@ -9,7 +9,7 @@ use crate::domain::{
     Attribution, Entropy, EntropyError, IssuanceId, ManualClock, NoIssuer, Principal, PrincipalId, PrincipalKind,
     ProjectId, SecretFieldName, Subject, SubjectForm, Timestamp,
 };
-use crate::outbound::{Outbound, OutboundRules};
+use crate::outbound::{Detours, Outbound, OutboundRules};
 use crate::sealing::{Plaintext, SourceCredential};
 
 /// For one call to a fake. A machine with much to do is no reason to fail.
@@ -78,6 +78,7 @@ pub fn upstream(url: &str, root: Option<&str>, implicit: &[&str], now: Timestamp
         connect_timeout: CALL_TIMEOUT,
         call_timeout: CALL_TIMEOUT,
         implicit_identities: implicit.iter().map(|&name| name.to_owned()).collect(),
+        detours: Detours::default(),
     };
     Upstream {
         outbound: Arc::new(Outbound::new(rules).unwrap()),

@@ -26,7 +26,7 @@ use crate::config::{self, Config};
 use crate::connectors::Upstream;
 use crate::connectors::aws::profile::Profiles;
 use crate::domain::{Clock, ClockWatch, Entropy, IdentityTokens, NoIssuer, Share, SteadyClock};
-use crate::outbound::{Outbound, OutboundRules};
+use crate::outbound::{Detours, Outbound, OutboundRules};
 use crate::sealing::{Keyring, Purpose, RootKey};
 use crate::store::{
     Keks as _, OpenError, RecordMac, SqliteOptions, SqliteStore, StoreError, Unsealed, close_open_intents,
@@ -225,6 +225,7 @@ impl Plan {
             connect_timeout: outbound.connect_timeout.0,
             call_timeout: outbound.call_timeout.0,
             implicit_identities: outbound.implicit_identities.clone(),
+            detours: Detours { proxied: config::loopback_proxied(), metadata_host: config::metadata_host() },
         };
         let made = Outbound::new(rules);
         let made = made.map_err(|error| DaemonError::Refused(format!("[outbound]: {}", Chain(&error))))?;

@@ -11,7 +11,8 @@
 //! 3. `upstream.rs`: the only file that exposes plaintext. Believe the cloud's
 //!    expiry, bound its answers, map its errors to
 //!    [`UpstreamError`](crate::connectors::UpstreamError) by code: its words
-//!    never travel.
+//!    never travel. A library of the cloud's takes the client of
+//!    [`outbound`](crate::outbound), or no secret: see `gcp/client`.
 //! 4. `mod.rs`: implement [`ConnectorType`](crate::connectors::ConnectorType).
 //!    There are no default methods: say what the type does.
 //! 5. `fake.rs` and `tests.rs`: a fake that refuses wrong requests as the real

@@ -15,6 +15,16 @@
 //! `allowed_endpoints` under `[outbound]`, or
 //! `VALETKEY__OUTBOUND__ALLOWED_ENDPOINTS='["https://127.0.0.1:6443"]'`.
 //!
+//! ## Proxies
+//!
+//! The server goes to clouds by itself and obeys no proxy of its environment.
+//! Google's client library does, and asks nobody but a relay within the server:
+//! where `HTTP_PROXY` or `ALL_PROXY` would lead it away from there, gcp's
+//! user-account, external-account and implicit answer `NOT_ENABLED`, until
+//! `NO_PROXY` has 127.0.0.1 or its network in it. An asterisk is not enough.
+//! Where `GCE_METADATA_HOST` is set, implicit does so: set `metadata_url` of
+//! the connector instead.
+//!
 //! ## Signals
 //!
 //! SIGTERM or SIGINT drains: health turns to NOT_SERVING, no new connections,

@@ -103,3 +103,10 @@
 //! freed, in crates that are not ours too. After a call that carried a secret
 //! the connection is closed, so that buffers of HTTP and TLS are freed and
 //! wiped. What remains is the life of a connection's buffers until then.
+//!
+//! Google's client library has an HTTP client of its own, which nothing of ours
+//! bounds. It gets no secret and no answer of a cloud: it asks with stand-ins,
+//! drawn for one ask, at a loopback relay that lets one request through, on a
+//! thread that is gone before the secrets take their places and Google is
+//! asked. Who reads loopback sees stand-ins; who answers in the relay's place
+//! gets the ask refused.

@@ -3,7 +3,8 @@
 //!
 //! SDKs and hand-signed calls share [`Outbound::http_client`], and every
 //! request of either passes the same connector; calls over a connector's own
-//! TLS pass the same checks ([`PrivateTls`]): nothing goes around it. It
+//! TLS pass the same checks ([`PrivateTls`]): nothing goes around it. What an
+//! SDK asks that takes no client of ours is sent on from a loopback relay. It
 //! must never put a cloud's body, a URL or a header into an error or a log.
 
 use std::sync::{Arc, OnceLock};
@@ -50,6 +51,18 @@ pub struct OutboundRules {
     /// AWS profiles (or other named implicit identities) that `implicit`
     /// connectors may use.
     pub implicit_identities: Vec<String>,
+    /// Where a library that reads the environment by itself would go astray.
+    pub detours: Detours,
+}
+
+/// What the server's environment would have a library do that reads it by
+/// itself, in place of calling loopback. Nothing here reads it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Detours {
+    /// Call loopback through a proxy.
+    pub proxied: bool,
+    /// Take another server for Google's metadata server than the one it is told.
+    pub metadata_host: bool,
 }
 
 /// The way out.

@@ -77,6 +77,7 @@ fn outbound(allowed: &str, call_timeout: Duration) -> Outbound {
         connect_timeout: call_timeout,
         call_timeout,
         implicit_identities: vec!["ml".to_owned()],
+        detours: Detours::default(),
     })
     .unwrap()
 }

@@ -51,6 +51,7 @@ mod story_azure;
 mod story_docker;
 mod story_federation;
 mod story_gcp;
+mod story_gcp_client;
 mod story_gcp_methods;
 mod story_gcp_rotate;
 mod story_issuer;

@@ -11,7 +11,7 @@ use super::fake::{Fake, IDENTITY, LEAK, LOGIN, Manner, basic};
 use super::*;
 use crate::connectors::workbench::{self, attribution, secret};
 use crate::domain::{AccessLevel, Downscope, Minted, MintedShape};
-use crate::outbound::{Outbound, OutboundRules};
+use crate::outbound::{Detours, Outbound, OutboundRules};
 
 fn upstream(allowed: &[&str]) -> Upstream {
     let rules = OutboundRules {
@@ -20,6 +20,7 @@ fn upstream(allowed: &[&str]) -> Upstream {
         connect_timeout: Duration::from_secs(5),
         call_timeout: Duration::from_secs(10),
         implicit_identities: Vec::new(),
+        detours: Detours::default(),
     };
     Upstream {
         outbound: Arc::new(Outbound::new(rules).unwrap()),

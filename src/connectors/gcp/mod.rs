@@ -21,6 +21,7 @@ use crate::domain::{
 use crate::sealing::SourceCredential;
 
 mod boundary;
+mod client;
 mod description;
 mod errors;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub(super) mod stage;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod upstream_client;
 mod upstream_container;
 mod upstream_keys;
 mod upstream_metadata;

@@ -1,12 +1,12 @@
 //! Minting: the source credential becomes an access token, the token a
 //! narrower one where Google can, and that the shape that was asked for.
 //!
-//! Every flow is our own, on ring and the one way out; source credentials are
-//! plaintext in `upstream_secret`. google-cloud-auth (read at 1.18.0) tells no
-//! end of a token, signs for a key without asking `token_uri`, knows no access
-//! boundary, takes no HTTP client of ours (its own follow redirects, know no
-//! roots or deadline of ours, read answers whole and put them into errors), and
-//! its refresh tasks hold a dropped credential's key for most of an hour.
+//! google-cloud-auth (read at 1.18.0) says what to ask for the identities that
+//! it serves well: a login, a federation, the machine; `client` says how it is
+//! kept from secrets and clouds. Own code on ring and the one way out does the
+//! rest, because it shows no end of a token, ignores `token_uri`, cannot narrow,
+//! and leaves refreshing behind: assertions of a key, generateAccessToken and
+//! the boundary (`upstream_tokens`), with every real call, life and error.
 
 use crate::connectors::{Upstream, UpstreamError};
 use crate::domain::{Minted, MintedShape, Revocable, SecretText, Timestamp, Ttl};

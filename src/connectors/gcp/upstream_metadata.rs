@@ -1,5 +1,8 @@
 //! The metadata server of the daemon's own machine. Twice gated: the config
 //! names the identity, and the server as an endpoint.
+//!
+//! Which account it is asked about is decided here: the token is what Google's
+//! client asks for (`upstream_client`), who that is our own question.
 
 use crate::connectors::answer::unanswered;
 use crate::connectors::{Doing, Upstream, UpstreamError, token_endpoint};
@@ -13,7 +16,16 @@ use super::upstream_tokens;
 const ASKING: Doing =
     Doing { permissions: &[], remedy: "attach a service account with the scope cloud-platform to this machine" };
 /// Both ways: without it an answer is somebody else's.
-const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
+pub const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
+
+/// Whether the config names the identity.
+pub fn allowed(upstream: &Upstream, own: &Implicit) -> Result<(), UpstreamError> {
+    let name = format!("gcp:{}", own.account());
+    let remedy = "name it in [outbound] implicit_identities as gcp:default or gcp:E-MAIL, and the metadata server \
+                  in allowed_endpoints";
+    let allowed = upstream.outbound.rules().implicit_identities.contains(&name);
+    if allowed { Ok(()) } else { Err(UpstreamError::NotEnabled { remedy }) }
+}
 
 /// The machine's token.
 pub async fn token(upstream: &Upstream, own: &Implicit) -> Result<Access, UpstreamError> {
@@ -30,13 +42,7 @@ pub async fn email(upstream: &Upstream, own: &Implicit) -> Result<String, Upstre
 }
 
 async fn get(upstream: &Upstream, own: &Implicit, what: &str) -> Result<Response, UpstreamError> {
-    let name = format!("gcp:{}", own.account());
-    let rules = upstream.outbound.rules();
-    if !rules.implicit_identities.contains(&name) {
-        let remedy = "name it in [outbound] implicit_identities as gcp:default or gcp:E-MAIL, and the metadata server \
-                      in allowed_endpoints";
-        return Err(UpstreamError::NotEnabled { remedy });
-    }
+    allowed(upstream, own)?;
     let base = own.metadata_url().trim_end_matches('/');
     let url = format!("{base}/computeMetadata/v1/instance/service-accounts/{}/{what}", own.account());
     let headers = vec![(FLAVOR.0.to_owned(), FLAVOR.1.to_owned())];

@@ -11,7 +11,7 @@ use crate::sealing::SourceCredential;
 use super::scope::CLOUD_PLATFORM;
 use super::settings::{ExternalAccount, Settings, Target, Way};
 use super::upstream_secret::{self, ServiceAccountKey, unreadable};
-use super::{upstream_metadata, upstream_subject, upstream_tokens};
+use super::{upstream_client, upstream_metadata, upstream_subject, upstream_tokens};
 
 /// Only for asking for tokens of other service accounts.
 const IAM: &str = "https://www.googleapis.com/auth/iam";
@@ -62,7 +62,7 @@ impl Sourcing<'_> {
             (_, Way::User) => self.user(scopes).await,
             (_, Way::HandedIn) => self.handed_in().await,
             (Settings::Implicit(own), Way::Implicit) => {
-                let access = upstream_metadata::token(self.upstream, own).await?;
+                let access = upstream_client::machine(self.upstream, own).await?;
                 let shown_as = upstream_metadata::email(self.upstream, own).await?;
                 Ok(Source { access, shown_as })
             }
@@ -85,7 +85,7 @@ impl Sourcing<'_> {
     async fn user(&self, scopes: &[&str]) -> Result<Source, UpstreamError> {
         let place = self.settings.place();
         let login = upstream_secret::user_login(&place, self.secret).map_err(unreadable)?;
-        let access = upstream_tokens::refreshed(self.upstream, &place, &login, scopes).await?;
+        let access = upstream_client::refreshed(self.upstream, &place, &login, scopes).await?;
         let shown_as = format!("the user who logged in through the client {}", login.client_id);
         Ok(Source { access, shown_as })
     }
@@ -113,16 +113,16 @@ impl Sourcing<'_> {
         let (audience, subject) = self.subject(own).await?;
         // What only asks for another token needs no more than that.
         let asked = if target.is_some() { &[IAM][..] } else { scopes };
-        let exchange = upstream_tokens::Exchange {
+        let exchange = upstream_client::Exchange {
             audience: &audience,
             subject: &subject.token,
             subject_type: &subject.kind,
             scopes: if asked.is_empty() { &[CLOUD_PLATFORM] } else { asked },
         };
-        let access = match upstream_tokens::exchanged(self.upstream, &place, exchange).await {
+        let access = match upstream_client::exchanged(self.upstream, &place, exchange).await {
             // Our own issuer's token is no source credential that anybody could rotate.
             Err(UpstreamError::CredentialRefused { code }) if own.audience.is_some() => {
-                return Err(UpstreamError::Rejected { code, remedy: upstream_tokens::EXCHANGING.remedy.to_owned() });
+                return Err(UpstreamError::Rejected { code, remedy: upstream_client::EXCHANGING.remedy.to_owned() });
             }
             access => access?,
         };

@@ -1,6 +1,10 @@
-//! Google's three makers of tokens: the token endpoint (RFC 7523, RFC 6749),
-//! the exchange (RFC 8693), with or without a boundary, and
+//! Google's makers of tokens that its own client has no part in: a signed
+//! assertion (RFC 7523), the exchange within a boundary (RFC 8693), and
 //! generateAccessToken. No life is believed that cannot be.
+//!
+//! Own code on ring and the one way out, because google-cloud-auth (read at
+//! 1.18.0) signs for a key without asking `token_uri`, knows no access
+//! boundary, and shows no end of the token of another account.
 
 use std::time::Duration;
 
@@ -17,7 +21,7 @@ use crate::outbound::{Call, Response};
 use super::errors;
 use super::place::{Place, Service, email};
 use super::settings::{HOUR, Target};
-use super::upstream_secret::{ServiceAccountKey, UserLogin};
+use super::upstream_secret::ServiceAccountKey;
 use super::upstream_source::Access;
 
 /// The audience of assertions, which Google's own clients send wherever they
@@ -37,13 +41,6 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const ASSERTING: Doing = Doing {
     permissions: &[],
     remedy: "check that the service account and its key are enabled, and this server's clock",
-};
-const REFRESHING: Doing =
-    Doing { permissions: &[], remedy: "log in again with gcloud auth application-default login, and hand in the file" };
-/// What an exchange is refused for.
-pub const EXCHANGING: Doing = Doing {
-    permissions: &[],
-    remedy: "check the provider's issuer, allowed audiences and attribute mapping, and its conditions",
 };
 const BOUNDING: Doing = Doing {
     permissions: &[],
@@ -78,61 +75,6 @@ pub async fn asserted(
     let url = place.token_url();
     let form = vec![("grant_type", JWT_BEARER), ("assertion", assertion.reveal())];
     let answer = token_endpoint::ask(upstream, TokenAsk { url: &url, headers: Vec::new(), form }, ASSERTING).await?;
-    an_hour_at_most(answer, now)
-}
-
-/// A token for a refresh token.
-pub async fn refreshed(
-    upstream: &Upstream,
-    place: &Place<'_>,
-    login: &UserLogin,
-    scopes: &[&str],
-) -> Result<Access, UpstreamError> {
-    let now = upstream.clock.now();
-    let (url, scope) = (place.token_url(), scopes.join(" "));
-    let mut form = vec![
-        ("grant_type", "refresh_token"),
-        ("client_id", login.client_id.as_str()),
-        ("client_secret", login.client_secret.reveal()),
-        ("refresh_token", login.refresh_token.reveal()),
-    ];
-    // Without one, a token has all that the login was granted.
-    if !scope.is_empty() {
-        form.push(("scope", scope.as_str()));
-    }
-    let answer = token_endpoint::ask(upstream, TokenAsk { url: &url, headers: Vec::new(), form }, REFRESHING).await?;
-    an_hour_at_most(answer, now)
-}
-
-/// A token exchange.
-pub struct Exchange<'a> {
-    /// The provider.
-    pub audience: &'a str,
-    /// The token that it is to believe.
-    pub subject: &'a SecretText,
-    /// Of which kind that is.
-    pub subject_type: &'a str,
-    /// The OAuth scopes.
-    pub scopes: &'a [&'a str],
-}
-
-/// A federated token.
-pub async fn exchanged(
-    upstream: &Upstream,
-    place: &Place<'_>,
-    exchange: Exchange<'_>,
-) -> Result<Access, UpstreamError> {
-    let now = upstream.clock.now();
-    let (url, scope) = (place.sts_url(), exchange.scopes.join(" "));
-    let form = vec![
-        ("grant_type", TOKEN_EXCHANGE),
-        ("audience", exchange.audience),
-        ("scope", scope.as_str()),
-        ("requested_token_type", ACCESS_TOKEN),
-        ("subject_token", exchange.subject.reveal()),
-        ("subject_token_type", exchange.subject_type),
-    ];
-    let answer = token_endpoint::ask(upstream, TokenAsk { url: &url, headers: Vec::new(), form }, EXCHANGING).await?;
     an_hour_at_most(answer, now)
 }
 

@@ -10,8 +10,8 @@ use rustls::server::WebPkiClientVerifier;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::OutboundRules;
 use super::super::tests::{Manner, serve};
+use super::super::{Detours, OutboundRules};
 use super::*;
 
 const TIGHT: Duration = Duration::from_millis(400);
@@ -84,6 +84,7 @@ fn outbound(allowed: &str, extra_roots_pem: Option<String>, timeout: Duration) -
         connect_timeout: timeout,
         call_timeout: timeout,
         implicit_identities: Vec::new(),
+        detours: Detours::default(),
     })
     .unwrap()
 }

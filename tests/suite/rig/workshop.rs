@@ -13,7 +13,7 @@ use valetkey::domain::{
     NoIssuer, Principal, PrincipalId, PrincipalKind, ProjectId, Reach, ResourceId, ResourceTypeName, SecretFieldName,
     Timestamp, Ttl,
 };
-use valetkey::outbound::{Outbound, OutboundRules};
+use valetkey::outbound::{Detours, Outbound, OutboundRules};
 use valetkey::sealing::{Plaintext, SourceCredential};
 
 use super::client::Key;
@@ -110,6 +110,7 @@ pub fn rules(endpoint: &str) -> OutboundRules {
         connect_timeout: Duration::from_secs(5),
         call_timeout: Duration::from_secs(20),
         implicit_identities: Vec::new(),
+        detours: Detours::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::place::{Partition, Service};
 use super::super::policy::Policy;
 use super::super::{ids::Target, upstream_eks};
 use super::*;
-use crate::outbound::{Outbound, OutboundRules};
+use crate::outbound::{Detours, Outbound, OutboundRules};
 
 /// What is written of one partition.
 struct Expected {
@@ -90,6 +90,7 @@ fn each_partition_is_called_at_its_own_hosts_and_the_outbound_rules_know_them() 
         connect_timeout: std::time::Duration::from_secs(1),
         call_timeout: std::time::Duration::from_secs(1),
         implicit_identities: Vec::new(),
+        detours: Detours::default(),
     };
     let outbound = Outbound::new(rules).unwrap();
     for expected in BOTH {

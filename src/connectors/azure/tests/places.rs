@@ -3,7 +3,7 @@
 
 use super::super::place::{Cloud, Place};
 use super::*;
-use crate::outbound::{Outbound, OutboundRules};
+use crate::outbound::{Detours, Outbound, OutboundRules};
 
 fn outbound() -> Outbound {
     let second = Duration::from_secs(1);
@@ -14,6 +14,7 @@ fn outbound() -> Outbound {
         connect_timeout: second,
         call_timeout: second,
         implicit_identities,
+        detours: Detours::default(),
     };
     Outbound::new(rules).ok().unwrap()
 }

@@ -1,6 +1,7 @@
-//! The GCP type as a whole: settings, ids, scopes and secrets here; tokens and
-//! keys against a fake beside.
+//! The GCP type as a whole: settings, ids, scopes and secrets here; tokens,
+//! identities and keys against a fake beside.
 
+mod identities;
 mod listing;
 mod secrets;
 mod tokens;

@@ -21,13 +21,13 @@ impl IdentityTokens for Issuer {
     }
 }
 
-fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
+pub fn upstream(fake: &Fake, implicit: &[&str]) -> Upstream {
     let upstream = workbench::upstream(&fake.url, None, implicit, workbench::now());
     Upstream { identities: Arc::new(Issuer), subject: Some(workbench::subject("data")), ..upstream }
 }
 
 pub struct House {
-    fake: Fake,
+    pub fake: Fake,
     pub upstream: Upstream,
     pub settings: Settings,
     pub secret: SourceCredential,
@@ -41,7 +41,7 @@ impl House {
         Self { fake, upstream, settings, secret: secret(&[("service_account_json", &key_file(EMAIL, 0))]) }
     }
 
-    async fn mint(&self, resource_type: &str, id: &str) -> Result<Minted, UpstreamError> {
+    pub async fn mint(&self, resource_type: &str, id: &str) -> Result<Minted, UpstreamError> {
         let access = if resource_type == "gcp-generic" { AccessLevel::Admin } else { AccessLevel::Read };
         let scope = Gcp.narrow(&self.settings, &ask(resource_type, id, access)).unwrap();
         let end = Some(self.upstream.clock.now().plus(Duration::from_secs(7200)));
@@ -49,19 +49,19 @@ impl House {
         Gcp.mint(&self.upstream, &self.settings, &self.secret, end, &scope, ttl, &who).await?.minted
     }
 
-    fn life(&self, minted: &Minted) -> u64 {
+    pub fn life(&self, minted: &Minted) -> u64 {
         minted.expires_at.since(self.upstream.clock.now()).as_secs()
     }
 }
 
-fn bearer(minted: &Minted) -> &str {
+pub fn bearer(minted: &Minted) -> &str {
     let MintedShape::Bearer { token, .. } = &minted.shape else { panic!("a token is due") };
     token.reveal()
 }
 
-const PLAIN: Manner = |_| None;
+pub const PLAIN: Manner = |_| None;
 const BUCKET: (&str, &str) = ("gcs-bucket", "gs://datasets/train");
-const GENERIC: (&str, &str) = ("gcp-generic", "ml-prod-123456");
+pub const GENERIC: (&str, &str) = ("gcp-generic", "ml-prod-123456");
 
 #[tokio::test]
 async fn an_assertion_says_what_googles_own_clients_say_and_lives_for_minutes() {
