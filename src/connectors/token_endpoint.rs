@@ -23,6 +23,10 @@ pub(super) const TOKEN_LENGTH_MAX: usize = 32 * 1024;
 /// or a long-lived secret.
 pub(super) const EXPIRES_IN_MAX: u64 = 366 * 24 * 3600;
 
+/// A gateway's word that nobody knows what became of the ask (RFC 9110 section
+/// 15.6.5). Any other of the 5xx is taken for one that was not done.
+const GATEWAY_TIMED_OUT: u16 = 504;
+
 /// A form on its way to a token endpoint. No Debug: it holds secrets.
 pub struct TokenAsk<'a> {
     /// The endpoint.
@@ -105,10 +109,11 @@ pub async fn ask_rotating(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) 
 ///
 /// # Errors
 /// As [`ask_rotating`]; `InDoubt` when the ask may have been done, and its
-/// answer was not heard.
+/// answer was not heard: by us, or by the gateway that answers for the provider.
 pub async fn ask_once(upstream: &Upstream, ask: TokenAsk<'_>, doing: Doing) -> Result<TokenAnswer, NoToken> {
     let asked_at = upstream.clock.now();
     match upstream.outbound.call_once(call(ask)).await {
+        Ok(answer) if answer.status == GATEWAY_TIMED_OUT => Err(UpstreamError::InDoubt.into()),
         Ok(answer) => read_rotating(&answer, asked_at, doing),
         Err(Unheard { error: OutboundError::TimedOut | OutboundError::Unreachable, sent: true }) => {
             Err(UpstreamError::InDoubt.into())

@@ -28,8 +28,9 @@ async fn a_provider_that_rotates_and_answers_late_is_waited_for() {
 
 #[tokio::test]
 async fn an_answer_that_is_never_heard_is_no_reason_to_ask_again() {
-    // It does not answer; or it does what it is asked, and hangs up.
-    for instead in [|| Instead::Silence, || Instead::Bytes(Vec::new())] {
+    // It does not answer; it does what it is asked, and hangs up; a gateway has waited for it in vain.
+    let gateway = || Instead::Bytes(b"HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 0\r\n\r\n".to_vec());
+    for instead in [|| Instead::Silence, || Instead::Bytes(Vec::new()), gateway] {
         let fake = Fake::start(Manner::Sound).await;
         fake.gate.turn(1, Arc::new(move |_| Some(instead())));
         let (upstream, ask) = (upstream(&fake.url), ask_with(AccessLevel::Read, None));
