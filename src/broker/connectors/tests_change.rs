@@ -17,7 +17,10 @@ use super::super::fixture::{House, name, once};
 use super::super::{BrokerError, Call};
 use super::{Register, Rotate, Update};
 
-fn secret(fields: &[(&str, &[u8])]) -> SourceCredential {
+/// Names and values.
+type Fields<'a> = &'a [(&'a str, &'a [u8])];
+
+fn secret(fields: Fields<'_>) -> SourceCredential {
     let field = |(name, value): &(&str, &[u8])| (SecretFieldName::parse(name).unwrap(), Plaintext::new(value.to_vec()));
     SourceCredential::new(fields.iter().map(field).collect())
 }
@@ -203,7 +206,7 @@ async fn a_ceiling_below_the_shortest_life_is_refused_and_one_at_it_is_not() {
 async fn a_source_credential_has_the_fields_of_its_method_and_no_others() {
     let (house, connector) = house_at("fields", |_| {}).await;
     let large = [b'x'; 64 * 1024 + 1];
-    let wrongs: [(&[(&str, &[u8])], &str); 4] = [
+    let wrongs: [(Fields<'_>, &str); 4] = [
         (&[("stamp", b"s"), ("password", b"p")], "secrets.password"),
         (&[("stamp", b"")], "secrets.stamp"),
         (&[("stamp", &large)], "secrets.stamp"),

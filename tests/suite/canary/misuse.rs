@@ -71,7 +71,7 @@ fn wrong_settings(story: &mut Story) {
         story.must_not("alice", REGISTER, &ask, "INVALID_FIELD");
         let update = proto::UpdateConnectorRequest {
             connector: "good".to_owned(),
-            etag: "\"1\"".to_owned(),
+            etag: story.etag("good"),
             settings,
             ..Default::default()
         };

@@ -175,10 +175,15 @@ impl Story {
         proto::RotateConnectorSecretRequest { connector, secrets, skip_verify, ..Default::default() }
     }
 
-    fn update(&mut self, connector: &str, settings: String) -> proto::UpdateConnectorRequest {
+    /// What an update of the connector as it is now names.
+    pub fn etag(&self, connector: &str) -> String {
         let describe = proto::DescribeConnectorRequest { connector: connector.to_owned(), ..Default::default() };
         let found = self.vault.run(self.vault.connectors("alice").describe_connector(describe)).expect("it is there");
-        let etag = found.into_inner().connector.expect("the reply has the connector").etag;
+        found.into_inner().connector.expect("the reply has the connector").etag
+    }
+
+    fn update(&mut self, connector: &str, settings: String) -> proto::UpdateConnectorRequest {
+        let etag = self.etag(connector);
         let (connector, secrets) = (connector.to_owned(), self.key("updated"));
         proto::UpdateConnectorRequest { connector, etag, settings, secrets, skip_verify: true, ..Default::default() }
     }
