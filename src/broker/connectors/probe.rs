@@ -66,14 +66,14 @@ impl Probe {
 /// What is said when a checked credential could not be stored. Where the check
 /// used it up, the same call again would hand in one that is of no use.
 pub(super) fn unstored(used_up: bool, error: BrokerError) -> BrokerError {
-    match error {
-        BrokerError::Unavailable { .. } if used_up => BrokerError::Precondition {
-            code: "SUCCESSOR_LOST",
-            message: "the cloud replaced the credential that was handed in, and what replaced it could not be stored"
-                .to_owned(),
-            hint: "hand in a new one: the cloud may refuse this one from now on".to_owned(),
-        },
-        error => error,
+    if !used_up || !error.nothing_spent() {
+        return error;
+    }
+    BrokerError::Precondition {
+        code: "SUCCESSOR_LOST",
+        message: "the cloud replaced the credential that was handed in, and what replaced it could not be stored"
+            .to_owned(),
+        hint: "hand in a new one: the cloud may refuse this one from now on".to_owned(),
     }
 }
 
