@@ -476,7 +476,7 @@ async fn what_was_refused_and_what_was_forgotten_leave_seals_that_fit() {
         let sql = format!("SELECT count(*) FROM {table}");
         plain(&folder.path()).query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    let sealed = ["connectors", "components", "stacks", "principals", "tokens", "bindings", "runs"];
+    let sealed = ["projects", "connectors", "components", "stacks", "principals", "tokens", "bindings", "runs"];
     assert_eq!(count("record_seals"), sealed.map(count).iter().sum::<i64>());
     drop((world, store));
     let store = opened(&folder).await.unwrap();
