@@ -23,7 +23,7 @@ use crate::sealing::{Keyring, Plaintext, Purpose, RootKey, SealContext, SourceCr
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Transactions, Tx, Write};
 
-use super::{Broker, Call, CallRecord, Once, Parts};
+use super::{Broker, Call, CallRecord, Once, Parts, Update};
 
 /// The path that calls have when nothing else is said.
 pub(crate) const METHOD: &str = "/valetkey.v1.TestService/Test";
@@ -175,6 +175,25 @@ pub(crate) fn once(id: u8, body: u8) -> Once {
 
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
+}
+
+/// An update of a connector that asks for nothing yet.
+pub(crate) fn no_change(connector: &str, expected: Version) -> Update {
+    Update {
+        connector: connector.to_owned(),
+        expected,
+        name: None,
+        description: None,
+        labels: None,
+        settings: None,
+        policy: None,
+        secret_expires_at: None,
+        secret_skew_tolerance: None,
+        secret: SourceCredential::default(),
+        skip_verify: false,
+        validate_only: false,
+        once: None,
+    }
 }
 
 struct Maker {

@@ -13,7 +13,7 @@ use crate::sealing::{Plaintext, SourceCredential};
 use crate::store::{AuditLines as _, Connectors as _, Guard, StoreError};
 
 use super::super::credentials::tests::{ask, code, house_at, lines, mint};
-use super::super::fixture::{House, name, once};
+use super::super::fixture::{House, name, no_change, once};
 use super::super::{BrokerError, Call};
 use super::{Register, Rotate, Update};
 
@@ -30,21 +30,7 @@ fn stamp() -> SourceCredential {
 }
 
 fn nothing(connector: &Connector) -> Update {
-    Update {
-        connector: connector.id.to_string(),
-        expected: connector.version,
-        name: None,
-        description: None,
-        labels: None,
-        settings: None,
-        policy: None,
-        secret_expires_at: None,
-        secret_skew_tolerance: None,
-        secret: SourceCredential::default(),
-        skip_verify: true,
-        validate_only: false,
-        once: None,
-    }
+    Update { skip_verify: true, ..no_change(&connector.id.to_string(), connector.version) }
 }
 
 fn lower(connector: &Connector) -> Update {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::connectors::UpstreamError;
 use crate::connectors::paper::Cloud;
 use crate::domain::{ConnectorId, Timestamp};
-use crate::sealing::SourceCredential;
 
+use super::super::fixture::no_change;
 use super::super::{BrokerError, MintAsk, MintSource, Update};
 use super::breaker::{Breakers, PAUSE_MAX, PAUSED_MAX};
 use super::tests::{ask, code, house_at, mint};
@@ -141,19 +141,8 @@ async fn a_change_of_the_connector_ends_the_pause() {
     assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "UPSTREAM_THROTTLED");
     *cloud.slow.lock().unwrap() = None;
     let update = Update {
-        connector: connector.name.to_string(),
-        expected: connector.version,
-        name: None,
         description: Some("asked to be let in again".to_owned()),
-        labels: None,
-        settings: None,
-        policy: None,
-        secret_expires_at: None,
-        secret_skew_tolerance: None,
-        secret: SourceCredential::default(),
-        skip_verify: false,
-        validate_only: false,
-        once: None,
+        ..no_change(&connector.name.to_string(), connector.version)
     };
     house.broker.update_connector(&house.call(&house.engineer).await, update).await.unwrap();
     assert_eq!(code(mint(&house, &house.scientist, &ask()).await), "OK");

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::sealing::{Plaintext, SourceCredential};
 
-use super::super::fixture::{House, name};
+use super::super::fixture::{House, name, no_change};
 use super::super::{BrokerError, MintAsk, Register, ResourcesAsk, Rotate, Update};
 use super::tests::{ask, code, house_at, lines, mint};
 
@@ -30,21 +30,7 @@ async fn stored(house: &House) -> Connector {
 }
 
 async fn update(house: &House, change: impl FnOnce(&mut Update)) -> Result<Connector, BrokerError> {
-    let mut ask = Update {
-        connector: "vault".to_owned(),
-        expected: stored(house).await.version,
-        name: None,
-        description: None,
-        labels: None,
-        settings: None,
-        policy: None,
-        secret_expires_at: None,
-        secret_skew_tolerance: None,
-        secret: SourceCredential::default(),
-        skip_verify: true,
-        validate_only: false,
-        once: None,
-    };
+    let mut ask = Update { skip_verify: true, ..no_change("vault", stored(house).await.version) };
     change(&mut ask);
     house.broker.update_connector(&house.call(&house.engineer).await, ask).await
 }

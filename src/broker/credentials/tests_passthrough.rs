@@ -6,7 +6,7 @@ use crate::domain::{AuthMethodName, ConnectorTypeName, Issuance, Labels, MintPol
 use crate::sealing::{Plaintext, SourceCredential};
 use crate::store::AuditLines as _;
 
-use super::super::fixture::{House, name};
+use super::super::fixture::{House, name, no_change};
 use super::super::{IssuanceAsk, Register, Update};
 use super::tests::{ask, code, house_at, mint};
 
@@ -85,21 +85,7 @@ async fn allowing_a_passthrough_and_forbidding_it_again_are_in_the_ledger() {
     ] {
         let call = house.call(&house.engineer).await;
         let expected = house.broker.describe_connector(&call, "open").await.unwrap().connector.version;
-        let update = Update {
-            connector: "open".to_owned(),
-            expected,
-            name: None,
-            description: None,
-            labels: None,
-            settings: None,
-            policy: Some(policy(allow)),
-            secret_expires_at: None,
-            secret_skew_tolerance: None,
-            secret: SourceCredential::default(),
-            skip_verify: false,
-            validate_only: false,
-            once: None,
-        };
+        let update = Update { policy: Some(policy(allow)), ..no_change("open", expected) };
         house.broker.update_connector(&house.call(&house.engineer).await, update).await.unwrap();
         let line = ledger(&house).await.pop().unwrap();
         assert_eq!((detail(&line, "change"), detail(&line, "allow_passthrough")), (Some(change), switched));

@@ -10,7 +10,7 @@ use crate::sealing::{Plaintext, SourceCredential};
 use crate::store::{Connectors as _, Issuances as _};
 
 use super::super::Update;
-use super::super::fixture::House;
+use super::super::fixture::{House, no_change};
 use super::revoke::leads_there_still;
 use super::tests::{ask, house_at, mint};
 use super::{Revoke, Revoked};
@@ -21,19 +21,9 @@ async fn point_at(house: &House, endpoint: &str) {
     let now = house.broker.describe_connector(&call, "vault").await.unwrap().connector;
     let stamp = (SecretFieldName::parse("stamp").unwrap(), Plaintext::new(b"canary-stamp".to_vec()));
     let update = Update {
-        connector: "vault".to_owned(),
-        expected: now.version,
-        name: None,
-        description: None,
-        labels: None,
         settings: Some(format!(r#"{{"endpoint":"{endpoint}"}}"#)),
-        policy: None,
-        secret_expires_at: None,
-        secret_skew_tolerance: None,
         secret: SourceCredential::new([stamp].into()),
-        skip_verify: false,
-        validate_only: false,
-        once: None,
+        ..no_change("vault", now.version)
     };
     house.broker.update_connector(&call, update).await.unwrap();
 }

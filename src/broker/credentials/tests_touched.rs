@@ -8,7 +8,7 @@ use crate::connectors::paper::Cloud;
 use crate::domain::{AccessLevel, BindingTarget, ComponentLink, ResourceId, ResourceTypeName, Role, SecretFieldName};
 use crate::sealing::{Plaintext, SourceCredential};
 
-use super::super::fixture::{House, Person};
+use super::super::fixture::{House, Person, no_change};
 use super::super::{Connect, Link, MintAsk, MintSource, Rotate, Update};
 use super::cache::Kept;
 use super::tests::{ask, code, house_at, mint};
@@ -128,21 +128,7 @@ async fn a_connector_that_is_rotated_changed_or_deleted_leaves_nothing_of_what_i
     let rotated = house.broker.rotate_connector_secret(&engineer, rotate).await.unwrap();
     assert!(wiped(&minted), "rotated");
     let minted = kept(&house, &house.scientist, &ask()).await;
-    let update = Update {
-        connector: connector.id.to_string(),
-        expected: rotated.version,
-        name: None,
-        description: None,
-        labels: None,
-        settings: None,
-        policy: None,
-        secret_expires_at: None,
-        secret_skew_tolerance: None,
-        secret: stamp(),
-        skip_verify: true,
-        validate_only: false,
-        once: None,
-    };
+    let update = Update { secret: stamp(), skip_verify: true, ..no_change(&connector.id.to_string(), rotated.version) };
     house.broker.update_connector(&engineer, update).await.unwrap();
     assert!(wiped(&minted), "changed");
     let minted = kept(&house, &house.scientist, &ask()).await;
