@@ -16,9 +16,11 @@
 //! alike. Replies that are ready together leave in one write: a group of twenty
 //! lines had cost 23 writes, a fifth of the serving thread's time; in calls/s
 //! and p99 what it gave was within the noise of two rounds in turn. The p99
-//! stays between 2.6 and 4 times the floor's. Our reading, not shown by a
-//! figure: load, server and writer are three busy threads on two cores, and the
-//! floor has two.
+//! stays between 2.5 and 4.4 times the floor's. Without a disk under it
+//! (`TMPDIR=/dev/shm cargo bench --bench mint_path -- --only "mint, warm"`) it
+//! is hardly better: medians of 2.8 and 3.1, with one in between each of 4.2
+//! and 2.9 on the disk. So it is not the fsync alone. Our reading: load, server
+//! and writer are three busy threads on two cores, and the floor has two.
 //!
 //! ## The target of the cold mint
 //!
