@@ -13,7 +13,7 @@ use super::line::Line;
 
 /// Reading calls of one principal with lines of their own, in a second.
 pub const READ_LINES_PER_SECOND: u32 = 5;
-/// And at once, before that binds: a person or a pipeline never gets there.
+/// And at once, before that binds.
 pub const READ_LINES_BURST: u32 = 100;
 /// The most runs, addresses and reasons that one principal's counts tell apart
 /// at a time; further ones are counted under the method and outcome alone.

@@ -33,6 +33,22 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Loo
     pub(super) fn keep(&self, key: K, revision: Revision, value: V) {
         self.0.insert(key, (revision, value));
     }
+
+    /// The record as of `revision`, which was seen before this; read where it
+    /// is not here.
+    async fn or_read(
+        &self,
+        key: K,
+        revision: Revision,
+        read: impl Future<Output = Result<V, StoreError>>,
+    ) -> Result<V, StoreError> {
+        if let Some(found) = self.fresh(&key, revision) {
+            return Ok(found);
+        }
+        let found = read.await?;
+        self.keep(key, revision, found.clone());
+        Ok(found)
+    }
 }
 
 /// All lookups.
@@ -70,14 +86,8 @@ impl Lookups {
 impl Broker {
     /// A connector by name, id or unique prefix of the id.
     pub(super) async fn find_connector(&self, project: ProjectId, text: &str) -> Result<Arc<Connector>, StoreError> {
-        let revision = self.lookups.revision();
-        let key = (project, text.to_owned());
-        if let Some(found) = self.lookups.connectors.fresh(&key, revision) {
-            return Ok(found);
-        }
-        let found = Arc::new(self.store.resolve_connector(project, text).await?);
-        self.lookups.connectors.keep(key, revision, Arc::clone(&found));
-        Ok(found)
+        let read = async { self.store.resolve_connector(project, text).await.map(Arc::new) };
+        self.lookups.connectors.or_read((project, text.to_owned()), self.lookups.revision(), read).await
     }
 
     /// A principal's name, for a reply; the id when there is none any more.
@@ -102,36 +112,20 @@ impl Broker {
 
     /// A connector by id, and never by a name that looks like one.
     pub(super) async fn connector(&self, project: ProjectId, id: ConnectorId) -> Result<Arc<Connector>, StoreError> {
-        let revision = self.lookups.revision();
-        if let Some(found) = self.lookups.connectors_by_id.fresh(&(project, id), revision) {
-            return Ok(found);
-        }
-        let found = Arc::new(self.store.connector(project, id).await?);
-        self.lookups.connectors_by_id.keep((project, id), revision, Arc::clone(&found));
-        Ok(found)
+        let read = async { self.store.connector(project, id).await.map(Arc::new) };
+        self.lookups.connectors_by_id.or_read((project, id), self.lookups.revision(), read).await
     }
 
     /// A component by name, id or unique prefix of the id.
     pub(super) async fn find_component(&self, project: ProjectId, text: &str) -> Result<Arc<Component>, StoreError> {
-        let revision = self.lookups.revision();
-        let key = (project, text.to_owned());
-        if let Some(found) = self.lookups.components.fresh(&key, revision) {
-            return Ok(found);
-        }
-        let found = Arc::new(self.store.resolve_component(project, text).await?);
-        self.lookups.components.keep(key, revision, Arc::clone(&found));
-        Ok(found)
+        let read = async { self.store.resolve_component(project, text).await.map(Arc::new) };
+        self.lookups.components.or_read((project, text.to_owned()), self.lookups.revision(), read).await
     }
 
     /// A component by id, and never by a name that looks like one.
     pub(super) async fn component(&self, project: ProjectId, id: ComponentId) -> Result<Arc<Component>, StoreError> {
-        let revision = self.lookups.revision();
-        if let Some(found) = self.lookups.components_by_id.fresh(&(project, id), revision) {
-            return Ok(found);
-        }
-        let found = Arc::new(self.store.component(project, id).await?);
-        self.lookups.components_by_id.keep((project, id), revision, Arc::clone(&found));
-        Ok(found)
+        let read = async { self.store.component(project, id).await.map(Arc::new) };
+        self.lookups.components_by_id.or_read((project, id), self.lookups.revision(), read).await
     }
 
     /// The sealed source credential of a connector.
@@ -140,13 +134,8 @@ impl Broker {
         project: ProjectId,
         id: ConnectorId,
     ) -> Result<Arc<SealedCredential>, StoreError> {
-        let revision = self.lookups.revision();
-        if let Some(found) = self.lookups.sealed.fresh(&(project, id), revision) {
-            return Ok(found);
-        }
-        let found = Arc::new(self.store.sealed_credential(project, id).await?);
-        self.lookups.sealed.keep((project, id), revision, Arc::clone(&found));
-        Ok(found)
+        let read = async { self.store.sealed_credential(project, id).await.map(Arc::new) };
+        self.lookups.sealed.or_read((project, id), self.lookups.revision(), read).await
     }
 }
 

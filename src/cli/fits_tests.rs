@@ -5,20 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::proto;
 
+use super::golden::{at, s};
 use super::output::{Page, Record, Row};
 
 const ID: &str = "5d1c0f8e-0000-4000-8000-000000000009";
 const ARN: &str = "arn:aws:iam::123456789012:role/machine-learning/training-and-serving";
 const URL: &str = "https://sts.eu-west-1.vpce-0123456789abcdef0.amazonaws.com:8443/path/of/it";
 const PLACE: &str = "s3://datasets-of-the-whole-department/train/images/2026";
-
-fn at(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds: 1_767_225_600 + seconds, nanos: 0 })
-}
-
-fn s(text: &str) -> String {
-    text.to_owned()
-}
 
 fn labels() -> BTreeMap<String, String> {
     BTreeMap::from([(s("team"), s("machine-learning")), (s("cost-centre"), s("4711"))])

@@ -12,11 +12,11 @@ use crate::proto::{self, minted_credential::Shape};
 use super::args::CommandLine;
 use super::output::{Form, Page};
 
-fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+pub(super) fn at(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds: 1_767_225_600 + seconds, nanos: 0 })
 }
 
-fn s(text: &str) -> String {
+pub(super) fn s(text: &str) -> String {
     text.to_owned()
 }
 
